@@ -1,0 +1,1 @@
+"""PAMELA as a library: a predictor of how one person would rate an image. Knows nothing of `steer`."""
