@@ -1,0 +1,60 @@
+"""Every error that steer raises on purpose.
+
+    SteerError                 one line: what is wrong and the next command
+    ├── UsageError             the request itself is wrong (the command line exits with 2)
+    │   ├── PromptError        empty or too long
+    │   └── SettingsError      a setting out of its range
+    ├── PresetError            a preset, or one of its parts, cannot run on this machine
+    ├── ProposerError          the language model failed
+    ├── RendererError          the renderer failed on more than single candidates
+    ├── ScorerError            the predictor failed on more than single candidates
+    └── RecordError            a run folder cannot be read or written
+        ├── RunLocked          another live process holds the run
+        └── ResumeError        the run cannot be continued with what was given
+
+Libraries raise; only the command line prints and exits.
+"""
+
+
+class SteerError(Exception):
+    """What went wrong and what to do next, in one line."""
+
+
+class UsageError(SteerError):
+    """The request itself is wrong."""
+
+
+class PromptError(UsageError):
+    """The prompt is empty or too long."""
+
+
+class SettingsError(UsageError):
+    """A setting is out of its range."""
+
+
+class PresetError(SteerError):
+    """A preset, or one of its parts, cannot run on this machine."""
+
+
+class ProposerError(SteerError):
+    """The language model failed."""
+
+
+class RendererError(SteerError):
+    """The renderer failed on the base prompt or on a whole batch."""
+
+
+class ScorerError(SteerError):
+    """The predictor failed on the base prompt or on a whole batch."""
+
+
+class RecordError(SteerError):
+    """A run folder cannot be read or written."""
+
+
+class RunLocked(RecordError):
+    """Another live process holds the run."""
+
+
+class ResumeError(RecordError):
+    """The run cannot be continued with what was given."""
