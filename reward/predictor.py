@@ -1,0 +1,230 @@
+"""A trained PAMELA with everything that scoring needs: encoders, people, vocabularies.
+
+The Scorer of the loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .checkpoint import Card, Tables, read_checkpoint
+from .encoders import ImageTextEncoder, SentenceEncoder, sentence_encoder
+from .errors import CheckpointError, ImageError, ScoreError
+from .pamela import Pamela
+from .people import (
+    Person,
+    describe_group,
+    find_group,
+    find_known,
+    interpolate_user,
+    make_person,
+    preference_profile,
+)
+from .profile import demographics_sentence
+
+CACHED = 4096  # features kept in memory; a run of the loop sees about 110 images
+
+
+class Predictor:
+    """Scores images as one person would rate them, on the 1-5 scale, raw and never clamped."""
+
+    name = "pamela"
+
+    def __init__(self, model: Pamela, card: Card, tables: Tables, encoder: ImageTextEncoder) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.card = card
+        self.tables = tables
+        self.encoder = encoder
+        self.world = card.world
+        self.simulated = card.simulated
+        self.people = card.people
+        self.images_encoded = 0  # counts encoder work; an image seen before adds nothing
+        self._images = _Cache(CACHED)
+        self._texts = _Cache(CACHED)
+        self._device = next(model.parameters()).device
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> Predictor:
+        """Load a checkpoint folder and its encoder. Raises CheckpointError with the next step."""
+        card, model, tables = read_checkpoint(Path(folder))
+        return cls(model.to(device), card, tables, _encoder_of(Path(folder), card, device))
+
+    def person(self, user: str) -> Person:
+        """Someone known, by exact id, else by 1-based position in `people`. Raises UnknownPerson."""
+        row = find_known(self.people, user)
+        return make_person(
+            "known", self._label(self.people[row].id), self._users()[row], self._demographics(row)
+        )
+
+    def population(self) -> Person:
+        """Nobody in particular: user and demographics tokens are left out."""
+        return make_person("population", self._label("population"), None, None, size=len(self.people))
+
+    def group(
+        self, age: tuple[int, int] | None = None, gender: str | None = None, nationality: str | None = None
+    ) -> Person:
+        """Mean embedding of the members, with the group's own demographic sentence (section 5).
+
+        Raises EmptyGroup.
+        """
+        rows = find_group(self.people, age, gender, nationality)
+        ages = f"{age[0]}-{age[1]}" if age else None
+        sentence = demographics_sentence({"age": ages, "gender": gender, "nationality": nationality})
+        members = f"{len(rows)} {'person' if len(rows) == 1 else 'people'}"
+        label = f"{describe_group(age, gender, nationality)} ({members})"
+        return make_person(
+            "group", self._label(label), self._users()[rows].mean(0), self._sentence(sentence), size=len(rows)
+        )
+
+    def newcomer(
+        self,
+        images: Sequence[Image.Image],
+        ratings: Sequence[float],
+        demographics: Mapping[str, Any] | None = None,
+        name: str = "new",
+    ) -> Person:
+        """Someone new, placed among the known people by a few rated images (equation 1).
+
+        Raises BadContext.
+        """
+        profile = preference_profile(self.image_features(images), np.asarray(ratings))
+        user = interpolate_user(profile, self.tables.profiles, self._users())
+        return make_person(
+            "new", f"profile:{name}@{{hash}}", user, self._sentence(demographics_sentence(demographics))
+        )
+
+    def _users(self) -> np.ndarray:
+        return self.model.users.weight.cpu().numpy()
+
+    def _demographics(self, row: int) -> np.ndarray | None:
+        known = self.tables.demographics[row]
+        return known if known.any() else None
+
+    def _sentence(self, sentence: str | None) -> np.ndarray | None:
+        return None if sentence is None else self._sentences().encode([sentence])[0]
+
+    def _sentences(self) -> SentenceEncoder:
+        return sentence_encoder(str(self.card.sentence_encoder["id"]))
+
+    def _label(self, who: str) -> str:
+        return f"{self.world.split(':')[0]}:{who}"
+
+    def score(self, images: Sequence[Image.Image], prompt: str, person: Person) -> list[float]:
+        """Expected rating of each image by this person; the text is `prompt`.
+
+        Raises ImageError, ScoreError.
+        """
+        return [float(score) for score in self.score_people(images, prompt, [person])[0]]
+
+    def score_people(
+        self, images: Sequence[Image.Image], prompt: str, people: Sequence[Person]
+    ) -> np.ndarray:
+        """Expected ratings [people, images]; every image is encoded once. Raises ImageError, ScoreError."""
+        scores = np.zeros((len(people), len(images)), np.float32)
+        if not scores.size:
+            return scores
+        features = self.image_features(images)
+        text = np.repeat(self._text_features(prompt), len(images), axis=0)
+        metadata = self.tables.metadata[self.card.metadata_vocabulary.infer(features, self.tables.queries)]
+        # people who lack a token cannot share a batch with people who have it
+        kinds: dict[tuple[bool, bool], list[int]] = {}
+        for i, person in enumerate(people):
+            kinds.setdefault((person.user is None, person.demographics is None), []).append(i)
+        with torch.inference_mode():
+            tokens = self.model.project(self._tensor(features), self._tensor(text), self._tensor(metadata))
+            for rows in kinds.values():
+                described = self.model.project(
+                    demographics=self._stack([people[i].demographics for i in rows]),
+                    user=self._stack([people[i].user for i in rows]),
+                )
+                scores[rows] = self.model.grid(tokens, described, len(rows)).cpu().numpy()
+        if not np.isfinite(scores).all():
+            raise ScoreError(
+                f"the predictor of {self.world} returned a score that is not a number: its weights are damaged; "
+                "copy its folder again or run `steer sandbox build`"
+            )
+        return scores
+
+    def adherence(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
+        """Cosine of each image with the text, -1 to 1: does it show what the prompt asks for?"""
+        text = self._text_features(prompt)[0]
+        return [float(cosine) for cosine in self.image_features(images) @ text]
+
+    def metadata(self, images: Sequence[Image.Image]) -> list[dict[str, str | None]]:
+        """Metadata of each image as the predictor sees it: inferred by the encoder, zero-shot."""
+        combinations = self.card.metadata_vocabulary.combinations()
+        chosen = self.card.metadata_vocabulary.infer(self.image_features(images), self.tables.queries)
+        return [combinations[i] for i in chosen]
+
+    def image_features(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Unit-length image embeddings [n, image_dim], from memory where an image was seen before."""
+        keys = [_content_key(image) for image in images]
+        by_key = dict(zip(keys, images, strict=True))
+
+        def encode(missing: list[str]) -> np.ndarray:
+            self.images_encoded += len(missing)
+            return self.encoder.images([by_key[key] for key in missing])
+
+        return self._images.rows(keys, encode, self.encoder.image_dim)
+
+    def _text_features(self, text: str) -> np.ndarray:
+        return self._texts.rows([text], self.encoder.texts, self.encoder.text_dim)
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def _stack(self, vectors: Sequence[np.ndarray | None]) -> torch.Tensor | None:
+        arrays = [v for v in vectors if v is not None]
+        return self._tensor(np.stack(arrays)) if arrays else None
+
+
+class _Cache:
+    """Feature rows by key; the least recently used go first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._rows: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def rows(self, keys: Sequence[str], encode: Callable[[list[str]], np.ndarray], dim: int) -> np.ndarray:
+        """[len(keys), dim]; `encode` is asked once, for the distinct keys that are not in memory."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._rows]
+        found = {key: self._rows[key] for key in keys if key in self._rows}
+        if missing:
+            found |= zip(missing, encode(missing), strict=True)
+        for key in keys:
+            self._rows[key] = found[key]
+            self._rows.move_to_end(key)
+        while len(self._rows) > self._size:
+            self._rows.popitem(last=False)
+        return np.stack([found[key] for key in keys]) if keys else np.zeros((0, dim), np.float32)
+
+
+def _content_key(image: Image.Image) -> str:
+    try:
+        pixels = image.tobytes()  # decodes a lazily opened file
+    except (OSError, SyntaxError, ValueError) as error:
+        name = getattr(image, "filename", "") or "an image"
+        raise ImageError(f"{name} cannot be decoded ({error}): render or download it again") from error
+    return hashlib.blake2b(pixels + repr((image.mode, image.size)).encode(), digest_size=16).hexdigest()
+
+
+def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:
+    """The encoder that a checkpoint was trained with, checked by its hash."""
+    id = str(card.encoder["id"])
+    beside = folder / id  # the sandbox's lies next to its predictor
+    encoder = ImageTextEncoder.load(beside if beside.is_dir() else id, card.encoder.get("revision"), device)
+    if encoder.hash != card.encoder["sha256"]:
+        remake = "run `steer sandbox build`" if card.simulated else "train the predictor again"
+        raise CheckpointError(
+            f"the predictor in {folder} was trained with another version of the encoder {id}: restore that one, "
+            f"or {remake}"
+        )
+    return encoder

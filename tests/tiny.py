@@ -1,0 +1,157 @@
+"""Small real models with random weights: the same classes and files as the trained ones, made in a second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
+
+from reward.checkpoint import Card, Tables, write_checkpoint
+from reward.encoders import SENTENCE_ENCODER_ID, ImageTextEncoder
+from reward.pamela import Pamela, PamelaConfig
+from reward.people import KnownPerson
+from reward.predictor import Predictor
+from reward.profile import MetadataVocabulary
+
+WORDS = [
+    "a",
+    "picture",
+    "of",
+    "mossy",
+    "rocks",
+    "floating",
+    "red",
+    "blue",
+    "car",
+    "landscape",
+    "painting",
+    "in",
+    "the",
+    "style",
+    "photograph",
+]
+VOCABULARY = MetadataVocabulary(
+    group=("automotive", "landscape"), style=("Impressionism", "Pop_Art"), type=("Art", "Photorealism")
+)
+PROFILE_DIM = 384  # of the sentence encoder that comes with the package
+
+
+def tiny_encoder(folder: Path, seed: int = 0) -> Path:
+    """A random SigLIP encoder (32 dimensions, 16-pixel images) in the layout of a released checkpoint."""
+    config = SiglipConfig(
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 16,
+            "patch_size": 8,
+        },
+        text_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "vocab_size": len(WORDS) + 2,
+            "max_position_embeddings": 64,
+            "projection_size": 32,
+            "bos_token_id": None,
+            "eos_token_id": None,
+            "pad_token_id": 0,
+        },
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        SiglipModel(config).save_pretrained(folder)
+    words = Tokenizer(WordLevel({w: i for i, w in enumerate(["[PAD]", "[UNK]", *WORDS])}, unk_token="[UNK]"))
+    words.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
+        folder
+    )
+    preprocessing = {
+        "image_processor_type": "SiglipImageProcessor",
+        "size": {"height": 16, "width": 16},
+        "resample": 3,
+        "do_resize": True,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing), encoding="utf-8")
+    return folder
+
+
+def tiny_people(count: int = 20) -> tuple[KnownPerson, ...]:
+    """Participants 1, 2 …: ages 19-60, two genders, three countries; the last tells nothing."""
+    people = [
+        KnownPerson(
+            str(i + 1),
+            {
+                "age": 19 + (i * 7) % 42,
+                "gender": ("female", "male")[i % 2],
+                "nationality": ("Germany", "Ghana", "Japan")[i % 3],
+            },
+            ratings=10 + i,
+        )
+        for i in range(count - 1)
+    ]
+    return (*people, KnownPerson(str(count), {"age": None, "gender": None, "nationality": None}, ratings=10))
+
+
+def tiny_checkpoint(tmp_path: Path, people: int = 20, seed: int = 0, **card: Any) -> Path:
+    """A checkpoint folder `predictor` and its encoder folder `encoder` beside it, both random."""
+    encoder = ImageTextEncoder.load(tiny_encoder(tmp_path / "encoder", seed))
+    config = PamelaConfig(
+        image_dim=32, text_dim=32, profile_dim=PROFILE_DIM, hidden=16, layers=2, heads=2, feedforward=32
+    )
+    rng = np.random.default_rng(seed)
+
+    def unit_rows(n: int, dim: int) -> np.ndarray:
+        rows = rng.normal(size=(n, dim))
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    known = tiny_people(people)
+    demographics = unit_rows(people, PROFILE_DIM)
+    demographics[-1] = 0  # the last person tells nothing
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Pamela(config, users=people)
+        torch.nn.init.normal_(model.users.weight)  # people who differ visibly
+    write_checkpoint(
+        tmp_path / "predictor",
+        model,
+        Card(
+            **{
+                "world": "sandbox:0",
+                "simulated": True,
+                "config": config,
+                "encoder": {"id": "../encoder", "revision": None, "sha256": encoder.hash},
+                "sentence_encoder": {"id": SENTENCE_ENCODER_ID},
+                "people": known,
+                "metadata_vocabulary": VOCABULARY,
+                "trained": {"recipe": "random weights"},
+                **card,
+            }
+        ),
+        Tables(
+            profiles=unit_rows(people, 32),
+            demographics=demographics,
+            metadata=unit_rows(len(VOCABULARY.combinations()), PROFILE_DIM),
+            queries=encoder.texts(VOCABULARY.queries()),
+        ),
+    )
+    return tmp_path / "predictor"
+
+
+def tiny_predictor(tmp_path: Path, people: int = 20, seed: int = 0) -> Predictor:
+    """The predictor of `tiny_checkpoint`, loaded."""
+    return Predictor.load(tiny_checkpoint(tmp_path, people, seed))
