@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,8 @@ def new_folder(out: Path, name: str) -> Path:
             ) from error
 
 
-def write_whole(path: Path, data: bytes) -> str:
-    """Write under a temporary name, then rename; returns the SHA-256. Raises OSError, leaving no trace."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write under a temporary name, then rename. Raises OSError, leaving no trace."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         temporary.write_bytes(data)
@@ -54,10 +54,21 @@ def write_whole(path: Path, data: bytes) -> str:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    return hashlib.sha256(data).hexdigest()
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Readable JSON, whole or not there."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
     write_whole(path, text.encode())
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns an OSError into one line that names the folder and how to go on."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(
+            f"cannot write to {folder}: {error.strerror or error}; what was written is safe; make room or "
+            f"allow writing, then: steer runs resume {folder}"
+        ) from error

@@ -28,21 +28,22 @@ images and scores from it, and goes on where the log ends.
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from steer.errors import RecordError, ResumeError, RunLocked
-from steer.files import new_folder, person_slug, slug, write_json, write_whole
+from steer.files import new_folder, person_slug, slug, write_json, write_whole, writing
 from steer.summary import SCHEMA_VERSION, candidates_of, summarize
 from steer.types import Candidate, Event, Job, Parts, PersonLike
 
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 
 _VERSIONS = ("steer", "numpy", "pillow", "torch", "transformers", "tokenizers", "safetensors", "scipy")
 _KEYS = {"proposed": ("iteration", "attempt"), "iteration": ("iteration",), "confirmed": ()}
+
+_SYNCED = ("proposed", "iteration", "confirmed", "stopped")  # a kill loses nothing; these survive a power cut
 
 
 class Record:
@@ -158,7 +161,7 @@ class Recorder(Record):
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         super().__init__(folder)
         self.__dict__["config"] = dict(config)
-        with _writing(folder):
+        with writing(folder):
             (folder / "images").mkdir(exist_ok=True)
             self._log: IO[bytes] = (folder / "events.jsonl").open("a+b", buffering=0)
         self._lock()
@@ -202,7 +205,7 @@ class Recorder(Record):
             "argv": list(argv),
             "versions": versions(),
         }
-        with _writing(folder):
+        with writing(folder):
             write_json(folder / "config.json", config)
         return cls(folder, json.loads(json.dumps(config)))
 
@@ -221,7 +224,7 @@ class Recorder(Record):
         for seat, now in describe(parts).items():
             if now != config["parts"].get(seat):
                 raise ResumeError(
-                    f"this run's {seat} was {config['parts'].get(seat)}, not {now}, and a run goes on with what "
+                    f"this run's {seat} was {config['parts'].get(seat)}, not {now}; a run goes on with what "
                     "it was started with; start a new one: steer run"
                 )
         return cls(Path(folder), config)
@@ -240,11 +243,13 @@ class Recorder(Record):
         event = Event(event.event, event.id, json.loads(json.dumps(dict(event.data))), round(time.time(), 3))
         line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n"
         end = self._log.seek(0, os.SEEK_END)
-        with _writing(self.folder):
+        with writing(self.folder):
             try:
                 written = self._log.write(line)
                 if written != len(line):
-                    raise OSError("the disk took only part of a line")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if event.event in _SYNCED:
+                    os.fsync(self._log.fileno())
             except OSError:
                 self._log.truncate(end)
                 raise
@@ -282,9 +287,14 @@ class Recorder(Record):
                 "parameters": parameters(job.prompt, job.seed, image.size, model, steps),
                 "steer": json.dumps(chunk, ensure_ascii=False),
             }
-        with _writing(self.folder):
-            sha256 = write_whole(self._image_path(job), encode_png(image, texts))
-        return {"image": f"images/{job.id}.png", "sha256": sha256}
+        with writing(self.folder):
+            write_whole(self._image_path(job), encode_png(image, texts))
+        return self.image_file(job)
+
+    def image_file(self, job: Job) -> dict[str, str]:
+        """What the `rendered` event says of the file of this job."""
+        data = self._image_path(job).read_bytes()
+        return {"image": f"images/{job.id}.png", "sha256": hashlib.sha256(data).hexdigest()}
 
     def load_image(self, job: Job) -> Image | None:
         """The render of this very job if its whole file is there, logged or not."""
@@ -299,7 +309,7 @@ class Recorder(Record):
 
     def finish(self) -> None:
         """Write result.json, which makes the run complete."""
-        with _writing(self.folder):
+        with writing(self.folder):
             result = summarize(self.folder.name, self.config, self.events, "complete")
             write_json(self.folder / "result.json", result)
 
@@ -334,22 +344,10 @@ class Recorder(Record):
         """A line that a kill cut short must not run into the next one."""
         self._log.seek(0)
         data = self._log.read()
-        with _writing(self.folder):
+        with writing(self.folder):
             self._log.truncate(data.rfind(b"\n") + 1)
             for leftover in (self.folder / "images").glob(".*.tmp"):
                 leftover.unlink()
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turns an OSError into one line that names the folder and how to go on."""
-    try:
-        yield
-    except OSError as error:
-        raise RecordError(
-            f"cannot write to {folder}: {error.strerror or error}; what was written is safe; make room or "
-            f"allow writing, then: steer runs resume {folder}"
-        ) from error
 
 
 def list_runs(out: str | Path) -> list[Record]:

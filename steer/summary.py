@@ -52,14 +52,14 @@ def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], stat
     baseline = by_id.get(BASE_ID)
     best = next((candidate for candidate in candidates if candidate.rank == 1), None)
     confirmed = _last(events, "confirmed")
-    stopped = _last(events, "stopped")
+    stopped = next((e for e in events if e.event == "stopped" and e.data["status"] == "complete"), None)
     error = events[-1] if events and events[-1].event == "error" else None
     rejected = [event for event in events if event.event == "rejected"]
     return {
         "schema_version": SCHEMA_VERSION,
         "run": run,
         "status": status,
-        "stop_reason": stopped.data.get("stop_reason") if stopped else None,
+        "stop_reason": stopped.data["stop_reason"] if stopped else None,
         "error": error.data["message"] if error else None,
         "prompt": config["prompt"],
         "person": config["person"],

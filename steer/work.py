@@ -1,0 +1,254 @@
+"""The three steps of the loop (propose, render, score), each done once: what the record holds is reused."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from steer.errors import ProposerError, RendererError, ScorerError
+from steer.gate import ImageGate
+from steer.record import Recorder
+from steer.settings import Settings
+from steer.types import BASE_ID, Event, Job, Parts, PersonLike, Scored
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FAILURES_IN_A_ROW = 3  # from here on it is the renderer's failure and not the candidates'
+
+
+class Work:
+    """One run's parts, person and record, behind the steps that the loop is made of."""
+
+    def __init__(self, person: PersonLike, parts: Parts, settings: Settings, record: Recorder) -> None:
+        self.prompt: str = record.config["prompt"]
+        self.person = person
+        self.parts = parts
+        self.settings = settings
+        self.record = record
+
+    # --- propose
+
+    def replies(
+        self, iteration: int, attempt: int, memory: Sequence[Scored], n: int
+    ) -> Generator[Event, None, list[str]]:
+        """Raw replies of the language model, logged before anyone reads them."""
+        event = self.record.find("proposed", iteration, attempt)
+        if event is None:
+            seed = self.settings.llm_seed_of(iteration, attempt)
+            start = time.perf_counter()
+            try:
+                replies = list(self.parts.proposer.propose(self.prompt, memory, n, seed))
+            except Exception as error:
+                raise ProposerError(
+                    f"the language model {self.parts.proposer.name} failed: {error}"
+                ) from error
+            event = Event(
+                "proposed",
+                data={
+                    "iteration": iteration,
+                    "attempt": attempt,
+                    "asked": n,
+                    "seed": seed,
+                    "replies": replies,
+                    "seconds": time.perf_counter() - start,
+                },
+            )
+        yield event
+        return list(event.data["replies"])
+
+    # --- render
+
+    def render(self, jobs: Sequence[Job]) -> Generator[Event, None, dict[str, Image]]:
+        """Images by id. A candidate that cannot be rendered is rejected and missing from them."""
+        images: dict[str, Image] = {}
+        todo: list[Job] = []
+        for job in jobs:
+            lost = self.record.find("rejected", job.id)
+            if lost is not None and lost.data["stage"] == "render":
+                yield lost
+            elif (image := self.record.load_image(job)) is not None:
+                images[job.id] = image
+                yield self.record.find("rendered", job.id) or _rendered(job, self.record.image_file(job), 0.0)
+            else:
+                todo.append(job)
+
+        failures: list[tuple[Job, Exception]] = []
+        saving: deque[tuple[Job, Future[dict[str, str]], float]] = deque()
+        # One image is written while the next one is made; leaving this block waits for the last.
+        with ThreadPoolExecutor(1, "steer-disk") as disk:
+            for job, outcome, seconds in self._make(todo):
+                if isinstance(outcome, Exception):
+                    failures.append((job, outcome))
+                    continue
+                images[job.id] = outcome
+                saving.append((job, disk.submit(self.record.save_image, job, outcome), seconds))
+                if len(saving) > 1:
+                    yield _saved(saving)
+            while saving:
+                yield _saved(saving)
+
+        for job, error in failures:
+            if job.id == BASE_ID or job.role != "candidate" or not images:
+                raise RendererError(f"the renderer {self.parts.renderer.name} failed: {error}") from error
+            yield _rejected(job, "render", f"the render failed: {error}")
+        return images
+
+    def _make(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Image | Exception, float]]:
+        """Each job with its image, or with what went wrong, as soon as there is one; and the seconds."""
+        name, todo, failed = self.parts.renderer.name, list(jobs), 0
+        while todo:
+            source: Iterator[Image] | None = None
+            while todo:
+                start = time.perf_counter()
+                outcome: Image | Exception
+                try:
+                    source = source or iter(
+                        self.parts.renderer.render([job.prompt for job in todo], [job.seed for job in todo])
+                    )
+                    outcome = next(source).convert("RGB")
+                except StopIteration:
+                    raise RendererError(
+                        f"the renderer {name} returned too few images: {len(todo)} of {len(jobs)} are missing"
+                    ) from None
+                except Exception as error:  # noqa: BLE001 - whatever a renderer raises is recorded by the caller
+                    outcome = error
+                yield todo.pop(0), outcome, time.perf_counter() - start
+                failed = failed + 1 if isinstance(outcome, Exception) else 0
+                if isinstance(outcome, Exception):
+                    if failed == FAILURES_IN_A_ROW:
+                        raise RendererError(
+                            f"the renderer {name} failed {failed} times in a row: {outcome}"
+                        ) from outcome
+                    break  # a generator that raised is finished: ask anew for the rest
+
+    # --- score
+
+    def baseline(self) -> Generator[Event, None, tuple[Scored, ImageGate]]:
+        """Render and score the base prompt; calibrate the image gate on its renders from other seeds."""
+        base = Job(BASE_ID, self.prompt, self.settings.seed)
+        sd = self.settings.gate_sd if hasattr(self.parts.scorer, "adherence") else None
+        seeds = self.settings.gate_seeds if sd is not None else ()
+        extra = [
+            Job(f"{BASE_ID}-gate{i}", self.prompt, seed, role="gate") for i, seed in enumerate(seeds, start=1)
+        ]
+        images = yield from self.render([base, *extra])
+        event = self.record.find("scored", BASE_ID)
+        if event is None:
+            start = time.perf_counter()
+            adherence = self._adherence([images[job.id] for job in (base, *extra)])
+            gate = ImageGate(None)
+            if sd is not None:
+                if None in adherence:
+                    raise ScorerError(f"{self._scorer} gave no image-text similarity for the base prompt")
+                gate = ImageGate.calibrate([value for value in adherence[1:] if value is not None], sd)
+            score = self._predict([images[BASE_ID]])[0]
+            if isinstance(score, str):
+                raise ScorerError(f"{self._scorer} cannot score the base prompt: {score}")
+            calibration = {"adherence": adherence[1:], "threshold": gate.threshold}
+            event = _scored(base, score, adherence[0], time.perf_counter() - start, gate=calibration)
+        yield event
+        return Scored(self.prompt, event.data["score"], BASE_ID), ImageGate(event.data["gate"]["threshold"])
+
+    def score(
+        self, jobs: Sequence[Job], images: Mapping[str, Image], gate: ImageGate
+    ) -> Generator[Event, None, list[Scored]]:
+        """The candidates that have a score and stayed on the prompt. The others are rejected."""
+        rendered = [job for job in jobs if job.id in images]
+        passed: list[Scored] = []
+        for event in self._score_events(rendered, [images[job.id] for job in rendered]):
+            yield event
+            if event.event != "scored":
+                continue
+            job = next(job for job in rendered if job.id == event.id)
+            reason = gate.reject(event.data["adherence"])
+            if reason is None:
+                passed.append(Scored(job.prompt, event.data["score"], job.id))
+            else:
+                yield _rejected(job, "image", reason)
+        return passed
+
+    def _score_events(self, jobs: Sequence[Job], images: Sequence[Image]) -> Iterator[Event]:
+        find = self.record.find
+        logged = [find("scored", job.id) or find("rejected", job.id) for job in jobs]
+        if all(logged):
+            yield from (event for event in logged if event is not None)
+            return
+        # One missing: the whole batch again, because a score may depend in its last digits on the batch.
+        start = time.perf_counter()
+        adherence, scores = self._adherence(images), self._predict(images)
+        seconds = (time.perf_counter() - start) / len(jobs)
+        for job, score, similarity, before in zip(jobs, scores, adherence, logged, strict=True):
+            if isinstance(score, str):
+                yield before or _rejected(job, "score", score)
+            else:
+                yield before or _scored(job, score, similarity, seconds)
+
+    def _predict(self, images: Sequence[Image]) -> list[float | str]:
+        """A score for each image, or the reason why there is none. Raises if no image can be scored."""
+        try:
+            scores = self._ask(images)
+        except Exception as error:
+            if len(images) == 1:
+                raise ScorerError(f"{self._scorer} failed: {error}") from error
+            # One bad image must not take the others with it.
+            scores = [self._ask_one(image) for image in images]
+            if all(isinstance(score, str) for score in scores):
+                raise ScorerError(f"{self._scorer} failed: {error}") from error
+        return [
+            score if isinstance(score, str) or math.isfinite(score) else f"the score is {score}, not a number"
+            for score in scores
+        ]
+
+    def _ask(self, images: Sequence[Image]) -> list[float | str]:
+        scores = [float(score) for score in self.parts.scorer.score(images, self.prompt, self.person)]
+        if len(scores) != len(images):
+            raise ScorerError(f"{self._scorer} returned {len(scores)} scores for {len(images)} images")
+        return list(scores)
+
+    def _ask_one(self, image: Image) -> float | str:
+        try:
+            return self._ask([image])[0]
+        except Exception as error:  # noqa: BLE001 - whatever a scorer raises becomes the candidate's reason
+            return f"the scorer failed: {error}"
+
+    def _adherence(self, images: Sequence[Image]) -> list[float | None]:
+        """Image-text similarity to the original prompt; None where there is no such thing."""
+        measure: Any = getattr(self.parts.scorer, "adherence", None)
+        if measure is None:
+            return [None] * len(images)
+        try:
+            values = [float(value) for value in measure(images, self.prompt)]
+        except Exception as error:
+            raise ScorerError(f"{self._scorer} failed to compare image and text: {error}") from error
+        if len(values) != len(images):
+            raise ScorerError(f"{self._scorer} returned {len(values)} similarities for {len(images)} images")
+        return [value if math.isfinite(value) else None for value in values]
+
+    @property
+    def _scorer(self) -> str:
+        return f"the scorer {self.parts.scorer.name}"
+
+
+def _rendered(job: Job, file: Mapping[str, str], seconds: float) -> Event:
+    about = {"role": job.role, "iteration": job.iteration, "prompt": job.prompt, "seed": job.seed}
+    return Event("rendered", job.id, {**about, "parents": list(job.parents), **file, "seconds": seconds})
+
+
+def _saved(saving: deque[tuple[Job, Future[dict[str, str]], float]]) -> Event:
+    job, file, seconds = saving.popleft()
+    return _rendered(job, file.result(), seconds)
+
+
+def _scored(job: Job, score: float, adherence: float | None, seconds: float, **more: object) -> Event:
+    data = {"iteration": job.iteration, "score": score, "adherence": adherence, **more, "seconds": seconds}
+    return Event("scored", job.id, data)
+
+
+def _rejected(job: Job, stage: str, reason: str) -> Event:
+    about = {"iteration": job.iteration, "prompt": job.prompt, "seed": job.seed}
+    return Event("rejected", job.id, {"stage": stage, **about, "reason": reason})
