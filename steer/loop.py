@@ -11,12 +11,11 @@ the three steps and reuses what the record already holds, so a resumed run is th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from dataclasses import dataclass
 
 from steer.proposer.parse import parse
-from steer.proposer.text_gate import TextGate
+from steer.proposer.text_gate import TextGate, normalize
 from steer.settings import RETRIES, Settings
 from steer.types import Event, Job, Scored
 from steer.work import Work
@@ -35,7 +34,7 @@ def search(work: Work, settings: Settings) -> Generator[Event, None, Found]:
     """Look for the rewrite of the prompt whose image this person would rate highest."""
     base, gate = yield from work.baseline()
     pool = [base]  # everything scored, in order; what was rejected never enters
-    tried = {fingerprint(base.prompt)}
+    tried = {normalize(base.prompt)}
     iteration = stale = 0
     while (reason := stop_reason(settings, best_of(pool, 1)[0], iteration, stale)) is None:
         iteration += 1
@@ -84,9 +83,8 @@ def propose(
         for index, prompt in enumerate(prompt for reply in replies for prompt in parse(reply)):
             if len(accepted) == settings.proposals:
                 break
-            repeated = "already tried in this run" if fingerprint(prompt) in tried else None
-            reason = repeated or gate.reject(prompt)
-            tried.add(fingerprint(prompt))
+            reason = gate.reject(prompt, tried)
+            tried.add(normalize(prompt))
             if reason is None:
                 accepted.append(prompt)
                 continue
@@ -107,8 +105,3 @@ def stop_reason(settings: Settings, best: Scored, iteration: int, stale: int) ->
 def best_of(pool: list[Scored], n: int) -> list[Scored]:
     """The `n` best by raw score, best first; of equal scores the earlier (sorting is stable)."""
     return sorted(pool, key=lambda entry: -entry.score)[:n]
-
-
-def fingerprint(prompt: str) -> str:
-    """Equal for prompts that differ only in case, spacing or punctuation."""
-    return re.sub(r"\W+", " ", prompt.casefold()).strip() or prompt
