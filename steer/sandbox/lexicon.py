@@ -61,7 +61,7 @@ SUBJECT_WORDS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "tower": ("castle", "skyscraper", "palace", "fortress", "cathedral", "clock tower", "rocket", "pagoda"),
     "city": ("town", "metropolis", "skyline", "street", "downtown", "harbor", "new york", "tokyo"),
-    "arch": ("temple", "ruins", "ancient gate", "portal", "doorway", "aqueduct", "colosseum", "monument"),
+    "arch": ("temple", "ruins", "ancient gate", "portal", "doorway", "aqueduct", "pyramid", "ziggurat"),
     "boat": ("ship", "canoe", "yacht", "galleon", "submarine", "airship", "gondola", "rowboat"),
     "car": ("truck", "motorcycle", "vehicle", "bus", "train", "bicycle", "airplane", "spaceship", "tractor"),
     "flower": (
@@ -80,7 +80,7 @@ SUBJECT_WORDS: Final[dict[str, tuple[str, ...]]] = {
         "candle", "light bulb", "paper lantern", "street lamp", "torch", "balloon", "phone", "television",
     ),
     "figure": (
-        "woman", "man", "girl", "boy", "child", "portrait", "wizard", "knight", "dancer", "astronaut",
+        "woman", "man", "girl", "boy", "child", "wizard", "knight", "dancer", "astronaut",
         "robot", "old man", "king", "angel", "samurai", "face", "couple", "warrior", "fairy",
     ),
     "animal": (
@@ -239,7 +239,7 @@ VALUES: Final[dict[str, dict[Value, tuple[str, ...]]]] = {
         ),
         "high": (
             "high angle", "high angle shot", "seen from above", "looking down", "elevated viewpoint",
-            "from a hill", "downward view",
+            "from a hilltop", "downward view",
         ),
         "overhead": (
             "overhead view", "top-down view", "bird's-eye view", "aerial view", "drone shot", "flat lay",
@@ -431,6 +431,88 @@ LEVELS: Final[dict[str, tuple[tuple[float, tuple[str, ...]], ...]]] = {
     ),
 }
 
+# the short and blunt ways to name a value, read only
+SHORT: Final[dict[str, dict[Value | float, tuple[str, ...]]]] = {
+    "lighting": {
+        "midday": ("sunlight", "daylight", "noon", "sunlit", "harsh sun"),
+        "golden": ("dusk", "dawn", "evening", "warm sunlight", "setting sun", "golden glow", "morning"),
+        "overcast": ("overcast", "diffused", "even lighting", "softbox", "cloudy day"),
+        "moonlight": ("moonlit", "stars", "milky way", "moon", "northern lights"),
+        "dramatic": ("spotlight", "low key", "hard light", "dark fantasy", "candlelight", "candle light"),
+        "neon": ("neon", "cyberpunk", "blade runner", "vaporwave", "futuristic lights"),
+    },
+    "weather": {
+        "clear": ("cloudless",),
+        "clouds": ("cloudy", "clouds", "dramatic sky", "moody sky"),
+        "fog": ("mist", "foggy", "fog", "haze of morning", "steam"),
+        "rain": ("wet", "raining", "drizzle", "lightning", "puddles"),
+        "snowfall": ("snowstorm outside", "snowflakes"),
+    },
+    "angle": {
+        "low": ("worm eye", "view from below", "shot from below"),
+        "eye": ("frontal", "front view", "side view", "straight on"),
+        "high": ("view from above", "shot from above", "high vantage point"),
+        "overhead": ("overhead", "top down", "aerial", "birds eye", "satellite view", "drone"),
+        "tilted": ("tilted", "tilt", "diagonal", "skewed perspective"),
+    },
+    "palette": {
+        "natural": ("earthy", "neutral colors", "muted greens"),
+        "warm": ("warm", "warm hues", "autumnal", "red and gold"),
+        "cool": ("cool", "cold", "cold colors", "blue", "teal", "blue and green", "icy"),
+        "pastel": ("pastel", "pastels", "pastel tones", "pale colors", "soft colors"),
+        "vivid": ("rainbow", "multicolored", "vivid", "bright colors", "bold colors", "psychedelic"),
+        "mono": ("noir", "b&w", "black white", "monochromatic", "desaturated to gray"),
+    },
+    "style": {
+        "photo": ("photo", "photography", "photorealism", "35mm film", "realism", "lifelike", "film grain"),
+        "digital": ("artstation", "3d", "fantasy art", "anime", "pixar", "unreal engine", "illustration"),
+        "oil": ("impressionist", "monet", "van gogh", "brush strokes", "oil", "painting", "renaissance"),
+        "watercolor": ("watercolour wash", "turner", "aquarelle painting"),
+        "pointillism": ("pointillist", "seurat", "stippling", "dots"),
+        "ink": ("ink", "charcoal", "pencil", "sketch", "engraving", "line art", "calligraphy", "woodcut"),
+        "poster": ("vector", "flat design", "warhol", "graphic design", "comic", "stencil", "art deco"),
+        "cubism": ("cubist", "picasso", "geometric", "abstract", "polygonal", "bauhaus", "kandinsky"),
+    },
+    "ground": {
+        "grass": ("field", "grassy", "park", "prairie", "field of flowers", "flower field"),
+        "sand": ("beach", "shore", "coast", "dune", "mars surface"),
+        "snow": ("snowfield", "ice", "frozen lake"),
+        "water": ("waves", "pond", "ocean", "swamp"),
+        "rock": ("cliffside", "canyon floor", "rubble", "cave"),
+        "forest": ("woods", "rainforest", "clearing", "undergrowth"),
+        "street": ("road", "sidewalk", "market", "alleyway"),
+        "studio": ("table", "windowsill", "room", "white background", "museum", "kitchen", "desk"),
+    },
+    "distance": {
+        0.05: ("macro", "extreme closeup", "microscopic"),
+        0.5: ("full body",),
+        0.75: ("wide angle", "wide", "long shot", "establishing shot"),
+        0.95: ("distance", "far away", "panorama", "vista"),
+    },
+    "place": {0.0: ("centered", "symmetrical"), 0.45: ("off center", "asymmetrical composition")},
+    "saturation": {0.25: ("muted", "desaturated", "faded"), 0.75: ("saturated",), 0.95: ("vibrant",)},
+    "contrast": {0.25: ("shadowless",), 0.75: ("contrast", "strong shadows", "dark shadows", "long shadows")},
+    "brightness": {0.25: ("darkness", "shadows"), 0.72: ("airy", "radiant"), 0.92: ("glaring",)},
+    "detail": {0.25: ("smooth", "simple"), 0.75: ("detailed", "textured"), 0.95: ("intricate",)},
+    "dof": {0.95: ("depth of field", "shallow focus"), 0.05: ("focus stacking",)},
+    "haze": {0.75: ("haze", "dusty air", "smoke")},
+    "backdrop": {
+        "mountains": ("mountains", "mountain range", "peaks", "snow-capped peaks", "snowy mountains"),
+        "hills": ("hills", "rolling hills", "valley"),
+        "woods": ("trees", "woodland"),
+        "skyline": ("skyline", "cityscape", "city", "skyscrapers", "urban", "buildings"),
+        "open": ("horizon", "endless sky", "open sky"),
+    },
+}
+
+# axis -> value -> the values that it gives way to: a night with neon signs is lit by neon
+YIELDS: Final[dict[str, dict[Value, tuple[Value, ...]]]] = {
+    "lighting": {"moonlight": ("neon",), "midday": ("golden", "overcast", "dramatic")},
+    "weather": {"clouds": ("fog", "rain", "snowfall"), "clear": ("clouds",)},
+    "palette": {"natural": ("warm", "cool", "pastel", "vivid", "mono")},
+    "style": {"digital": ("oil", "watercolor", "pointillism", "ink", "poster", "cubism")},
+}
+
 # phrases -> what they move, together; read only, and weaker than a phrase that names one setting
 BLENDS: Final[tuple[tuple[tuple[str, ...], dict[str, Value | float]], ...]] = (
     (
@@ -471,7 +553,7 @@ BLENDS: Final[tuple[tuple[tuple[str, ...], dict[str, Value | float]], ...]] = (
     ),
     (
         ("minimalist", "minimalism", "negative space", "clean lines"),
-        {"detail": 0.12, "distance": 0.7, "backdrop": "open"},
+        {"detail": 0.12, "distance": 0.7},
     ),
     (
         ("vintage", "retro look", "1970s kodak", "old faded photograph", "polaroid", "sepia"),
@@ -503,6 +585,7 @@ BLENDS: Final[tuple[tuple[tuple[str, ...], dict[str, Value | float]], ...]] = (
     (("silhouette", "backlit", "backlighting"), {"lighting": "golden", "contrast": 0.85, "brightness": 0.35}),
     (("floating on water", "floating on lake", "floating on river"), {"floating": False, "ground": "water"}),
     (("golden ratio",), {"place": 0.25}),
+    (("sunset over ocean", "ocean sunset"), {"ground": "water", "lighting": "golden"}),
     (
         ("teal and orange", "orange and teal", "blue and orange"),
         {"palette": "vivid", "warmth": 0.1, "contrast": 0.65},
@@ -513,7 +596,7 @@ BLENDS: Final[tuple[tuple[tuple[str, ...], dict[str, Value | float]], ...]] = (
     ),
     (("pink hue", "pink tones", "rose tint"), {"palette": "pastel", "warmth": 0.3}),
     (("blue tones", "blue tint", "blue light", "shades of blue"), {"palette": "cool", "warmth": -0.55}),
-    (("green hue", "green tint", "emerald light"), {"palette": "cool", "warmth": -0.2}),
+    (("green hue", "green tint", "emerald light"), {"palette": "natural", "warmth": -0.1}),
     (("red tones", "red light", "crimson tint"), {"palette": "warm", "warmth": 0.7}),
     (("orange hue", "yellow tones", "amber tint"), {"palette": "warm", "warmth": 0.6}),
     (("brown tones", "sepia tones"), {"palette": "warm", "saturation": 0.3, "warmth": 0.45}),
@@ -523,8 +606,9 @@ BLENDS: Final[tuple[tuple[tuple[str, ...], dict[str, Value | float]], ...]] = (
 EMPTY_PRAISE: Final[tuple[str, ...]] = (
     "masterpiece", "best quality", "award winning", "beautiful", "stunning", "amazing", "perfect", "trending",
     "high quality", "gorgeous", "elegant", "famous artist", "unique", "aesthetic", "popular", "creative",
-    "new", "high resolution", "composition", "background", "foreground", "scene", "image", "color", "light",
-    "camera",
+    "high resolution", "composition", "background", "foreground", "image", "color", "light", "camera",
+    "lens", "shot", "texture", "style", "atmosphere", "mood", "art",
+    "reflections", "standing", "sitting",
 )
 
 # fmt: on
