@@ -1,0 +1,373 @@
+"""From light to picture: focus, weather, medium, and the final grade that meets the scene's settings."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+
+from .noise import noise2
+from .scene import Scene
+
+Array = np.ndarray
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def luma(picture: Array) -> Array:
+    return picture @ _LUMA
+
+
+def enlarge(a: Array, size: int) -> Array:
+    """Bilinear resize of [n, n] or [n, n, c] to [size, size(, c)], in float32."""
+    bands = a[..., None] if a.ndim == 2 else a
+    out = np.empty((size, size, bands.shape[2]), np.float32)
+    for c in range(bands.shape[2]):
+        band = Image.fromarray(np.ascontiguousarray(bands[..., c], np.float32))
+        out[..., c] = np.asarray(band.resize((size, size), Image.Resampling.BILINEAR))
+    return out[..., 0] if a.ndim == 2 else out
+
+
+def shrink(a: Array, factor: int) -> Array:
+    """Mean over factor x factor blocks."""
+    n = a.shape[0] // factor
+    return a.reshape(n, factor, n, factor, *a.shape[2:]).mean((1, 3))
+
+
+def blur(a: Array, sigma: float) -> Array:
+    """Gaussian blur of the first two axes; sigma in pixels. Wide ones are made small and enlarged again."""
+    if sigma < 0.3:
+        return a
+    factor = 8 if sigma >= 12 else 4 if sigma >= 5 else 2 if sigma >= 2 else 1
+    small = shrink(a, factor) if factor > 1 else a
+    for axis in (0, 1):
+        small = gaussian_filter1d(small, sigma / factor, axis, mode="nearest", truncate=2.5)
+    return enlarge(small, a.shape[0]) if factor > 1 else small
+
+
+def smooth(edge0: float, edge1: float, x: Array) -> Array:
+    t = np.clip((x - edge0) / (edge1 - edge0), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def grid(size: int) -> tuple[Array, Array]:
+    """u to the right and v down, -1 to 1, each [size, size]."""
+    s = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
+    u, v = np.meshgrid(s, s)
+    return u, v
+
+
+def focus_blur(picture: Array, depth: Array, focus: float, amount: float, size: int) -> Array:
+    """Depth of field: the further from the plane of focus, the wider the circle of confusion."""
+    if amount < 0.05:
+        return picture
+    away = np.abs(1 / depth - 1 / focus) * focus
+    away = np.where(depth > focus, np.clip((depth - focus) / (focus * 0.9), 0, 1), np.clip(away * 1.1, 0, 1))
+    away = np.where(np.abs(depth - focus) < 1.0, away * 0.15, away).astype(np.float32)
+    behind = smooth(0.02, 0.3, away)[..., None]
+    soft = picture * behind  # blur only what is out of focus, so that the subject does not bleed
+    wide = amount * 15 * size / 512
+    stack = np.concatenate([soft, behind], 2)
+    near, far = blur(stack, wide * 0.35), blur(stack, wide)
+    near, far = near[..., :3] / (near[..., 3:] + 1e-3), far[..., :3] / (far[..., 3:] + 1e-3)
+    coc = away[..., None]
+    out = np.where(
+        coc < 0.5, picture + (near - picture) * np.minimum(coc * 2, 1), near + (far - near) * (coc * 2 - 1)
+    )
+    mask = blur(behind, 0.8 * size / 512)
+    return picture + (out - picture) * mask
+
+
+def weather(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    u, v = grid(size)
+    if scene.weather == "rain" and scene.ground != "studio":
+        du, dv = rng.uniform(0, 1, 2).tolist()
+        streak = noise2((u + v * 0.12) * 1.6 + du, v * 0.035 + dv) + 0.6 * noise2(
+            (u + v * 0.12) * 0.7 + dv, v * 0.02
+        )
+        picture = picture * 0.92 + smooth(1.1, 2.6, streak)[..., None] * 0.28 * (0.25 + picture.mean())
+    if scene.weather == "snowfall" and scene.ground != "studio":
+        flakes = np.zeros((size, size), np.float32)
+        for n, radius, glow in ((220, 0.9, 0.6), (70, 1.7, 0.5), (16, 4.2, 0.22)):
+            x, y = rng.integers(0, size, n), rng.integers(0, size, n)
+            layer = np.zeros((size, size), np.float32)
+            layer[y, x] = 1.0
+            sigma = radius * size / 512
+            flakes = np.maximum(
+                flakes,
+                np.minimum(blur(layer, max(sigma, 0.5)) * 2 * np.pi * max(sigma, 0.5) ** 2 * 1.3, 1) * glow,
+            )
+        picture = picture + (1.05 - picture) * flakes[..., None]
+    return picture
+
+
+def kuwahara(picture: Array, radius: int) -> Array:
+    """Flatten each pixel to the calmest of its four neighbouring windows: brush-like patches, kept edges."""
+    size = picture.shape[0]
+    if radius >= 4:  # patches this wide survive at half the resolution, at a quarter of the cost
+        return enlarge(kuwahara(shrink(picture, 2), radius // 2), size)
+    width = max(3, radius | 1)
+    shift = width // 2
+    y = luma(picture)
+    stack = np.dstack([picture, y * y])
+    mean = uniform_filter1d(uniform_filter1d(stack, width, 0, mode="nearest"), width, 1, mode="nearest")
+    out, best = mean[..., :3], mean[..., 3]
+    spread = mean[..., 3] - luma(mean[..., :3]) ** 2
+    padded = np.pad(np.dstack([mean[..., :3], spread]), ((shift, shift), (shift, shift), (0, 0)), mode="edge")
+    n, first = size, True
+    for dy in (0, 2 * shift):
+        for dx in (0, 2 * shift):
+            window = padded[dy : dy + n, dx : dx + n]
+            if first:
+                out, best, first = window[..., :3], window[..., 3], False
+                continue
+            calm = window[..., 3] < best
+            out = np.where(calm[..., None], window[..., :3], out)
+            best = np.where(calm, window[..., 3], best)
+    return out
+
+
+def cells(size: int, pitch: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """A jittered grid of sites: each pixel's nearest site [size, size], its distance, and the sites (y, x)."""
+    n = int(np.ceil(size / pitch)) + 2
+    corner = (np.arange(n, dtype=np.float32) - 0.5) * pitch
+    centre = np.stack(np.meshgrid(corner, corner, indexing="ij"), -1).astype(np.float32)
+    centre += rng.uniform(-0.42, 0.42, centre.shape).astype(np.float32) * np.float32(pitch)
+    ys, xs = centre[..., 0].ravel(), centre[..., 1].ravel()
+    at = np.arange(size, dtype=np.float32)
+    cell = (at / pitch + 0.5).astype(np.int32)
+    label = np.zeros((size, size), np.int32)
+    first = np.full((size, size), 1e9, np.float32)
+    for dy in (-1, 0, 1):
+        rows = np.clip(cell + dy, 0, n - 1)[:, None] * n
+        for dx in (-1, 0, 1):
+            site = rows + np.clip(cell + dx, 0, n - 1)[None, :]
+            d = (at[:, None] - ys.take(site)) ** 2 + (at[None, :] - xs.take(site)) ** 2
+            nearer = d < first
+            np.copyto(label, site, where=nearer)
+            np.copyto(first, d, where=nearer)
+    return label, np.sqrt(first), centre.reshape(-1, 2)
+
+
+def digital(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """The glossy look of concept art: smooth planes, pushed local contrast, bloom, teal shadows."""
+    k, s = scene.strength, size / 512
+    plane = kuwahara(picture, int(round((3 + 4 * k) * s)))
+    plane = blur(plane, 0.8 * s)
+    crisp = plane + (plane - blur(plane, 9 * s)) * (0.35 + 0.5 * k)
+    bright = np.clip(crisp - 0.62, 0, None)
+    glow = blur(bright, 14 * s) * (0.8 + 1.2 * k)
+    y = luma(crisp)[..., None]
+    tint = (
+        np.array([-0.03, 0.025, 0.05], np.float32) * (1 - y) + np.array([0.045, 0.015, -0.03], np.float32) * y
+    )
+    return crisp + glow + tint * (0.5 + k)
+
+
+def oil(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """Thick strokes along the forms, with the relief of paint."""
+    k, s = scene.strength, size / 512
+    base = kuwahara(kuwahara(picture, int(round((7 + 8 * k) * s))), int(round((4 + 4 * k) * s)))
+    y = blur(luma(base), 3 * s)
+    gy, gx = np.gradient(y)
+    u, v = grid(size)
+    du, dv = rng.uniform(0, 1, 2).tolist()
+    angle = np.arctan2(gx, -gy) + 1.2 * noise2(
+        u * 0.06 + du, v * 0.06 + dv
+    )  # along the edges, wandering elsewhere
+    c, w = np.cos(angle), np.sin(angle)
+    # strokes: noise dragged along the local direction
+    relief = np.zeros_like(y)
+    for i in range(-3, 4):
+        relief += noise2(u * 0.7 + c * (i * 0.0095) + du, v * 0.7 + w * (i * 0.0095) + dv)
+    relief = relief / 7
+    relief -= blur(relief, 12 * s)  # strokes only: no clouds of light and dark
+    hue = (
+        np.array([1.0, 0.2, -0.9], np.float32) * relief[..., None]
+        + np.array([-0.3, 0.5, -0.3], np.float32) * np.roll(relief, int(19 * s), 1)[..., None]
+    )
+    painted = base * (1 + 0.1 * (0.5 + k) * hue) * (1 + 0.26 * (0.4 + k) * relief[..., None])
+    shade = relief - np.roll(np.roll(relief, 2, 0), 2, 1)
+    return painted + (shade * 0.06 * (0.5 + k))[..., None]
+
+
+def watercolor(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """Washes on paper: soft patches, pooled pigment at their edges, white margins."""
+    k, s = scene.strength, size / 512
+    u, v = grid(size)
+    du, dv = rng.uniform(0, 1, 2).tolist()
+    wobble = noise2(u * 0.09 + du, v * 0.09 + dv)
+    wash = kuwahara(blur(picture, 1.5 * s), int(round((9 + 8 * k) * s)))
+    wash = blur(wash, 1.2 * s)
+    y = luma(wash)
+    edge = np.clip(np.abs(y - blur(y, 3.5 * s)) * 5, 0, 0.35)
+    pigment = 1 + 0.09 * wobble + 0.06 * noise2(u * 0.9 + dv, v * 0.9 + du)
+    wash = 1 - (1 - np.clip(wash, 0, 1)) * (pigment * (0.9 - 0.18 * k))[..., None]
+    wash = wash - edge[..., None] * 0.5
+    reach = np.maximum(np.abs(u), np.abs(v)) + 0.045 * wobble + 0.02 * noise2(u * 0.5, v * 0.5 + du)
+    paper = np.array([0.975, 0.965, 0.935], np.float32) - 0.012 * noise2(u * 1.3, v * 1.3)[..., None]
+    cover = 1 - smooth(0.84, 0.95, reach)
+    return paper + (wash - paper) * cover[..., None]
+
+
+def pointillism(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """Dots of nearly pure colour on a pale canvas, two layers."""
+    k, s = scene.strength, size / 512
+    canvas = np.full_like(picture, 0.0) + np.array([0.93, 0.9, 0.82], np.float32)
+    canvas = canvas * 0.4 + blur(picture, 8 * s) * 0.6
+    for pitch, radius in (((6.5 + 3.5 * k) * s, 0.56), ((5 + 2.5 * k) * s, 0.45)):
+        label, near, centre = cells(size, pitch, rng)
+        at = np.clip(centre.astype(int), 0, size - 1)
+        tint = picture[at[:, 0], at[:, 1]]
+        grey = (tint @ _LUMA)[:, None]
+        spread = rng.normal(0, 0.03 + 0.05 * k, tint.shape).astype(np.float32)
+        tint = np.clip(grey + (tint - grey) * (1.15 + 0.4 * k) + spread, 0, 1.1).astype(np.float32)
+        cover = smooth(radius * pitch + 0.7, radius * pitch - 0.7, near)
+        canvas = canvas + (tint[label] - canvas) * cover[..., None]
+    return canvas
+
+
+def ink(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """Brush and wash: grey tones in a few steps, black contours, rice paper."""
+    k, s = scene.strength, size / 512
+    u, v = grid(size)
+    du, dv = rng.uniform(0, 1, 2).tolist()
+    y = luma(np.clip(picture, 0, 1))
+    y = (y - y.mean()) / (y.std() + 1e-3) * 0.22 + 0.62
+    soft = blur(y, 2.2 * s)
+    tone = np.clip(soft + 0.035 * noise2(u * 0.12 + du, v * 0.12 + dv), 0, 1)
+    wash = tone * (1 - k * 0.7) + (np.floor(tone * 4.2) / 4.2 + 0.1) * k * 0.7
+    wash = blur(wash.astype(np.float32), 1.4 * s)
+    line = blur(y, 1.0 * s) - blur(y, 2.6 * s)
+    dry = 0.75 + 0.25 * np.clip(noise2(u * 0.5 + dv, v * 0.5) + 0.6, 0, 1)
+    stroke = smooth(0.012, 0.05, -line) * dry
+    sheet = np.clip(0.3 + 0.78 * wash, 0, 1) * (1 - 0.88 * stroke)
+    paper = np.array([0.97, 0.945, 0.885], np.float32)
+    colour = picture - luma(picture)[..., None]
+    return sheet[..., None] * paper * (1 + 0.008 * noise2(u * 1.4, v * 1.4))[..., None] + colour * 0.12
+
+
+def poster(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """Screen print: a few flat tones per hue, a dark contour, dots in the shadows."""
+    k, s = scene.strength, size / 512
+    flat = kuwahara(kuwahara(picture, int(round(11 * s))), int(round(9 * s)))
+    flat = np.clip(flat, 0, 1)
+    y = luma(flat)
+    lo, hi = np.quantile(y[::4, ::4], (0.03, 0.97))
+    y = np.clip((y - lo) / (hi - lo + 1e-3), 0, 1)
+    levels = 5 - 2 * k
+    step = y * levels
+    step = np.floor(step) + smooth(0.44, 0.56, step % 1)
+    tone = 0.1 + 0.86 * step / levels
+    chroma = blur(flat - luma(flat)[..., None], 2.5 * s)
+    chroma = np.round(chroma * (9 - 3 * k)) / (9 - 3 * k)
+    chroma = blur(chroma.astype(np.float32), 0.8 * s) * 1.5
+    out = tone[..., None] + chroma
+    gy, gx = np.gradient(blur(y, 1.2 * s))
+    line = smooth(0.035 / s, 0.075 / s, np.hypot(gx, gy))
+    out = out * (1 - line[..., None] * (0.55 + 0.35 * k))
+    u, v = grid(size)
+    p, q = (u + v) * 42, (u - v) * 42
+    dot = np.sin(p * np.pi) * np.sin(q * np.pi)
+    shade = smooth(0.5, 0.1, y) * smooth(0.05, 0.35, dot) * 0.22
+    return out * (1 - shade[..., None])
+
+
+def cubism(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """Cut by straight lines into shards, each seen from a little elsewhere, flatly shaded, its edge drawn."""
+    k = scene.strength
+    lines = int(round(7 + 4 * k))
+    u, v = grid(size)
+    label = np.zeros((size, size), np.int32)
+    edge = np.full((size, size), 9.0, np.float32)
+    for i in range(lines):
+        a = float(rng.uniform(0, np.pi))
+        side = u * float(np.cos(a)) + v * float(np.sin(a)) - float(rng.uniform(-0.75, 0.75))
+        label += (side > 0).astype(np.int32) << i
+        edge = np.minimum(edge, np.abs(side))
+    n = 1 << lines
+    shift = rng.normal(0, 0.035 + 0.05 * k, (2, n)).astype(np.float32)
+    turn = rng.normal(0, 0.08 + 0.14 * k, n).astype(np.float32)[label]
+    x, y = u - turn * v + shift[0][label], v + turn * u + shift[1][label]
+    plane = kuwahara(picture, int(round(9 * size / 512)))
+    at = [np.clip((q * 0.5 + 0.5) * size, 0, size - 1).astype(np.int32) for q in (y, x)]
+    facet = plane[at[0], at[1]]
+    tilt = rng.uniform(0, 2 * np.pi, n).astype(np.float32)
+    slope = np.cos(tilt)[label] * u + np.sin(tilt)[label] * v
+    wave = (slope * 2.1 + rng.random(n, dtype=np.float32)[label]) % 1  # planes that darken towards one edge
+    facet = facet * (1 + (0.25 + 0.3 * k) * (wave - 0.5))[..., None]
+    tone = rng.normal(0, 0.03 + 0.035 * k, (n, 3)).astype(np.float32)[label]
+    line = smooth(0.009, 0.002, edge) * 0.55
+    return (facet + tone) * (1 - line)[..., None]
+
+
+def photo(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
+    """A lens: a hint of bloom and of sharpening; grain comes last, in `finish`."""
+    s = size / 512
+    bright = np.clip(picture - 0.8, 0, None)
+    sharp = picture + (picture - blur(picture, 1.2 * s)) * 0.45
+    return sharp + blur(bright, 8 * s) * 0.35
+
+
+_STYLES = {f.__name__: f for f in (photo, digital, oil, watercolor, pointillism, ink, poster, cubism)}
+_CHROMA = 0.25  # mean chroma of a picture whose saturation is 1
+
+
+def grade(picture: Array, scene: Scene, hold: float) -> Array:
+    """Bring brightness, contrast, warmth and saturation to the scene's settings; `hold` 0-1 keeps the medium's own."""
+    picture = np.clip(picture, 1e-4, 1.4)
+    y = luma(picture)
+    chroma = picture - y[..., None]
+    toned = np.maximum(y, 1e-3)
+    target = 0.13 + 0.56 * scene.brightness
+    for _ in range(2):  # a gamma that meets the mean, in two steps
+        mean = float(np.clip(toned.mean(), 0.02, 0.97))
+        gamma = float(np.clip(np.log(target) / np.log(mean), 0.45, 2.4))
+        toned = toned ** (1 + (gamma - 1) * (1 - hold))
+    gain = float(np.clip((0.07 + 0.22 * scene.contrast) / (float(toned.std()) + 1e-4), 0.45, 2.1))
+    mean = float(toned.mean())
+    toned = mean + (toned - mean) * (1 + (gain - 1) * 0.85 * (1 - 0.5 * hold))
+    toned = np.where(
+        toned < 0.06, 0.06 * np.exp(np.minimum(toned / 0.06 - 1, 0)), toned
+    )  # a soft toe and shoulder
+    toned = np.where(toned > 0.9, 0.9 + 0.1 * np.tanh((toned - 0.9) / 0.1), toned)
+    if scene.palette == "mono":
+        return toned[..., None] + np.array([0.035, 0.004, -0.04], np.float32) * np.float32(scene.warmth)
+    chroma *= np.clip(toned / (y + 1e-3), 0.2, 2.5)[..., None]
+    cast = {"warm": (0.27, 0.02, -0.23), "cool": (-0.2, 0.02, 0.22)}.get(scene.palette)
+    if cast:  # one family of hues: what differs from it fades, and all of it leans
+        chroma = chroma * 0.5 + np.array(cast, np.float32) * (0.25 + 0.6 * np.clip(toned, 0, 0.8))[..., None]
+    lean = np.array([0.1, 0.01, -0.12], np.float32) * np.float32(scene.warmth)
+    has = float((chroma[..., 0] - chroma[..., 2]).mean())
+    lean = lean * np.float32(np.clip(1.0 - has / (2 * (lean[0] - lean[2]) + 1e-6), 0.2, 1.6))
+    chroma += lean * (0.45 + 0.55 * np.clip(toned, 0, 1))[..., None]
+    if scene.palette == "pastel":
+        toned = 0.3 + toned * 0.68
+        chroma *= 0.8
+    size = np.sqrt(np.einsum("ijc,ijc->ij", chroma, chroma)) + 1e-4
+    if scene.palette == "vivid":  # lift the pale colours most
+        lift = (size + 0.16) / (size + 0.05)
+        chroma *= lift[..., None]
+        size *= lift
+    gain = float(np.clip(_CHROMA * (0.06 + scene.saturation) / float(size.mean()), 0.1, 3.0))
+    return toned[..., None] + chroma * (min(gain, 1.0) if scene.style == "ink" else gain)
+
+
+def finish(scene: Scene, light: Array, depth: Array, focus: float, rng: np.random.Generator) -> Array:
+    """Linear light [size, size, 3] to the finished uint8 picture."""
+    size = light.shape[0]
+    light = focus_blur(light, depth, focus, scene.dof, size)
+    exposure = 0.4 / (float(np.quantile(luma(light)[::4, ::4], 0.7)) + 0.08)
+    picture = 1 - np.exp(-light * float(np.clip(exposure, 0.5, 3.0)) * 1.6)
+    picture = weather(picture, scene, rng, size)
+    if (
+        scene.style != "photo"
+    ):  # a medium is applied to a graded picture, and graded again for what it changed
+        picture = grade(picture, scene, 0.0)
+    picture = _STYLES[scene.style](picture, scene, rng, size)
+    picture = grade(picture, scene, 0.5 if scene.style in ("ink", "watercolor", "poster") else 0.15)
+    u, v = grid(size)
+    if scene.style in ("photo", "digital", "oil"):
+        picture = picture * (1 - 0.16 * smooth(0.55, 1.5, np.hypot(u, v)))[..., None]
+    if scene.style == "photo":
+        picture = picture + rng.normal(0, 0.006 + 0.012 * scene.detail, (size, size, 1)).astype(np.float32)
+    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
