@@ -151,7 +151,8 @@ class SentenceEncoder:
 def sentence_encoder(id: str = SENTENCE_ENCODER_ID) -> SentenceEncoder:
     """A sentence encoder by id, loaded once per process.
 
-    The default, all-MiniLM-L6-v2 with 384 dimensions, comes from the package that carries it, without network.
+    The default, all-MiniLM-L6-v2 with 384 dimensions, comes from the package that carries it, without
+    network.
     """
     if id != SENTENCE_ENCODER_ID:
         return SentenceEncoder.load(id)

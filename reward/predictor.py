@@ -148,8 +148,8 @@ class Predictor:
                 scores[rows] = self.model.grid(tokens, described, len(rows)).cpu().numpy()
         if not np.isfinite(scores).all():
             raise ScoreError(
-                f"the predictor of {self.world} returned a score that is not a number: its weights are damaged; "
-                "copy its folder again or run `steer sandbox build`"
+                f"the predictor of {self.world} returned a score that is not a number, so its weights are "
+                "damaged: copy its folder again or run `steer sandbox build`"
             )
         return scores
 
@@ -224,7 +224,7 @@ def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:
     if encoder.hash != card.encoder["sha256"]:
         remake = "run `steer sandbox build`" if card.simulated else "train the predictor again"
         raise CheckpointError(
-            f"the predictor in {folder} was trained with another version of the encoder {id}: restore that one, "
-            f"or {remake}"
+            f"the predictor in {folder} was trained with another version of the encoder {id}: "
+            f"restore that one, or {remake}"
         )
     return encoder

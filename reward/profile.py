@@ -24,7 +24,7 @@ _DEMOGRAPHICS = {
 
 
 def demographics_sentence(demographics: Mapping[str, Any] | None) -> str | None:
-    """{"age": 34, "gender": "female", "nationality": "Ghana"} -> "A person, 34 years old, female, from Ghana."
+    """{"age": 34, "gender": "female", "nationality": "Peru"} -> "A person, 34 years old, female, from Peru."
 
     An age may be a range written "18-25". `age_binned` is used only where `age` is unknown. None if
     nothing is known.
