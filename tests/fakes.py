@@ -14,9 +14,10 @@ from steer.types import Parts, Scored
 
 PROMPT = "floating mossy rocks"
 WORDS = (
-    "golden hour|soft mist|wide lens|weathered stone|muted colours|storm clouds|visible brushwork|shallow focus|"
-    "vivid colours|seen from above|cold moonlight|natural light|long exposure|film grain|low sun|deep shadows"
-).split("|")
+    *("golden hour", "soft mist", "wide lens", "weathered stone", "muted colours", "storm clouds"),
+    *("visible brushwork", "shallow focus", "vivid colours", "seen from above", "cold moonlight"),
+    *("natural light", "long exposure", "film grain", "low sun", "deep shadows"),
+)
 
 
 def unit(*key: object) -> float:
@@ -89,7 +90,9 @@ class FakeScorer:
     def score(self, images: Sequence[Image.Image], prompt: str, person: Any) -> list[float]:
         self.texts.add(prompt)
         return [
-            float("nan") if unit("nan", image.tobytes()) < self.nan else 1 + 4 * unit(image.tobytes(), person.hash)
+            float("nan")
+            if unit("nan", image.tobytes()) < self.nan
+            else 1 + 4 * unit(image.tobytes(), person.hash)
             for image in images
         ]
 
@@ -118,3 +121,23 @@ class PlainScorer:
 def fake_parts(**parts: Any) -> Parts:
     """Fakes in every seat, but for those given."""
     return Parts(**{"proposer": FakeProposer(), "renderer": FakeRenderer(), "scorer": FakeScorer(), **parts})
+
+
+class PromptScorer:
+    """Scores what the renderer was asked for, so that a test can say which rewrite is liked how much."""
+
+    name = "prompt scorer"
+
+    def __init__(self, renderer: FakeRenderer, score: Any, adherence: Any = None) -> None:
+        self._renderer, self._score = renderer, score  # prompt -> number
+        if adherence is not None:
+            self.adherence = lambda images, prompt: [adherence(self._prompt(image)) for image in images]
+
+    def score(self, images: Sequence[Image.Image], prompt: str, person: Any) -> list[float]:
+        return [self._score(self._prompt(image)) for image in images]
+
+    def _prompt(self, image: Image.Image) -> str:
+        for prompt, seed in self._renderer.rendered:
+            if self._renderer.image(prompt, seed).tobytes() == image.tobytes():
+                return prompt
+        raise LookupError("an image that was never rendered")
