@@ -145,7 +145,7 @@ def sky(scene: Scene, lamp: Light, d: Array, offset: float) -> Array:
         if scene.backdrop != "skyline":
             height = height + (heights.take(np.minimum(cell + 1, 4095)) - height) * part
         cover_here = np.clip((height - tangent) * 260, 0, 1) * (d[1] > -0.02)
-        shade = mix(base, distant, (1 - near) * (0.35 + 0.5 * scene.haze))
+        shade = mix(base, distant, min((1 - near) * 0.4 + 0.75 * scene.haze, 0.97))
         if scene.backdrop == "mountains":
             snow = np.clip((tangent - 0.12 - 0.02 * noise2(azimuth * 2, tangent * 4)) * 25, 0, 1)
             shade = mix(

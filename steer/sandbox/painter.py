@@ -274,8 +274,10 @@ def _world(scene: Scene, lamp: Light, things: list[Placed], eye: Array, d: Array
             colour[:, rays] = _body(
                 scene, lamp, things, placed, _at(eye, d[:, rays], nearest[rays]), d[:, rays], offset
             )
-    mist = scene.haze * 0.045 + (
-        0.16 if scene.weather == "fog" else 0.05 if scene.weather in ("rain", "snowfall") else 0.0
+    mist = (
+        0.01
+        + scene.haze**1.5 * 0.34
+        + (0.16 if scene.weather == "fog" else 0.05 if scene.weather in ("rain", "snowfall") else 0.0)
     )
     if scene.ground != "studio":
         seen = np.flatnonzero(depth < 59)

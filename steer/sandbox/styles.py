@@ -56,16 +56,24 @@ def grid(size: int) -> tuple[Array, Array]:
     return u, v
 
 
-def focus_blur(picture: Array, depth: Array, focus: float, amount: float, size: int) -> Array:
+def focus_blur(picture: Array, depth: Array, focus: float, scene: Scene, size: int) -> Array:
     """Depth of field: the further from the plane of focus, the wider the circle of confusion."""
-    if amount < 0.05:
+    amount = scene.dof
+    if amount < 0.04:
         return picture
     away = np.abs(1 / depth - 1 / focus) * focus
     away = np.where(depth > focus, np.clip((depth - focus) / (focus * 0.9), 0, 1), np.clip(away * 1.1, 0, 1))
-    away = np.where(np.abs(depth - focus) < 1.0, away * 0.15, away).astype(np.float32)
+    away = np.where(np.abs(depth - focus) < 1.0, away * 0.15, away)
+    if scene.angle in (
+        "high",
+        "overhead",
+    ):  # seen from above all is equally far: a tilted plane of focus instead
+        from_middle = np.abs(grid(size)[1])
+        away = np.maximum(away, np.clip(from_middle * 1.5 - 0.55, 0, 1))
+    away = away.astype(np.float32)
     behind = smooth(0.02, 0.3, away)[..., None]
     soft = picture * behind  # blur only what is out of focus, so that the subject does not bleed
-    wide = amount * 15 * size / 512
+    wide = amount * 24 * size / 512
     stack = np.concatenate([soft, behind], 2)
     near, far = blur(stack, wide * 0.35), blur(stack, wide)
     near, far = near[..., :3] / (near[..., 3:] + 1e-3), far[..., :3] / (far[..., 3:] + 1e-3)
@@ -355,7 +363,7 @@ def grade(picture: Array, scene: Scene, hold: float) -> Array:
 def finish(scene: Scene, light: Array, depth: Array, focus: float, rng: np.random.Generator) -> Array:
     """Linear light [size, size, 3] to the finished uint8 picture."""
     size = light.shape[0]
-    light = focus_blur(light, depth, focus, scene.dof, size)
+    light = focus_blur(light, depth, focus, scene, size)
     exposure = 0.4 / (float(np.quantile(luma(light)[::4, ::4], 0.7)) + 0.08)
     picture = 1 - np.exp(-light * float(np.clip(exposure, 0.5, 3.0)) * 1.6)
     picture = weather(picture, scene, rng, size)
@@ -364,6 +372,8 @@ def finish(scene: Scene, light: Array, depth: Array, focus: float, rng: np.rando
     ):  # a medium is applied to a graded picture, and graded again for what it changed
         picture = grade(picture, scene, 0.0)
     picture = _STYLES[scene.style](picture, scene, rng, size)
+    fine = picture - blur(picture, 2.2 * size / 512)
+    picture = picture + fine * (2.2 * scene.detail - 0.8)
     picture = grade(picture, scene, 0.5 if scene.style in ("ink", "watercolor", "poster") else 0.15)
     u, v = grid(size)
     if scene.style in ("photo", "digital", "oil"):
