@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steer.sandbox import captions, lexicon, scene
+from steer.sandbox import captions, lexicon, scene, synonyms
 from steer.sandbox.scene import Scene, draw
 
 
@@ -19,7 +19,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def test_every_value_of_the_look_axes_has_at_least_six_phrases() -> None:
-    assert set(lexicon.SUBJECT_NOUNS) == set(lexicon.SUBJECT_WORDS) == set(scene.SUBJECTS)
+    assert set(lexicon.SUBJECT_NOUNS) == set(synonyms.SUBJECT_WORDS) == set(scene.SUBJECTS)
     looks = {
         **{"ground": scene.GROUNDS, "backdrop": scene.BACKDROPS, "lighting": scene.LIGHTINGS},
         **{
@@ -39,7 +39,7 @@ def test_every_value_of_the_look_axes_has_at_least_six_phrases() -> None:
 def test_no_phrase_names_two_values() -> None:
     named = [p for values in lexicon.VALUES.values() for phrases in values.values() for p in phrases]
     named += [p for levels in lexicon.LEVELS.values() for _, phrases in levels for p in phrases]
-    named += [p for phrases, _ in lexicon.BLENDS for p in phrases]
+    named += [p for phrases, _ in synonyms.BLENDS for p in phrases]
     assert sorted(p for p in set(named) if named.count(p) > 1) == []
 
 

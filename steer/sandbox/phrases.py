@@ -130,6 +130,7 @@ COLORS = frozenset(
         *("gray", "teal", "cyan", "magenta", "turquoise", "gold"),
     )
 )
+TINTS = frozenset(("dark", "light", "bright", "deep", "pale"))  # before a color
 BRITISH = {
     **{"colour": "color", "grey": "gray", "centre": "center", "stylis": "styliz", "cosy": "cozy"},
     **{"sombre": "somber", "harbour": "harbor", "closeup": "close up", "mould": "mold", "vapour": "vapor"},
@@ -137,6 +138,7 @@ BRITISH = {
 
 _SEPARATORS = re.compile(r"[,;|\n\r()\[\]{}\"“”]+|[.!?:]+(?=\s|$)|\s[-–—]+\s")
 _WEIGHTS = re.compile(r":\d+(\.\d+)?(?=\s*[)\]])|(?:^|\s)--\w+(\s+[\d:.]+)?")  # "(fog:1.3)", "--ar 16:9"
+_STEMS = {"lighting": "light", "woods": "woods"}
 _WORD = re.compile(r"f/\d+(?:\.\d+)?|\d+\.\d+|\w+")
 
 
@@ -155,8 +157,8 @@ def pieces(prompt: str) -> list[list[str]]:
 
 def singular(word: str) -> str:
     """A crude stem, the same on both sides of every comparison."""
-    if word == "lighting":
-        return "light"
+    if word in _STEMS:
+        return _STEMS[word]
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         if word.endswith("ies") and len(word) > 4:
             return word[:-3] + "y"

@@ -14,13 +14,13 @@ from typing import Protocol
 
 import numpy as np
 
-from steer.sandbox import lexicon, phrases
+from steer.sandbox import lexicon, phrases, synonyms
 from steer.sandbox.scene import FIELDS, Scene, draw
 
 TEMPERATURE = 0.03  # of the softmax over similarities
 FLOORS = {1: 0.66, 2: 0.58, 3: 0.55}  # least similarity that means something, by number of words (3: or more)
 MILD_MASS = 0.7  # how often a mood alone decides a setting
-MATERIAL_RESERVE = 0.15  # a "rustic wooden table" beside the subject is not what the subject is made of
+THING_RESERVE = 0.15  # a guess at material or floating: it may be about another thing in the picture
 NOUN_WORD_COST = 0.08  # similarity that every further word of an unknown noun has to add
 LONGEST_SPAN = 6  # words
 LONGEST_NOUN = 3
@@ -29,7 +29,7 @@ CACHE_SIZE = 20_000  # spans
 AIRBORNE = ("floating", "levitating", "hovering", "airborne", "flying", "hanging in midair")
 COUNTS_OF_A_PLURAL: dict[lexicon.Value, float] = {2: 0.2, 3: 0.4, 4: 0.2, 5: 0.2}
 
-Distribution = Mapping[lexicon.Value, float]
+Distribution = Mapping[lexicon.Value | float, float]
 
 
 class Encoder(Protocol):
@@ -42,7 +42,8 @@ class Entry:
 
     text: str
     moves: tuple[tuple[str, lexicon.Value | float], ...]  # (axis, value); none: empty praise
-    blend: bool = False  # moves several settings mildly
+    blend: bool = False  # moves several settings
+    mild: bool = False  # a mood or a lens, weaker than a phrase that names the setting
     adjective: bool = False  # stands before the subject: "mossy"
 
 
@@ -95,9 +96,9 @@ class Reading:
                     fixed[axis] = value
                     break
         for axis, mean in self.levels.items():
-            low = min(0.0, lexicon.LEVELS[axis][0][0] * 2)
+            low = -1.0 if axis in {"place", "warmth"} else 0.0
             jitter = 0.02 * _generator(seed, axis).standard_normal()
-            fixed[axis] = float(np.clip(mean + jitter, max(low, -1.0), 1.0))
+            fixed[axis] = round(float(np.clip(mean + jitter, low, 1.0)), 3)
         return draw(_generator(seed, "seed"), house_style=True, **fixed)
 
     def explain(self) -> dict[str, Explanation]:
@@ -127,13 +128,15 @@ class Reader:
         self._encoder = encoder
         self._entries = _entries()
         self._stems = [frozenset(_key(entry.text)) for entry in self._entries]
-        material = [any(axis == "material" for axis, _ in entry.moves) for entry in self._entries]
-        self._reserve = MATERIAL_RESERVE * np.array(material, np.float32)
+        thing = [any(axis in {"material", "floating"} for axis, _ in e.moves) for e in self._entries]
+        self._reserve = THING_RESERVE * np.array(thing, np.float32)
         self._vectors = encoder.encode([entry.text for entry in self._entries])
         self._exact = {_key(entry.text): entry for entry in reversed(self._entries)}  # the first one counts
-        self._nouns = {_key(noun): subject for subject, nouns in _nouns().items() for noun in nouns}
+        self._known = [(noun, subject) for subject, nouns in _nouns().items() for noun in nouns]
+        self._nouns = {_key(noun): subject for noun, subject in self._known}
         self._counts = {_key(text): n for n, texts in _counts().items() for text in texts}
         self._noun_vectors: np.ndarray | None = None  # most prompts name their subject in known words
+        self._noun_rows: dict[str, np.ndarray] = {}
         self._hits: OrderedDict[str, Hit] = OrderedDict()
 
     def read(self, prompt: str) -> Reading:
@@ -162,14 +165,14 @@ class Reader:
             if i == subject_at:
                 noun, said = self._subject(piece, head)
                 evidence += said
-                before_noun = range(noun.start)
+                before_noun = range(head.start, noun.start)
                 for j in range(len(piece)):
                     # an orange cat says nothing about the palette
-                    free[j] = j not in noun and not (j < noun.start and piece[j] in phrases.COLORS)
+                    free[j] = j not in noun and not (j in before_noun and piece[j] in phrases.COLORS)
             evidence += self._number(piece, before_noun, free)
             evidence += self._quotes(piece, before_noun, free)
-            for j in phrases.negated(piece):
-                free[j] = False
+            for j in (*phrases.negated(piece), *before_noun):
+                free[j] = False  # an old boat is no guess at an old photograph
             runs += phrases.runs(piece, free, LONGEST_SPAN)
         return evidence, runs
 
@@ -242,21 +245,30 @@ class Reader:
         Compared are the words that the head ends with, also before a participle: of "an ancient wyvern
         breathing fire" "wyvern" and "ancient wyvern" count, of "a golden retriever" both words.
         """
-        turn = next((i for i in head[1:] if piece[i].endswith("ing")), head.stop)
-        ends = {turn, head.stop}
-        spans = [
-            range(i, end) for end in sorted(ends) for i in range(max(head.start, end - LONGEST_NOUN), end)
-        ]
-        known = [(subject, noun) for subject, nouns in _nouns().items() for noun in nouns]
-        if self._noun_vectors is None:
-            self._noun_vectors = self._encoder.encode([noun for _, noun in known])
-        vectors = self._encoder.encode([" ".join(piece[s.start : s.stop]) for s in spans])
-        similarities = np.round(vectors @ self._noun_vectors.T, 4)
+        words = piece[head.start : head.stop]
+        turn = next((i for i in range(1, len(words)) if words[i].endswith("ing")), len(words))
+        ends = sorted({turn, len(words)})
+        spans = [range(i, end) for end in ends for i in range(max(0, end - LONGEST_NOUN), end)]
+        similarities = self._noun_similarities([" ".join(words[s.start : s.stop]) for s in spans])
         # every further word has to help: adjectives are left to the other settings
         costs = [NOUN_WORD_COST * (len(span) + 2 * (span.stop != turn)) for span in spans]
-        span = int((similarities.max(1) - np.array(costs)).argmax())
-        best = int(similarities[span].argmax())
-        return spans[span], known[best][0], float(similarities[span, best]), known[best][1]
+        chosen = int((similarities.max(1) - np.array(costs)).argmax())
+        best = int(similarities[chosen].argmax())
+        noun, subject = self._known[best]
+        at = range(head.start + spans[chosen].start, head.start + spans[chosen].stop)
+        return at, subject, float(similarities[chosen, best]), noun
+
+    def _noun_similarities(self, spans: Sequence[str]) -> np.ndarray:
+        """[spans, known nouns]; remembered, for the rewrites of a prompt share its subject."""
+        if self._noun_vectors is None:
+            self._noun_vectors = self._encoder.encode([noun for noun, _ in self._known])
+        new = [span for span in spans if span not in self._noun_rows]
+        if new:
+            if len(self._noun_rows) > CACHE_SIZE:
+                self._noun_rows.clear()
+            rows = np.round(self._encoder.encode(spans) @ self._noun_vectors.T, 4)
+            self._noun_rows.update(zip(spans, rows, strict=True))
+        return np.stack([self._noun_rows[span] for span in spans])
 
     def _number(self, piece: Sequence[str], before_noun: range, free: list[bool]) -> list[Evidence]:
         """Number words count only before the subject."""
@@ -289,7 +301,12 @@ class Reader:
             if entry is None and phrases.key(words) not in self._nouns:
                 continue
             free[start:end] = [False] * (end - start)
-            tints = end - start == 1 and end < n and piece[end] in phrases.COLORS
+            tints = (
+                piece[start] in phrases.TINTS
+                and end - start == 1
+                and end < n
+                and piece[end] in phrases.COLORS
+            )
             if entry is not None and not tints:  # the dark of "dark green" says nothing about the light
                 evidence += _quoted(" ".join(words), entry)
         return evidence
@@ -364,13 +381,15 @@ def _entries() -> list[Entry]:
         found += [Entry(text, ((axis, value),)) for value, texts in values.items() for text in texts]
     for axis, levels in lexicon.LEVELS.items():
         found += [Entry(text, ((axis, value),)) for value, texts in levels for text in texts]
-    for axis, short in lexicon.SHORT.items():
+    for axis, short in synonyms.SHORT.items():
         found += [Entry(text, ((axis, value),)) for value, texts in short.items() for text in texts]
-    for texts, moves in lexicon.BLENDS:
+    for texts, moves in synonyms.BLENDS:
+        found += [Entry(text, tuple(moves.items()), blend=True, mild=len(moves) > 1) for text in texts]
+    for texts, moves in synonyms.TONES:
         found += [Entry(text, tuple(moves.items()), blend=True) for text in texts]
     for material, texts in lexicon.MATERIAL_ADJECTIVES.items():
         found += [Entry(text, (("material", material),), adjective=True) for text in texts]
-    found += [Entry(text, ()) for text in lexicon.EMPTY_PRAISE]
+    found += [Entry(text, ()) for text in synonyms.EMPTY_PRAISE]
     return found
 
 
@@ -378,17 +397,18 @@ def _nouns() -> dict[str, tuple[str, ...]]:
     """Every word for each archetype, in the singular."""
     usual = {subject: tuple(one for one, _ in pairs) for subject, pairs in lexicon.SUBJECT_NOUNS.items()}
     plurals = {subject: tuple(many for _, many in pairs) for subject, pairs in lexicon.SUBJECT_NOUNS.items()}
-    return {s: usual[s] + lexicon.SUBJECT_WORDS[s] + plurals[s] for s in usual}
+    return {s: usual[s] + synonyms.SUBJECT_WORDS[s] + plurals[s] for s in usual}
 
 
 def _counts() -> dict[int, tuple[str, ...]]:
-    return {n: lexicon.COUNTS[n] + lexicon.COUNT_WORDS[n] for n in lexicon.COUNTS}
+    return {n: lexicon.COUNTS[n] + synonyms.COUNT_WORDS[n] for n in lexicon.COUNTS}
 
 
 def _quoted(words: str, entry: Entry) -> list[Evidence]:
     """What an entry says, certain but for moods."""
-    mild = len(entry.moves) > 1
-    return [Evidence(axis, words, entry.text, 1.0, ((value, 1.0),), mild) for axis, value in entry.moves]
+    return [
+        Evidence(axis, words, entry.text, 1.0, ((value, 1.0),), entry.mild) for axis, value in entry.moves
+    ]
 
 
 def _combine(prompt: str, evidence: Sequence[Evidence]) -> Reading:
@@ -398,16 +418,18 @@ def _combine(prompt: str, evidence: Sequence[Evidence]) -> Reading:
     for axis in FIELDS:
         found = [e for e in evidence if e.axis == axis]
         plain = [e for e in found if not e.mild]
-        masses: dict[lexicon.Value | float, float] = defaultdict(float)
+        masses: defaultdict[lexicon.Value | float, float] = defaultdict(float)
         for e in plain or found:
             for value, probability in e.values:
-                masses[value] += (2 * e.similarity - 1) * probability  # a guess counts less than a quote
-        for value, stronger in lexicon.YIELDS.get(axis, {}).items():
+                masses[value] += (
+                    max(2 * e.similarity - 1, 0.01) * probability
+                )  # a guess counts less than a quote
+        for value, stronger in synonyms.YIELDS.get(axis, {}).items():
             if any(masses.get(other, 0) >= masses.get(value, 0) / 2 for other in stronger if other in masses):
                 masses.pop(value, None)
         total = sum(masses.values())
         if axis in lexicon.LEVELS and found:
-            levels[axis] = sum(value * mass for value, mass in masses.items()) / total
+            levels[axis] = sum(float(value) * mass for value, mass in masses.items()) / total
         elif found:
             mass = 1.0 if plain or axis == "count" else MILD_MASS
             choices[axis] = {value: mass * m / total for value, m in masses.items()}
