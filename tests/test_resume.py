@@ -26,12 +26,12 @@ from steer.run import Run
 from steer.settings import Settings
 
 KILLABLE = Path(__file__).with_name("killable.py")
-SETTINGS = Settings(iterations=3, proposals=4, confirm=2, patience=0)
+SETTINGS = Settings(iterations=3, proposals=4, confirm=2, patience=0, seed=7)
 
 
 def parts(**more: Any) -> Any:
     # Some images off the prompt, some without a score: rejections have to survive too.
-    return fake_parts(**{"scorer": FakeScorer(off=0.1, nan=0.1), "judge": FakeScorer(), **more})
+    return fake_parts(**{"scorer": FakeScorer(off=0.15, nan=0.08), "judge": FakeScorer(), **more})
 
 
 def outcome(folder: Path) -> dict[str, Any]:
@@ -60,6 +60,8 @@ def _without_run_name(png: bytes, run: str) -> bytes:
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Run.start(PROMPT, FakePerson(), parts(), SETTINGS, tmp_path_factory.mktemp("unbroken"))
     assert [event.replayed for event in run] == [False] * len(Record.read(run.folder).events)
+    rejected = run.result.data["rejected"]
+    assert rejected["image"] and rejected["score"]
     return run.folder
 
 
@@ -244,7 +246,7 @@ def test_a_part_that_failed_can_be_mended_and_the_run_resumed(tmp_path, unbroken
     assert outcome(run.folder) == outcome(unbroken)
 
 
-@pytest.mark.parametrize("limit", [6_000, 10_000])
+@pytest.mark.parametrize("limit", [6_000, 12_000])
 def test_a_full_disk_is_one_clear_line_and_loses_nothing(tmp_path, unbroken, limit):
     run = Run.start(PROMPT, FakePerson(), parts(), SETTINGS, tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -262,7 +264,7 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(tmp_path, unbroken, lim
 
 
 def test_an_image_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path):
-    big = parts(renderer=FakeRenderer(size=96))
+    big = fake_parts(renderer=FakeRenderer(size=96))
     run = Run.start(PROMPT, FakePerson(), big, SETTINGS, tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
@@ -273,7 +275,7 @@ def test_an_image_that_does_not_fit_on_the_disk_leaves_no_trace(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list((run.folder / "images").iterdir()) == []
     assert Record.read(run.folder).status == "error"
-    list(Run.resume(run.folder, FakePerson(), parts(renderer=FakeRenderer(size=96))))
+    list(Run.resume(run.folder, FakePerson(), fake_parts(renderer=FakeRenderer(size=96))))
     assert Record.read(run.folder).status == "complete"
 
 

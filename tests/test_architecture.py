@@ -1,0 +1,116 @@
+"""Who may import whom: data moves one way, and nobody who steers or predicts can look up the truth."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TRUTH = {"steer.sandbox.raters", "steer.sandbox.measure", "steer.sandbox.world"}
+MAY_KNOW_THE_TRUTH = {"steer.sandbox.build", "steer.sandbox.dataset", *TRUTH}
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for package in ("steer", "reward"):
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def imports(module: str, lazy: bool = True) -> set[str]:
+    """Modules of this project that `module` imports, anywhere or (not `lazy`) when it is itself imported."""
+    package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree) if lazy else _at_import(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _at_import(tree: ast.AST) -> list[ast.AST]:
+    """Statements that run on import: not in functions, not under TYPE_CHECKING."""
+    found: list[ast.AST] = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        found += [node, *_at_import(node)]
+    return found
+
+
+def reachable(module: str) -> set[str]:
+    """Every module of this project that `module` can reach by any chain of imports, lazy ones included."""
+    seen, todo = set(), [module]
+    while todo:
+        current = todo.pop()
+        if current not in seen and current in MODULES:
+            seen.add(current)
+            todo += imports(current)
+    return seen
+
+
+def test_only_the_makers_of_the_sandbox_import_the_truth():
+    importers = {module for module in MODULES if imports(module) & TRUTH}
+    assert importers <= MAY_KNOW_THE_TRUTH
+
+
+def test_the_predictor_and_the_loop_cannot_reach_the_truth():
+    searchers = [module for module in MODULES if module.partition(".")[0] == "reward"]
+    for module in (*searchers, "steer.loop", "steer.run", "steer.presets"):
+        assert not reachable(module) & TRUTH, module
+
+
+def test_reward_knows_nothing_of_steer():
+    for module in MODULES:
+        if module.partition(".")[0] == "reward":
+            assert not [name for name in imports(module) if name.partition(".")[0] == "steer"], module
+
+
+def test_only_the_command_line_prints_prompts_or_exits():
+    guilty = []
+    for module, path in MODULES.items():
+        if module.startswith("steer.cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "print",
+                "input",
+                "sys.exit",
+                "exit",
+                "quit",
+            ):
+                guilty.append(f"{module}:{node.lineno}")
+    assert not guilty
+
+
+def test_the_loop_names_no_part_of_any_preset():
+    for module in ("steer.loop", "steer.work", "steer.confirm", "steer.run", "steer.record"):
+        assert not [name for name in imports(module) if name.startswith(("steer.sandbox", "reward", "torch"))]
+
+
+HEAVY = ("torch", "transformers", "diffusers", "scipy", "numpy", "PIL", "safetensors", "tokenizers", "jinja2")
+
+
+def test_what_every_command_imports_is_light():
+    for module in ("steer", "steer.errors", "steer.types", "steer.settings", "steer.presets", "steer.record"):
+        names = {name.partition(".")[0] for name in imports(module, lazy=False)}
+        assert not names & set(HEAVY), module
+
+
+def test_nothing_is_unpickled_and_no_shell_is_asked():
+    for module, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        for forbidden in ("import pickle", "torch.load(", "shell=True", "os.system("):
+            assert forbidden not in text, module

@@ -1,0 +1,144 @@
+"""`from steer import steer` does in ten lines what the command line does, with anybody's parts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes import PROMPT, FakePerson, FakeProposer, FakeRenderer, FakeScorer, fake_parts
+
+import steer as package
+from steer import Parts, Result, Run, Settings, SteerError, resume, steer
+from steer.errors import PresetError, UsageError
+from steer.presets import PRESETS, choose, load, requirements
+
+SMALL = Settings(iterations=1, proposals=3, confirm=2)
+
+
+def test_ten_lines_are_enough(tmp_path):
+    result = steer(
+        PROMPT,
+        FakePerson(),
+        proposer=FakeProposer(),
+        renderer=FakeRenderer(),
+        scorer=FakeScorer(),
+        settings=SMALL,
+        out=tmp_path,
+    )
+    assert isinstance(result, Result) and result.status == "complete"
+    assert result.best["score"] >= result.baseline["score"]
+    assert result.confirm["verdict"] in ("better", "no_evidence", "worse")
+    assert result.specificity["of"] == 20
+    assert (result.folder / result.best["image"]).is_file()
+    assert result.stop_reason == "iterations" and result.seconds["total"] >= 0
+
+
+def test_one_part_can_be_replaced_alone(tmp_path):
+    mine = FakeRenderer(size=24)
+    result = steer(PROMPT, FakePerson(), fake_parts(), renderer=mine, settings=SMALL, out=tmp_path)
+    assert len(mine.rendered) == result.data["renders"]
+
+
+def test_a_part_that_is_missing_is_named():
+    with pytest.raises(UsageError, match=r"lacks a renderer and a scorer: .*steer\.load\('sandbox'\)"):
+        steer(PROMPT, FakePerson(), proposer=FakeProposer())
+
+
+def test_the_events_can_be_followed_and_left_and_taken_up_again(tmp_path):
+    run = Run.start(PROMPT, FakePerson(), fake_parts(), SMALL, tmp_path)
+    for event in run:
+        if event.event == "proposed":
+            break
+    assert run.result.status in ("interrupted", "running")
+    assert resume(run.folder, FakePerson(), fake_parts()).status == "complete"
+
+
+def test_parts_of_any_class_fit_as_long_as_they_have_the_one_method(tmp_path):
+    class Proposer:
+        name = "mine"
+
+        def propose(self, prompt, memory, n, seed):
+            return [f"{prompt}, {time}" for time in ("dawn", "noon", "dusk")][:n]
+
+    class Renderer:
+        name = "mine"
+
+        def render(self, prompts, seeds):
+            return [FakeRenderer().image(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+
+    class Scorer:
+        name = "mine"
+
+        def score(self, images, prompt, person):
+            return [float(sum(image.getpixel((0, 0)))) for image in images]
+
+    mine = Parts(Proposer(), Renderer(), Scorer())
+    result = steer(PROMPT, FakePerson(), mine, settings=SMALL, out=tmp_path)
+    assert result.status == "complete" and result.data["candidates"] == 3
+
+
+def test_everything_exported_is_there():
+    assert all(getattr(package, name) is not None for name in package.__all__)
+    assert issubclass(PresetError, SteerError)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = package.nothing
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, steer, steer.errors, steer.settings, steer.types, steer.record, steer.presets\n"
+        "heavy = {'torch', 'transformers', 'scipy', 'numpy', 'PIL', 'reward'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path.cwd()
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# --- presets
+
+
+def test_auto_takes_the_sandbox_here_and_says_what_the_larger_ones_lack(monkeypatch):
+    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 0.0)
+    name, reason = choose()
+    assert name == "sandbox"
+    assert "flux2 lacks a GPU with 80 GB" in reason and "klein lacks a GPU with 24 GB" in reason
+
+
+@pytest.mark.parametrize("name", ["flux2", "klein"])
+def test_a_preset_that_cannot_run_here_is_refused_with_the_way_to_find_out_more(monkeypatch, name):
+    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 0.0)
+    with pytest.raises(PresetError, match=rf"{name} cannot run here.*FLUX\.2.*steer doctor") as error:
+        load(name)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError, match="auto, flux2, klein, sandbox"):
+        load("flux3")
+
+
+def test_weights_in_the_hubs_cache_and_a_large_gpu_count_as_present(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 79.2)
+    before = [need.met for need in requirements("flux2")]
+    for model in PRESETS["flux2"].weights:
+        (tmp_path / "hub" / f"models--{model.replace('/', '--')}" / "snapshots" / "abc").mkdir(parents=True)
+    after = requirements("flux2")
+    assert before.count(True) == 1 and [need.met for need in after].count(False) == 1
+    assert all(need.fix for need in after if not need.met)
+
+
+def test_what_is_missing_comes_with_the_command_that_gets_it(monkeypatch):
+    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 0.0)
+    fixes = [need.fix for need in requirements("klein") if not need.met]
+    assert "hf download black-forest-labs/FLUX.2-klein-4B" in fixes
+
+
+def test_parts_are_frozen_and_replaced_by_name():
+    parts = fake_parts()
+    assert replace(parts, preset="mine").renderer is parts.renderer
