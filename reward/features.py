@@ -1,6 +1,7 @@
 """Every distinct image and sentence of a data set through the frozen encoders, once.
 
-The store is a folder of safetensors shards, each named after the encoder and holding rows under the hash of what was
+The store is a folder of safetensors shards, each named after the encoder and holding rows under the hash
+of what was
 encoded. A shard is renamed into place when it is complete, so an interrupted run goes on where it stopped.
 """
 
@@ -62,7 +63,7 @@ class FeatureStore:
     def rows(
         self, keys: Sequence[str], encode: Callable[[list[int]], np.ndarray], progress: Progress, what: str
     ) -> np.ndarray:
-        """[len(keys), dim]; `encode` gets positions in `keys` of distinct contents that are not stored yet."""
+        """[len(keys), dim]; `encode` gets the positions of distinct contents that are not stored yet."""
         first = {key: i for i, key in reversed(list(enumerate(keys)))}
         missing = [i for key, i in first.items() if key not in self._rows]
         for start in range(0, len(missing), SHARD):
@@ -100,7 +101,9 @@ def encode_dataset(
 
     def texts(values: Sequence[str]) -> np.ndarray:
         keys = [_hash(value) for value in values]
-        return text_store.rows(keys, lambda chosen: encoder.texts([values[i] for i in chosen]), progress, "texts")
+        return text_store.rows(
+            keys, lambda chosen: encoder.texts([values[i] for i in chosen]), progress, "texts"
+        )
 
     name = "".join(c if c.isalnum() else "_" for c in sentences.id)
     sentence_store = FeatureStore(store, f"sentence-{name}", sentences.dim)

@@ -130,9 +130,7 @@ def gap_closed(model: np.ndarray, population: np.ndarray, personal: np.ndarray, 
     return _bootstrapped(ratio, (model, population, personal), seed)
 
 
-def _bootstrapped(
-    statistic: Callable[..., Any], samples: tuple[np.ndarray, ...], seed: int
-) -> Interval:
+def _bootstrapped(statistic: Callable[..., Any], samples: tuple[np.ndarray, ...], seed: int) -> Interval:
     value = float(statistic(*samples, axis=0))
     if len(samples[0]) < 2 or all(np.ptp(sample) == 0 for sample in samples):
         return Interval(value, value, value)  # nothing to resample

@@ -128,7 +128,7 @@ def find_known(people: Sequence[KnownPerson], user: str) -> int:
     for row, person in enumerate(people):
         if person.id == wanted:
             return row
-    if wanted.isdigit() and 1 <= int(wanted) <= len(people):
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(people):
         return int(wanted) - 1
     raise UnknownPerson(
         f"unknown user {wanted!r}: {len(people)} people are known; see `steer people list` for their ids"
@@ -170,7 +170,7 @@ def describe_group(
 
 def natural_order(ids: Sequence[str]) -> list[str]:
     """Ids with their numbers compared as numbers: p2 before p10."""
-    return sorted(ids, key=lambda id: [(not s.isdigit(), int(s) if s.isdigit() else 0, s) for s in _runs(id)])
+    return sorted(ids, key=lambda id: [(not s.isdecimal(), int(s) if s.isdecimal() else 0, s) for s in _runs(id)])
 
 
 def _runs(id: str) -> list[str]:

@@ -92,7 +92,7 @@ class MetadataVocabulary:
 
     def queries(self) -> list[str]:
         """The texts that stand for each value in the image-text space: groups, then styles, then types."""
-        types = {"Art": "an artwork, a painting", "Photorealism": "a photorealistic image, a photograph"}
+        types = {"Art": "an artwork", "Photorealism": "a photorealistic image"}
         return [
             *(f"a picture of {group}" for group in self.group),
             *(f"a painting in the style of {style.replace('_', ' ')}" for style in self.style),

@@ -1,6 +1,7 @@
-"""Training PAMELA: mean squared error on ratings, end to end behind frozen encoders (paper, sections 3.2 and 4).
+"""Training PAMELA: mean squared error on ratings, behind frozen encoders (paper, sections 3.2 and 4).
 
-Everything is encoded beforehand and stays in memory, so that a step is a few gathers, one forward and one backward.
+Everything is encoded beforehand and stays in memory, so that a step is a few gathers, one forward and one
+backward.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +20,11 @@ from torch import Tensor
 
 from .checkpoint import Card, Tables, write_checkpoint
 from .data import Dataset
+from .errors import DatasetError
+from .evaluate import profiles_of, seen_users, unseen_users
 from .features import Features
-from .metrics import UserLevel, user_level
-from .pamela import TOKENS, Pamela, PamelaConfig
-from .people import KnownPerson, interpolate_user, preference_profile
-
-CONTEXT = 15  # rated images of an unseen user (section 4)
+from .pamela import Pamela, PamelaConfig
+from .people import KnownPerson
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,132 @@ def _rate(step: int, steps: int, recipe: Recipe) -> float:
     return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
-@torch.no_grad()
 def _move_average(averaged: Pamela, model: Pamela, decay: float, step: int) -> None:
     decay = min(decay, (step + 1) / (step + 10))  # the first weights are forgotten quickly
-    for slow, fast in zip(averaged.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+    with torch.no_grad():
+        for slow, fast in zip(averaged.parameters(), model.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
+
+
+def train(
+    dataset: Dataset,
+    features: Features,
+    recipe: Recipe,
+    out: Path,
+    *,
+    world: str,
+    simulated: bool,
+    encoder: Mapping[str, Any],
+    sentence_encoder: Mapping[str, Any],
+    licences: tuple[str, ...] = (),
+    seed: int = 0,
+    resample: bool = False,
+    device: str = "cpu",
+    progress: Callable[[Mapping[str, float]], None] = lambda epoch: None,
+) -> dict[str, Any]:
+    """Train a predictor, write its checkpoint to `out`, return a report: epochs, the best of them, seconds.
+
+    `encoder` and `sentence_encoder` are written into the checkpoint as they are. `resample` draws each
+    person's
+    training rows with replacement: a second judge of the same people that has seen other evidence.
+    `progress` gets
+    the metrics of every epoch. Raises DatasetError if there is nothing to train on.
+    """
+    started = time.monotonic()
+    rows = dataset.rows("train")
+    if not len(rows):
+        raise DatasetError(f"{dataset.root} has no training ratings: unpack the whole archive")
+    table = np.unique(dataset.users[rows])  # the data set's user of each row of the user table
+    if resample:
+        rows = _resampled(rows, dataset.users[rows], np.random.default_rng(seed))
+    data = _training_set(dataset, features, rows, table, device)
+    profiles = profiles_of(dataset, features, rows, table)
+    torch.manual_seed(seed)
+    model = _initial_model(features, recipe, data, users=len(table)).to(device)
+
+    def validate(current: Pamela) -> dict[str, float]:
+        seen = seen_users(current, table, dataset, features, "val_seen").user_level(dataset)
+        loop = seen_users(current, table, dataset, features, "val_seen", as_in_loop=True).user_level(dataset)
+        unseen = unseen_users(current, profiles, dataset, features, "val_unseen", seed).user_level(dataset)
+        metrics = {"val_seen": seen.srocc, "val_seen_as_in_loop": loop.srocc, "val_unseen": unseen.srocc}
+        means = {name: float(np.mean(values)) for name, values in metrics.items() if len(values)}
+        # nothing to validate on: later is better
+        return {"validation": float(np.mean(list(means.values()))) if means else 0.0, **means}
+
+    history = []
+    for epoch in fit(model, data, recipe, seed, validate):
+        history.append(epoch)
+        progress(epoch)
+    best = max(history, key=lambda epoch: epoch["validation"])
+    counts = np.bincount(dataset.users[dataset.rows("train")], minlength=len(dataset.user_ids))
+    card = Card(
+        world=world,
+        simulated=simulated,
+        config=model.config,
+        encoder=encoder,
+        sentence_encoder=sentence_encoder,
+        people=tuple(
+            KnownPerson(dataset.user_ids[user], dict(dataset.demographics[user]), int(counts[user]))
+            for user in table
+        ),
+        metadata_vocabulary=features.vocabulary,
+        trained={
+            "recipe": asdict(recipe),
+            "seed": seed,
+            "resampled": resample,
+            "rows": len(rows),
+            "metrics": {name: round(value, 4) for name, value in best.items() if name != "seconds"},
+        },
+        licences=licences,
+    )
+    tables = Tables(profiles, features.demographics[table, 0], features.combinations, features.queries)
+    write_checkpoint(out, model.cpu(), card, tables)
+    return {"epochs": history, "best": best, "seconds": round(time.monotonic() - started, 1)}
+
+
+def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users: int) -> Pamela:
+    model = Pamela(
+        PamelaConfig(
+            image_dim=features.image.shape[1],
+            text_dim=features.text.shape[1],
+            profile_dim=features.metadata.shape[1],
+            hidden=recipe.hidden,
+            layers=recipe.layers,
+            heads=recipe.heads,
+            feedforward=recipe.feedforward,
+            dropout=recipe.dropout,
+        ),
+        users,
+    )
+    trained = data.images.unique()
+    model.image[0].fit(data.image[trained])
+    model.text[0].fit(torch.cat([data.text[trained], data.subject[trained]]))
+    model.score_mean.copy_(data.scores.mean())
+    model.score_scale.copy_(data.scores.std().clamp_min(1e-6))
+    torch.nn.init.normal_(model.users.weight, std=recipe.user_init)
+    return model
+
+
+def _training_set(
+    dataset: Dataset, features: Features, rows: np.ndarray, table: np.ndarray, device: str
+) -> TrainingSet:
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    return TrainingSet(
+        image=tensor(features.image),
+        text=tensor(features.text),
+        subject=tensor(features.subject),
+        metadata=tensor(features.metadata),
+        inferred=tensor(features.inferred),
+        demographics=tensor(features.demographics[table]),
+        images=tensor(dataset.images[rows]),
+        users=tensor(np.searchsorted(table, dataset.users[rows])),
+        scores=tensor(dataset.scores[rows]),
+    )
+
+
+def _resampled(rows: np.ndarray, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each user's rows drawn with replacement, as many as there were."""
+    mine = (rows[users == user] for user in np.unique(users))
+    return np.concatenate([rng.choice(of_one, len(of_one)) for of_one in mine])
