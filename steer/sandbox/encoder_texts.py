@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from . import lexicon
+from . import lexicon, synonyms
 from .captions import WEIGHTS, caption, phrases
 from .scene import SUBJECTS, Scene
 
@@ -99,7 +99,7 @@ def corpus(scenes: Iterable[Scene]) -> Iterator[str]:
     rng, texts = np.random.default_rng(0), Texts()
     for scene in scenes:
         yield texts.draw(scene, rng)[0]
-    for words in lexicon.SUBJECT_WORDS.values():
+    for words in synonyms.SUBJECT_WORDS.values():
         yield from words
 
 
