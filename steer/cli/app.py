@@ -1,0 +1,96 @@
+"""The commands, put together, and the one place where an exception becomes a line and an exit code.
+
+Exit codes: 0 done (an early stop is done), 1 failed, 2 wrong usage, 130 interrupted (resumable).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from reward.errors import EmptyGroup, RewardError, UnknownPerson
+from steer.cli import people, runs, sandbox, search, system
+from steer.cli.console import hint, print_json
+from steer.errors import SteerError, UsageError
+
+# Typer keeps Click to itself; the parent of BadParameter is what both raise for wrong usage.
+_WrongUsage: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="steer",
+    help="Personalize text-to-image generation to one person's taste by rewriting the prompt.",
+    epilog='Start here: steer run --user 17 --prompt "floating mossy rocks"',
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command("run")(search.run)
+app.command("demographic")(search.demographic)
+app.add_typer(people.app, name="people")
+app.add_typer(runs.app, name="runs")
+app.add_typer(sandbox.app, name="sandbox")
+app.command("doctor")(system.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"steer {version('steer')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Personalize text-to-image generation to one person's taste by rewriting the prompt."""
+
+
+def run_command(args: Sequence[str]) -> int:
+    """Run one command line; everything that goes wrong becomes one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without arrows shall not end a run
+    as_json = "--json" in args
+    try:
+        code = app(args=list(args), prog_name="steer", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        hint("interrupted")
+        return 130
+    except _WrongUsage as error:
+        message = str(error.format_message()) if hasattr(error, "format_message") else str(error)
+        if not message:  # `steer` or `steer runs` alone: the help is already on the screen
+            return 2
+        where = getattr(getattr(error, "ctx", None), "command_path", "steer")
+        return _fail(f"{message.rstrip('.')}; see: {where} --help", 2, as_json, error)
+    except (UsageError, UnknownPerson, EmptyGroup) as error:
+        return _fail(str(error), 2, as_json, error)
+    except (SteerError, RewardError) as error:
+        return _fail(str(error), 1, as_json, error)
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
+        kind = type(error).__name__
+        return _fail(f"unexpected {kind}: {error}; STEER_DEBUG=1 shows where", 1, as_json, error)
+
+
+def _fail(message: str, code: int, as_json: bool, error: Exception) -> int:
+    if os.environ.get("STEER_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    hint(f"error: {message}", style="bold red")
+    if as_json:
+        print_json({"schema_version": 1, "status": "error", "error": message})
+    return code

@@ -1,0 +1,171 @@
+"""`steer people`: whom the predictor knows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from steer.cli import options as opt
+from steer.cli.console import hint, out, print_json
+from steer.errors import PresetError
+
+app = typer.Typer(help="Whom the predictor knows.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    age: Annotated[str | None, typer.Option(help="Only this range of ages, as in 18-25.")] = None,
+    gender: Annotated[str | None, typer.Option(help="Only this gender.")] = None,
+    nationality: Annotated[str | None, typer.Option(help="Only this nationality.")] = None,
+    reward: opt.Reward = None,
+    as_json: opt.Json = False,
+) -> None:
+    """List the people whose taste can be steered for: those that the predictor was trained with.
+
+    [bold]Examples[/bold]
+
+    steer people list
+
+    steer people list --age 18-25 --gender female
+    """
+    from reward.people import KnownPerson, find_group
+    from steer.cli.search import parse_age
+
+    card = _card(reward)
+    rows = list(range(len(card["people"])))
+    if age or gender or nationality:
+        known = [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
+        rows = find_group(known, parse_age(age), gender, nationality)
+    people = [{"position": row + 1, **card["people"][row]} for row in rows]
+    if as_json:
+        print_json(
+            {"schema_version": 1, "world": card["world"], "simulated": card["simulated"], "people": people}
+        )
+        return
+    _about(card, len(people))
+    columns = list(dict.fromkeys(key for person in people for key in person["demographics"]))
+    lines = [
+        [
+            str(p["position"]),
+            str(p["id"]),
+            *(_known(p["demographics"].get(c)) for c in columns),
+            str(p["ratings"]),
+        ]
+        for p in people
+    ]
+    if not sys.stdout.isatty():
+        for line in lines:
+            print("\t".join(line))
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for column in ("#", "id", *columns, "ratings"):
+        table.add_column(column, justify="right" if column in ("#", "age", "ratings") else "left")
+    for line in lines:
+        table.add_row(*line)
+    out().print(table)
+
+
+@app.command()
+def show(
+    user: Annotated[
+        str, typer.Argument(metavar="USER", help="Participant id or position.", show_default=False)
+    ],
+    likes: Annotated[
+        bool, typer.Option("--likes", help="Render a few looks and predict which this person prefers.")
+    ] = False,
+    prompt: opt.Prompt = None,
+    reward: opt.Reward = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Show one person: what is known of them and, with --likes, which looks suit their taste.
+
+    [bold]Examples[/bold]
+
+    steer people show 17
+
+    steer people show 17 --likes
+    """
+    from reward.people import KnownPerson, find_known
+
+    card = _card(reward)
+    known = [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
+    row = find_known(known, user)
+    person: dict[str, Any] = {"position": row + 1, **card["people"][row]}
+    looks = _looks(str(person["id"]), prompt, reward) if likes else None
+    if as_json:
+        about = {"world": card["world"], "simulated": card["simulated"]}
+        print_json({"schema_version": 1, **about, "person": person, "looks": looks})
+        return
+    _about(card, len(known))
+    print(f"id {person['id']} (position {row + 1} of {len(known)}), {person['ratings']} ratings")
+    for key, value in person["demographics"].items():
+        print(f"{key:<13}{_known(value)}")
+    if looks is not None:
+        _show_looks(looks)
+    else:
+        hint(f"which looks suit this taste: steer people show {person['id']} --likes")
+
+
+def _looks(user: str, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
+    from steer.likes import preferred_looks
+    from steer.presets import load
+    from steer.settings import DEFAULT_PROMPT, clean_prompt
+
+    parts = load(reward=reward)
+    base = clean_prompt(DEFAULT_PROMPT if prompt is None else prompt)
+    hint(f'rendering "{base}" in a few looks')
+    return [
+        {"look": look.words, "person": look.person, "everyone": look.everyone, "own": look.own}
+        for look in preferred_looks(parts, parts.scorer.person(user), base)  # type: ignore[attr-defined]
+    ]
+
+
+def _show_looks(looks: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from steer import words
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for column in ("look", "this person", "everyone", "own part"):
+        table.add_column(column, justify="left" if column == "look" else "right")
+    for look in looks:
+        style = "green" if look["own"] > 0.1 else "red" if look["own"] < -0.1 else ""
+        table.add_row(
+            look["look"],
+            words.gain(look["person"]),
+            words.gain(look["everyone"]),
+            words.gain(look["own"]),
+            style=style,
+        )
+    out().print(table)
+    hint("predicted change of the rating against the plain prompt; own part: what is left after everyone's")
+
+
+def _card(reward: Path | None) -> dict[str, Any]:
+    """The predictor's card, read without loading its weights."""
+    from steer.presets import WEIGHTS
+
+    path = (reward or WEIGHTS / "predictor") / "predictor.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise PresetError(
+            f"there is no predictor in {path.parent}; make the sandbox's: steer sandbox build"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise PresetError(f"cannot read {path}: {error}; name another predictor with --reward") from error
+
+
+def _about(card: dict[str, Any], count: int) -> None:
+    kind = "simulated people" if card["simulated"] else "people"
+    hint(f"{count} {kind} of {card['world']}", style="yellow" if card["simulated"] else None)
+
+
+def _known(value: Any) -> str:
+    return "unknown" if value is None else str(value)

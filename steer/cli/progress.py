@@ -1,0 +1,164 @@
+"""What a run is doing: a pure watcher of its events, and two ways to show it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from steer import words
+from steer.cli.console import hint
+from steer.plan import Costs
+from steer.settings import GATE_RENDERS, Settings
+from steer.types import BASE_ID, Event
+
+
+class Watch:
+    """Where a run stands, from its events alone."""
+
+    def __init__(self, settings: Settings, costs: Costs) -> None:
+        self.settings = settings
+        self.phase = "rendering the base prompt"
+        self.iteration = 0
+        self.done = 0  # of this phase
+        self.total = 1 + (GATE_RENDERS if settings.gate_sd is not None else 0)
+        self.base: float | None = None
+        self.best: float | None = None
+        self.best_prompt = ""
+        self._prompts: dict[str, str] = {}
+        self._spent = {"render": [costs.render, 1.0], "score": [costs.score, 1.0]}  # seconds, count
+        self._spent["propose"] = [costs.propose * settings.proposals, 1.0]
+        self._seen_live: set[str] = set()
+        self._left = {
+            "propose": settings.iterations,
+            "render": self.total + settings.iterations * settings.proposals + 2 * settings.confirm,
+            "score": 1 + settings.iterations * settings.proposals,
+        }
+
+    @property
+    def seconds_left(self) -> float:
+        """Expected time until the run is through, if it does not stop early."""
+        return sum(
+            max(0, left) * self._spent[step][0] / self._spent[step][1] for step, left in self._left.items()
+        )
+
+    def update(self, event: Event) -> None:
+        """Take in one event."""
+        data = event.data
+        if event.event == "proposed":
+            self._took("propose", event, 1 if data["attempt"] == 0 else 0)
+            self._enter(f"iteration {self.iteration + 1}: rendering", self.settings.proposals)
+        elif event.event == "rendered":
+            self._took("render", event, 1)
+            self.done += 1
+            self._prompts[str(event.id)] = data["prompt"]
+        elif event.event == "scored":
+            self._took("score", event, 1)
+            if event.id == BASE_ID:
+                self.base = self.best = data["score"]
+                self.best_prompt = self._prompts.get(BASE_ID, "")
+                self._enter("iteration 1: writing prompts", 0)
+        elif event.event == "iteration":
+            self.iteration, self.best = data["iteration"], data["best_score"]
+            self.best_prompt = self._prompts.get(data["best"], "")
+            rounds = self.settings.iterations - self.iteration
+            self._left = {
+                "propose": rounds,
+                "render": rounds * self.settings.proposals + 2 * self.settings.confirm,
+                "score": rounds * self.settings.proposals,
+            }
+            stopped = self.settings.patience and data["stale"] >= self.settings.patience
+            if stopped or not rounds:
+                self._enter("confirming on fresh seeds", 2 * self.settings.confirm)
+            else:
+                self._enter(f"iteration {self.iteration + 1}: writing prompts", 0)
+        elif event.event == "confirmed":
+            self._left = dict.fromkeys(self._left, 0)
+
+    def _enter(self, phase: str, total: int) -> None:
+        self.phase, self.done, self.total = phase, 0, total
+
+    def _took(self, step: str, event: Event, count: int) -> None:
+        self._left[step] -= count
+        if event.replayed:
+            return
+        spent = self._spent[step]
+        if step not in self._seen_live:  # the first measurement takes the place of the estimate
+            self._seen_live.add(step)
+            spent[:] = [0.0, 0.0]
+        spent[0] += event.data["seconds"]
+        spent[1] += count or 0
+        spent[1] = max(spent[1], 1.0)
+
+
+def summary(event: Event) -> str | None:
+    """One lasting line for the events that deserve one."""
+    data = event.data
+    if event.event == "started" and data["resumed"]:
+        return "resuming where the record ends"
+    if event.event == "scored" and event.id == BASE_ID:
+        return f"base prompt: predicted {words.score(data['score'])}"
+    if event.event == "iteration":
+        rise = "" if data["improved"] else ", no rise"
+        lost = f", {data['rejected']} rejected" if data["rejected"] else ""
+        short = f", {data['missing']} of {data['asked']} could not be found" if data["missing"] else ""
+        best = f"best so far {words.score(data['best_score'])}{rise}"
+        return f"iteration {data['iteration']}: {best}; {data['scored']} rated{lost}{short}"
+    return None
+
+
+@contextmanager
+def display(watch: Watch, quiet: bool) -> Iterator[Callable[[Event], None]]:
+    """A function that shows each event: a live bar on a terminal, plain lines elsewhere, nothing if quiet."""
+    if quiet:
+        yield lambda event: None
+    elif sys.stderr.isatty():
+        with _bar(watch) as show:
+            yield show
+    else:
+        yield _plain
+
+
+def _plain(event: Event) -> None:
+    line = summary(event)
+    if line and not event.replayed:
+        hint(line)
+
+
+@contextmanager
+def _bar(watch: Watch) -> Iterator[Callable[[Event], None]]:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+    from rich.text import Text
+
+    from steer.cli.console import err
+
+    class Best(TextColumn):
+        def render(self, task: Any) -> Text:
+            if watch.best is None:
+                return Text("")
+            gain = words.gain(watch.best - (watch.base or 0.0))
+            return Text.assemble("best ", (words.score(watch.best), "bold green"), f" ({gain})")
+
+    progress = Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(24),
+        TextColumn("{task.fields[count]}"), TextColumn("{task.fields[left]}", style="dim"), Best(""),
+        console=err(), transient=True,
+    )  # fmt: skip
+    with progress:
+        task = progress.add_task(watch.phase, total=watch.total or None, count="", left="")
+
+        def show(event: Event) -> None:
+            line = summary(event)
+            if line and not event.replayed:
+                progress.console.print(line, markup=False, highlight=False)
+            progress.update(
+                task,
+                description=watch.phase,
+                total=watch.total or None,  # None: how long it takes is unknown, so the bar pulses
+                completed=min(watch.done, watch.total),
+                count=f"{watch.done}/{watch.total}" if watch.total else "",
+                left=f"{words.seconds(watch.seconds_left)} left" if watch.seconds_left else "",
+            )
+
+        yield show

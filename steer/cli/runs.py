@@ -1,0 +1,185 @@
+"""`steer runs`: look at runs, go on with them, remake their pages."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steer import words
+from steer.cli import options as opt
+from steer.cli.console import hint, out, print_json
+from steer.errors import RecordError, SteerError, UsageError
+
+if TYPE_CHECKING:
+    from steer.record import Record
+
+app = typer.Typer(help="Look at runs, go on with them, remake their pages.", no_args_is_help=True)
+
+Name = Annotated[
+    str, typer.Argument(metavar="RUN", help="Folder, name, part of a name, or last.", show_default=False)
+]
+
+
+@app.command("list")
+def list_(
+    out_: opt.Out = opt.RUNS,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many, the newest.")] = 20,
+    as_json: opt.Json = False,
+) -> None:
+    """List runs, the newest last.
+
+    [bold]Example[/bold]
+
+    steer runs list -n 5
+    """
+    from steer.record import list_runs
+
+    records = list_runs(out_)[-limit:]
+    rows = [row for record in records if (row := _row(record)) is not None]
+    if as_json:
+        print_json({"schema_version": 1, "runs": rows})
+        return
+    if not rows:
+        hint(f"no runs in {out_} yet; make one: steer run --user 17")
+        return
+    if not sys.stdout.isatty():
+        for row in rows:
+            print(
+                "\t".join(str(row[key]) for key in ("run", "status", "person", "baseline", "best", "prompt"))
+            )
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("run", "status", "person", "base", "best", "on fresh seeds"):
+        table.add_column(column, overflow="fold", justify="right" if column in ("base", "best") else "left")
+    for row in rows:
+        gain = (
+            "" if row["gain"] is None else f"{words.gain(row['gain'])} ({row['verdict'].replace('_', ' ')})"
+        )
+        style = "" if row["status"] == "complete" else "yellow"
+        table.add_row(
+            Text(row["run"]), Text(row["status"], style), Text(row["person"]), words.score(row["baseline"]),
+            words.score(row["best"]), gain,
+        )  # fmt: skip
+    out().print(table)
+
+
+@app.command()
+def show(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False) -> None:
+    """Show what a run found, or how far it got.
+
+    [bold]Example[/bold]
+
+    steer runs show last
+    """
+    from steer.cli.report import report
+    from steer.record import Record
+
+    record = Record.read(find(run, out_))
+    if as_json:
+        print_json(record.result)
+        return
+    config = record.config
+    who, when = config["person"]["label"], config["created"][:16].replace("T", " ")
+    hint(f'"{config["prompt"]}" for {who}, preset {config["preset"]}, {when}')
+    if config["simulated"]:
+        hint(words.SIMULATED_NOTICE, style="yellow")
+    report(record)
+    print(record.folder)
+
+
+@app.command()
+def resume(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False, quiet: opt.Quiet = False) -> None:
+    """Go on with an interrupted run, with exactly what it was started with.
+
+    A complete run is left untouched.
+
+    [bold]Example[/bold]
+
+    steer runs resume last
+    """
+    from steer.cli.session import resume as go_on
+
+    go_on(find(run, out_), as_json, quiet)
+
+
+@app.command()
+def gallery(
+    run: Name,
+    out_: opt.Out = opt.RUNS,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Make a run's page again, and say where it is.
+
+    [bold]Example[/bold]
+
+    steer runs gallery last --open
+    """
+    from steer.gallery import write_gallery
+
+    page = write_gallery(find(run, out_))
+    if open_:
+        typer.launch(page.absolute().as_uri())
+    print(page)
+
+
+@app.command()
+def path(run: Name, out_: opt.Out = opt.RUNS) -> None:
+    """Print a run's folder, for scripts.
+
+    [bold]Example[/bold]
+
+    cd "$(steer runs path last)"
+    """
+    print(find(run, out_))
+
+
+def find(name: str, out_: Path) -> Path:
+    """The folder of the run called `name`. Raises `UsageError` if there is none, or more than one."""
+    from steer.record import list_runs
+
+    if (Path(name) / "config.json").exists():
+        return Path(name)
+    folders = [record.folder for record in list_runs(out_)]
+    if not folders:
+        raise UsageError(
+            f"no runs in {out_} yet; make one: steer run --user 17, or name the folder with --out"
+        )
+    if name in ("last", "latest"):
+        return folders[-1]
+    exact = [folder for folder in folders if folder.name == name]
+    found = exact or [folder for folder in folders if name and name in folder.name]
+    if not found:
+        raise UsageError(f"no run called {name!r} in {out_}; see: steer runs list")
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} runs match {name!r}, the newest is {found[-1].name}; see: steer runs list"
+        )
+    return found[0]
+
+
+def _row(record: Record) -> dict[str, Any] | None:
+    """One line of the list; a folder that cannot be read is told of and left out."""
+    try:
+        result = record.result
+    except (RecordError, SteerError) as error:
+        hint(f"left out: {error}")
+        return None
+    baseline, best, confirm = result["baseline"] or {}, result["best"] or {}, result["confirm"] or {}
+    return {
+        "run": record.folder.name,
+        "status": record.status,
+        "created": record.config["created"],
+        "person": result["person"]["label"],
+        "preset": result["preset"],
+        "baseline": baseline.get("score"),
+        "best": best.get("score"),
+        "gain": confirm.get("gain_mean"),
+        "verdict": confirm.get("verdict"),
+        "prompt": result["prompt"],
+    }

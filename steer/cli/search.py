@@ -1,0 +1,131 @@
+"""`steer run` and `steer demographic`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from steer.cli import options as opt
+from steer.cli.options import DEFAULTS
+from steer.cli.session import Request, Who, search
+from steer.errors import UsageError
+from steer.settings import Settings
+
+
+def run(
+    user: Annotated[
+        str | None,
+        typer.Option("--user", "-u", help="Whose taste: participant id or position.", envvar="STEER_USER"),
+    ] = None,
+    prompt: opt.Prompt = None,
+    population: Annotated[
+        bool, typer.Option("--population", help="The average taste instead of one person's.")
+    ] = False,
+    iterations: opt.Iterations = DEFAULTS.iterations,
+    proposals: opt.Proposals = DEFAULTS.proposals,
+    keep: opt.Keep = DEFAULTS.keep,
+    patience: opt.Patience = DEFAULTS.patience,
+    target: opt.Target = None,
+    seed: opt.Seed = DEFAULTS.seed,
+    llm_seed: opt.LlmSeed = DEFAULTS.llm_seed,
+    confirm: opt.Confirm = DEFAULTS.confirm,
+    gate: opt.Gate = True,
+    preset: opt.Preset = "auto",
+    llm: opt.Llm = None,
+    reward: opt.Reward = None,
+    judge: opt.Judge = None,
+    threads: opt.Threads = None,
+    out: opt.Out = opt.RUNS,
+    metadata: opt.Metadata = True,
+    plan: opt.Plan = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Rewrite a prompt until its picture suits one person's taste.
+
+    [bold]Examples[/bold]
+
+    steer run --user 17 --prompt "floating mossy rocks"
+
+    steer run --user 17 --prompt "a quiet harbour" --iterations 3 --plan
+
+    steer run --user 17 --json > result.json
+    """
+    if (user is None) == (not population):
+        raise UsageError("say whose taste, either --user ID or --population; who is known: steer people list")
+    who = Who("population") if population else Who("known", user=user)
+    gate_sd = DEFAULTS.gate_sd if gate else None
+    settings = Settings(
+        iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
+    )  # fmt: skip
+    search(Request(who, prompt, settings, preset, llm, reward, judge, threads, out, plan, as_json, quiet))
+
+
+def demographic(
+    age: Annotated[
+        str | None, typer.Option(help="Range of ages, both included, as in 18-25.", envvar="STEER_AGE")
+    ] = None,
+    gender: Annotated[
+        str | None, typer.Option(help="As participants wrote it.", envvar="STEER_GENDER")
+    ] = None,
+    nationality: Annotated[
+        str | None, typer.Option(help="As participants wrote it.", envvar="STEER_NATIONALITY")
+    ] = None,
+    prompt: opt.Prompt = None,
+    iterations: opt.Iterations = DEFAULTS.iterations,
+    proposals: opt.Proposals = DEFAULTS.proposals,
+    keep: opt.Keep = DEFAULTS.keep,
+    patience: opt.Patience = DEFAULTS.patience,
+    target: opt.Target = None,
+    seed: opt.Seed = DEFAULTS.seed,
+    llm_seed: opt.LlmSeed = DEFAULTS.llm_seed,
+    confirm: opt.Confirm = DEFAULTS.confirm,
+    gate: opt.Gate = True,
+    preset: opt.Preset = "auto",
+    llm: opt.Llm = None,
+    reward: opt.Reward = None,
+    judge: opt.Judge = None,
+    threads: opt.Threads = None,
+    out: opt.Out = opt.RUNS,
+    metadata: opt.Metadata = True,
+    plan: opt.Plan = False,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> None:
+    """Rewrite a prompt until its picture suits a demographic group.
+
+    The group's taste is the mean of its known members' embeddings, with the group's own description.
+
+    [bold]Examples[/bold]
+
+    steer demographic --age 18-25
+
+    steer demographic --age 46-60 --gender female --prompt "a quiet harbour"
+    """
+    if age is None and gender is None and nationality is None:
+        raise UsageError("say which group, as in: steer demographic --age 18-25")
+    who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
+    gate_sd = DEFAULTS.gate_sd if gate else None
+    settings = Settings(
+        iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
+    )  # fmt: skip
+    search(Request(who, prompt, settings, preset, llm, reward, judge, threads, out, plan, as_json, quiet))
+
+
+def parse_age(text: str | None) -> tuple[int, int] | None:
+    """ "18-25" as (18, 25), "30" as (30, 30). Raises `UsageError`."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d{1,3})\s*(?:[-–]\s*(\d{1,3})\s*)?", text)
+    if not found:
+        raise UsageError(
+            f"--age {text!r} is not a range of ages; write it as in: steer demographic --age 18-25"
+        )
+    low, high = int(found[1]), int(found[2] or found[1])
+    if low > high:
+        raise UsageError(f"--age {text} runs backwards; try: steer demographic --age {high}-{low}")
+    return low, high

@@ -1,0 +1,408 @@
+"""From a run's record to what its page shows: plain values only, no pictures and no HTML.
+
+The same record gives the same page. Thumbnails are put in later, by `steer.gallery`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from steer import words
+from steer.diff import Segment, prompt_diff
+from steer.record import Record
+from steer.types import BASE_ID, Candidate
+
+
+@dataclass
+class Card:
+    """One picture of the grid."""
+
+    id: str
+    iteration: int
+    prompt: str
+    diff: list[Segment]
+    image: str  # path of the original, relative to the page
+    score_text: str
+    rank_text: str
+    base: bool
+    best: bool
+    reason: str | None
+    thumb: str = ""  # data: address, filled in by `steer.gallery`
+    large: str = ""  # the same, for the pair at the top
+
+
+@dataclass
+class Tile:
+    """One figure with what it means."""
+
+    title: str
+    value: str
+    verdict: str
+    text: str = ""
+    alt: str = ""  # the drawing in words
+    slopes: list[dict[str, float]] = field(default_factory=list)  # one line per seed, base to best
+    scale: list[float] = field(default_factory=list)  # base and best, as places on a drawn scale of 1 to 5
+    bars: list[dict[str, Any]] = field(default_factory=list)
+    zero: float = 0.0  # where the bars start
+
+
+@dataclass
+class Fresh:
+    """One seed that the search never saw: base and best beside each other."""
+
+    seed: int
+    base_image: str
+    best_image: str
+    base_text: str
+    best_text: str
+    gain_text: str
+    base_thumb: str = ""
+    best_thumb: str = ""
+
+
+@dataclass
+class Part:
+    """The base prompt, or one iteration."""
+
+    title: str
+    note: str
+    cards: list[Card]
+    dropped: list[dict[str, str]]  # rejected before they were rendered: prompt, reason
+
+
+@dataclass
+class Page:
+    """Everything that the template shows."""
+
+    name: str
+    created: str
+    prompt: str
+    short_prompt: str
+    person: str
+    lede: str
+    notices: list[dict[str, str]]
+    base: Card | None
+    best: Card | None
+    won: bool  # a rewrite beat the base prompt
+    no_winner: str
+    scored: str
+    parts: list[Part]
+    tiles: list[Tile]
+    fresh: list[Fresh]
+    chart: dict[str, Any] | None
+    tables: list[dict[str, Any]]
+    command: str
+    settings: str
+    complete: bool
+    version: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cards(self) -> list[Card]:
+        """All cards in the order of the page."""
+        return [card for part in self.parts for card in part.cards]
+
+
+def build(record: Record) -> Page:
+    """The page of one run, finished or not."""
+    name, config, result, candidates = record.folder.name, record.config, record.result, record.candidates
+    prompt = str(config["prompt"])
+    best_id = (result.get("best") or {}).get("id")
+    ranked = sum(c.rank is not None for c in candidates)
+    cards = {c.id: _card(c, prompt, best_id, ranked) for c in candidates if c.image is not None}
+    best = cards.get(best_id) if best_id else None
+    command = reproduce(config)
+    page = Page(
+        name=name,
+        created=str(config.get("created", ""))[:16].replace("T", " "),
+        prompt=prompt,
+        short_prompt=prompt if len(prompt) <= 60 else prompt[:59] + "…",
+        person=str(config["person"]["label"]),
+        lede=_lede(config, result, ranked),
+        notices=_notices(record, result),
+        base=cards.get(BASE_ID),
+        best=best,
+        won=best is not None and best_id != BASE_ID,
+        no_winner="No rewrite was rated higher than the base prompt, so the base prompt is the result.",
+        scored=f"{ranked:,}",
+        parts=_parts(record, candidates, cards, best_id),
+        tiles=[],
+        fresh=_fresh(result),
+        chart=_chart(candidates, best_id),
+        tables=_tables(config, result),
+        command=command,
+        settings=json.dumps(config, indent=2, ensure_ascii=False),
+        complete=record.complete,
+        version=f"steer {(config.get('versions') or {}).get('steer') or ''}".strip(),
+    )
+    page.tiles = _tiles(result, page.won)
+    by_id = {c.id: c for c in candidates}
+    page.facts = {
+        "command": command,
+        "candidates": {card.id: _fact(card, by_id[card.id]) for card in page.cards},
+    }
+    return page
+
+
+def reproduce(config: Mapping[str, Any]) -> str:
+    """The command that makes this run again, quoted for a POSIX shell."""
+    argv = [str(word) for word in config.get("argv") or ()]
+    return shlex.join(["steer", *(argv or ["run", "--prompt", str(config["prompt"])])])
+
+
+def _card(c: Candidate, prompt: str, best_id: str | None, ranked: int) -> Card:
+    return Card(
+        id=c.id,
+        iteration=c.iteration,
+        prompt=c.prompt,
+        diff=prompt_diff(prompt, c.prompt),
+        image=str(c.image),
+        score_text=words.score(c.score),
+        rank_text=f"{c.rank} of {ranked}" if c.rank is not None else "",
+        base=c.id == BASE_ID,
+        best=c.id == best_id,
+        reason=c.reason,
+    )
+
+
+def _fact(card: Card, c: Candidate) -> dict[str, Any]:
+    where = "base prompt" if card.base else f"iteration {c.iteration}"
+    state = "rejected" if card.reason else "the best" if card.best else ""
+    return {
+        "prompt": c.prompt,
+        "title": ", ".join(filter(None, [c.id, where, state])),
+        "score": card.score_text,
+        "rank": f"rank {card.rank_text}" if card.rank_text else "",
+        "caption": ", ".join(filter(None, [f"predicted {card.score_text}", state])),
+        "reason": card.reason,
+        "seed": str(c.seed),
+        "meta": {
+            "id": c.id,
+            "iteration": c.iteration,
+            "parents": list(c.parents),
+            "seed": c.seed,
+            "score": c.score,
+            "adherence": c.adherence,
+            "rank": c.rank,
+            "fate": c.fate,
+            "image": c.image,
+        },
+    }
+
+
+def _lede(config: Mapping[str, Any], result: Mapping[str, Any], ranked: int) -> str:
+    person = f"Steered for {config['person']['label']}"
+    rounds = int(result.get("iterations") or 0)
+    count = f"{rounds} {'iteration' if rounds == 1 else 'iterations'}"
+    if result.get("status") != "complete":
+        return f"{person}. {ranked} pictures rated in {count} so far."
+    patience = (config.get("settings") or {}).get("patience")
+    ending = words.stop(result.get("stop_reason"), patience)
+    return f"{person}. {ranked} pictures rated in {count}; the search {ending}."
+
+
+def _notices(record: Record, result: Mapping[str, Any]) -> list[dict[str, str]]:
+    notices = []
+    if record.config.get("simulated"):
+        more = " What other presets need on this machine:"
+        notices.append({"text": words.SIMULATED_NOTICE + more, "command": "steer doctor"})
+    status = result.get("status")
+    if status != "complete":
+        state = f"This run failed: {record.error}." if status == "error" else f"This run is {status}."
+        again = f"steer runs resume {record.folder.name}"
+        notices.append(
+            {"text": state + (" Continue it with:" if status != "running" else ""),
+             "command": again if status != "running" else ""}
+        )  # fmt: skip
+    return notices
+
+
+def _fresh(result: Mapping[str, Any]) -> list[Fresh]:
+    confirm = result.get("confirm")
+    if not confirm or confirm["winner_is_base"]:
+        return []
+    columns = ("seeds", "baseline_images", "best_images", "baseline", "best")
+    return [
+        Fresh(seed, left, right, words.score(base), words.score(best), words.gain(best - base))
+        for seed, left, right, base, best in zip(*(confirm[key] for key in columns), strict=True)
+    ]
+
+
+def _parts(
+    record: Record, candidates: Sequence[Candidate], cards: Mapping[str, Card], best_id: str | None
+) -> list[Part]:
+    dropped: dict[int, list[dict[str, str]]] = {}
+    for event in record.events:
+        # Those with an id have a picture or are candidates; the others never got that far.
+        if event.event == "rejected" and event.id not in cards:
+            entry = {"prompt": str(event.data.get("prompt", "")), "reason": str(event.data.get("reason", ""))}
+            dropped.setdefault(int(event.data["iteration"]), []).append(entry)
+    parts = []
+    pinned = [cards[BASE_ID]] if BASE_ID in cards else []
+    for number in sorted({c.iteration for c in candidates if c.id != BASE_ID} | dropped.keys()):
+        own = [c for c in candidates if c.iteration == number and c.id != BASE_ID]
+        # Best first, what cannot win last; among equals the earlier stays first.
+        shown = sorted(
+            (c for c in own if c.image is not None),
+            key=lambda c: (c.reason is not None, -(c.score if c.score is not None else float("-inf"))),
+        )
+        rated = [c.score for c in shown if c.score is not None and c.reason is None]
+        note = f"{len(rated)} rated" + (f", the best {words.score(max(rated))}" if rated else "")
+        off = sum(c.reason is not None for c in shown)
+        if off:
+            note += f"; {off} rejected after rendering"
+        if any(c.id == best_id for c in shown):
+            note += "; the best of the run is here"
+        title = f"The base prompt and iteration {number}" if pinned else f"Iteration {number}"
+        parts.append(Part(title, note + ".", pinned + [cards[c.id] for c in shown], dropped.get(number, [])))
+        pinned = []
+    if pinned:
+        parts.append(Part("The base prompt", "What the search starts from.", pinned, []))
+    return parts
+
+
+def _tiles(result: Mapping[str, Any], won: bool) -> list[Tile]:
+    base, best = result.get("baseline"), result.get("best")
+    if not base or not best or base.get("score") is None or best.get("score") is None:
+        return []
+    title = "Predicted rating, on the seed of the search"
+    start, end = words.score(base["score"]), words.score(best["score"])
+    if not won:
+        return [Tile(title, start, "No rewrite beat it.")]
+    tiles = [
+        Tile(
+            title,
+            f"{start} → {end}",
+            f"{words.gain(best['score'] - base['score'])} on the scale of 1 to 5.",
+            "The best of many tries nearly always beats the first, so this alone proves little.",
+            f"On a scale of 1 to 5, the base prompt at {start} and the best at {end}",
+            scale=[_on_scale(base["score"]), _on_scale(best["score"])],
+        )
+    ]
+    if confirm := result.get("confirm"):
+        pairs = list(zip(confirm["seeds"], confirm["baseline"], confirm["best"], strict=True))
+        interval = words.interval(confirm.get("gain_ci95"))
+        tiles.append(
+            Tile(
+                f"Confirmed on {len(pairs)} seeds that the search never saw",
+                words.gain(confirm["gain_mean"]),
+                words.verdict(confirm),
+                f"{interval[0].upper()}{interval[1:]}. {words.held_out(confirm)}".strip(),
+                "; ".join(f"seed {s}: {words.score(a)} to {words.score(b)}" for s, a, b in pairs),
+                slopes=_slopes(confirm["baseline"], confirm["best"]),
+            )
+        )
+    if figures := result.get("specificity"):
+        tiles.append(_specificity_tile(figures))
+    return tiles
+
+
+def _on_scale(score: float) -> float:
+    # Raw predictions may leave the scale; only their drawing is kept on it.
+    return round(20 + 65 * (min(5.0, max(1.0, score)) - 1), 1)
+
+
+def _slopes(base: Sequence[float], best: Sequence[float]) -> list[dict[str, float]]:
+    low, high = min(*base, *best), max(*base, *best)
+    span = (high - low) or 1.0
+    at = [round(88 - 80 * (v - low) / span, 1) for v in (*base, *best)]
+    return [{"y1": a, "y2": b} for a, b in zip(at[: len(base)], at[len(base) :], strict=True)]
+
+
+def _specificity_tile(figures: Mapping[str, Any]) -> Tile:
+    own, others = float(figures["gain_person"]), float(figures["gain_others_mean"])
+    low, high = min(0.0, own, others), max(0.0, own, others)
+    span = (high - low) or 1.0
+    place = [round(4 + 292 * (v - low) / span, 1) for v in (0.0, own, others)]
+    return Tile(
+        "Whose gain is it?",
+        f"{words.gain(own)} against {words.gain(others)}",
+        words.specificity(figures),
+        f"First this person's gain, then the mean of the {int(figures['of']) - 1:,} other known people.",
+        f"Gain of this person {words.gain(own)}, mean of the others {words.gain(others)}",
+        zero=place[0],
+        bars=[
+            {"kind": "own", "x": place[1], "y": 34, "label": f"this person {words.gain(own)}"},
+            {"kind": "other", "x": place[2], "y": 80, "label": f"others, mean {words.gain(others)}"},
+        ],
+    )
+
+
+def _chart(candidates: Sequence[Candidate], best_id: str | None) -> dict[str, Any] | None:
+    """Scores in the order of the search, with the best so far as a stepped line. Units: pixels of the SVG."""
+    scored = [c for c in candidates if c.score is not None and c.image is not None]
+    base = next((c for c in scored if c.id == BASE_ID), None)
+    if base is None or len(scored) < 2:
+        return None
+    width, height, left, bottom = 1100, 230, 44, 200
+    scores = [float(c.score) for c in scored if c.score is not None]
+    low, high = min(scores), max(scores)
+    span = (high - low) or 1.0
+
+    def y(score: float) -> float:
+        return round(bottom - 12 - (bottom - 30) * (score - low) / span, 1)
+
+    step = (width - left - 16) / len(scored)
+    xs = [round(left + step * (i + 0.5), 1) for i in range(len(scored))]
+    per_round = len(scored) / max(1, scored[-1].iteration)
+    dots, path, marks = [], "", []
+    top, seen = float("-inf"), -1
+    for c, x, score in zip(scored, xs, scores, strict=True):
+        if c.iteration != seen:
+            seen = c.iteration
+            if seen:
+                label = f"iteration {seen}" if step * per_round > 70 else str(seen)
+                marks.append({"x": round(x - step / 2, 1), "label": label})
+        kind = " best" if c.id == best_id else " rejected" if c.reason else ""
+        label = f"{c.id}: {words.score(score)}" + (" (rejected)" if c.reason else "")
+        dots.append({"x": x, "y": y(score), "kind": kind, "label": label})
+        if c.reason is None and score > top:
+            path += f"M{x} {y(score)}" if not path else f"H{x}V{y(score)}"
+            top = score
+    path += f"H{xs[-1]}"
+    return {
+        "width": width, "height": height, "left": left, "bottom": bottom,
+        "marks": marks, "dots": dots, "steps": path, "base_y": y(float(base.score or 0.0)),
+        "ticks": _ticks((low, high, float(base.score or 0.0)), y),
+        "alt": f"{len(scored)} scores: base prompt {words.score(base.score)}, best {words.score(top)}",
+    }  # fmt: skip
+
+
+def _ticks(values: Sequence[float], y: Callable[[float], float]) -> list[dict[str, Any]]:
+    """Labels of the axis; one that would run into an earlier one is left out."""
+    ticks: list[dict[str, Any]] = []
+    for value in values:
+        if all(abs(y(value) - tick["y"]) > 15 for tick in ticks):
+            ticks.append({"y": y(value), "label": words.score(value)})
+    return ticks
+
+
+def _tables(config: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    tables = []
+    confirm = result.get("confirm")
+    if confirm:
+        rows = [
+            [f"seed {seed}", words.score(a), words.score(b), words.gain(b - a)]
+            for seed, a, b in zip(confirm["seeds"], confirm["baseline"], confirm["best"], strict=True)
+        ]
+        tables.append({"title": "Fresh seeds: base, best, gain", "rows": rows})
+    seconds = result.get("seconds")
+    if seconds:
+        total = float(seconds.get("total") or 0.0) or 1.0
+        rows = [
+            [key, words.seconds(float(seconds[key])), f"{100 * float(seconds[key]) / total:.0f}%"]
+            for key in ("propose", "render", "score", "other", "total")
+            if seconds.get(key) is not None
+        ]
+        tables.append({"title": "Where the time went", "rows": rows})
+    settings = config.get("settings") or {}
+    rows = [["preset", str(config.get("preset", ""))], ["person", str(config["person"]["label"])]]
+    for seat, part in (config.get("parts") or {}).items():
+        rows.append([seat, str((part or {}).get("name") or "none")])
+    rows += [[key.replace("_", " "), str(value)] for key, value in settings.items() if value is not None]
+    tables.append({"title": "Settings", "rows": rows})
+    return tables
