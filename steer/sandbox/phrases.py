@@ -91,7 +91,7 @@ LEADING = frozenset(
             "its",
         ),
         *("their", "seen", "viewed", "taken", "placed", "located", "captured", "rendered", "painted", "done"),
-        *("made", "bathed", "lit", "set", "shot"),
+        *("bathed", "lit", "set", "shot"),
     )
 )
 TRAILING = frozenset(("of", "and", "with", "in", "on", "at", "by", "is", "to", "for", "or", "but"))
@@ -138,6 +138,8 @@ BRITISH = {
 
 _SEPARATORS = re.compile(r"[,;|\n\r()\[\]{}\"“”]+|[.!?:]+(?=\s|$)|\s[-–—]+\s")
 _WEIGHTS = re.compile(r":\d+(\.\d+)?(?=\s*[)\]])|(?:^|\s)--\w+(\s+[\d:.]+)?")  # "(fog:1.3)", "--ar 16:9"
+_APERTURE = re.compile(r"\bf\s?/?\s?(\d+(?:\.\d+)?)\b")
+_MILLIMETRES = re.compile(r"\b(\d+)\s?mm\b")
 _STEMS = {"lighting": "light", "woods": "woods"}
 _WORD = re.compile(r"f/\d+(?:\.\d+)?|\d+\.\d+|\w+")
 
@@ -145,6 +147,7 @@ _WORD = re.compile(r"f/\d+(?:\.\d+)?|\d+\.\d+|\w+")
 def words(text: str) -> list[str]:
     """Lower-case American words without articles: "The grey Close-Up" -> ["gray", "close", "up"]."""
     folded = unicodedata.normalize("NFKC", text).lower().replace("'", "").replace("’", "")
+    folded = _APERTURE.sub(r"f/\1", _MILLIMETRES.sub(r"\1mm", folded))
     for british, american in BRITISH.items():
         folded = folded.replace(british, american)
     return [word for word in _WORD.findall(folded.replace("_", " ")) if word not in ARTICLES]

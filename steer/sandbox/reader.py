@@ -7,19 +7,18 @@ of stays open and is drawn from the seed, around the house style.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from steer.sandbox import lexicon, phrases, synonyms
-from steer.sandbox.scene import FIELDS, Scene, draw
+from steer.sandbox.reading import Evidence, Reading, combine
 
 TEMPERATURE = 0.03  # of the softmax over similarities
 FLOORS = {1: 0.66, 2: 0.58, 3: 0.55}  # least similarity that means something, by number of words (3: or more)
-MILD_MASS = 0.7  # how often a mood alone decides a setting
 THING_RESERVE = 0.15  # a guess at material or floating: it may be about another thing in the picture
 NOUN_WORD_COST = 0.08  # similarity that every further word of an unknown noun has to add
 LONGEST_SPAN = 6  # words
@@ -28,8 +27,6 @@ LONGEST_PHRASE = 8
 CACHE_SIZE = 20_000  # spans
 AIRBORNE = ("floating", "levitating", "hovering", "airborne", "flying", "hanging in midair")
 COUNTS_OF_A_PLURAL: dict[lexicon.Value, float] = {2: 0.2, 3: 0.4, 4: 0.2, 5: 0.2}
-
-Distribution = Mapping[lexicon.Value | float, float]
 
 
 class Encoder(Protocol):
@@ -48,73 +45,11 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What one stretch of the prompt says about one axis."""
-
-    axis: str
-    words: str  # of the prompt
-    phrase: str  # of the lexicon
-    similarity: float  # 1.0: the same words
-    values: tuple[tuple[lexicon.Value | float, float], ...]  # (value, probability)
-    mild: bool = False  # a mood or a lens: counts only where nothing names the setting itself
-
-
-@dataclass(frozen=True)
 class Hit:
     """What a span of words is most like, and what it gains a segmentation to read it so."""
 
     gain: float
     evidence: tuple[Evidence, ...]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    value: lexicon.Value | float  # the likeliest value, or the mean level
-    words: str
-    phrase: str
-    similarity: float
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A distribution over scenes: what the prompt fixes; the rest is open."""
-
-    prompt: str
-    evidence: tuple[Evidence, ...]
-    choices: Mapping[str, Distribution] = field(default_factory=dict)  # sums below 1 leave the rest open
-    levels: Mapping[str, float] = field(default_factory=dict)
-
-    def scene(self, seed: int) -> Scene:
-        """The scene of this prompt and seed. Every setting has its own random numbers, so that a phrase about
-        one of them never draws another one again."""
-        fixed: dict[str, lexicon.Value | float] = {}
-        for axis, distribution in self.choices.items():
-            ticket = _generator(seed, axis).random()
-            for value, probability in distribution.items():
-                ticket -= probability
-                if ticket < 0:
-                    fixed[axis] = value
-                    break
-        for axis, mean in self.levels.items():
-            low = -1.0 if axis in {"place", "warmth"} else 0.0
-            jitter = 0.02 * _generator(seed, axis).standard_normal()
-            fixed[axis] = round(float(np.clip(mean + jitter, low, 1.0)), 3)
-        return draw(_generator(seed, "seed"), house_style=True, **fixed)
-
-    def explain(self) -> dict[str, Explanation]:
-        """axis -> its value and the words behind it, for people; open axes are left out."""
-        found: dict[str, Explanation] = {}
-        for axis in [*self.choices, *self.levels]:
-            best = max(
-                (e for e in self.evidence if e.axis == axis),
-                key=lambda e: (not e.mild, e.similarity),
-                default=None,
-            )
-            if best is not None:
-                values = self.choices.get(axis)
-                value = max(values, key=values.__getitem__) if values else round(self.levels[axis], 3)
-                found[axis] = Explanation(value, best.words, best.phrase, round(best.similarity, 3))
-        return found
 
 
 class Reader:
@@ -150,7 +85,7 @@ class Reader:
         readings = []
         for prompt, (evidence, runs) in zip(prompts, parsed, strict=True):
             guessed = [e for run in runs for hit in self._segment(run) for e in hit.evidence]
-            readings.append(_combine(prompt, [*evidence, *guessed]))
+            readings.append(combine(prompt, [*evidence, *guessed]))
         return readings
 
     def _parse(self, prompt: str) -> tuple[list[Evidence], list[list[str]]]:
@@ -295,10 +230,15 @@ class Reader:
                 or (end - start > 1 and words[-1] in phrases.TRAILING)
             ):
                 continue
-            entry = self._exact.get(phrases.key(words))
+            key = phrases.key(words)
+            entry = self._exact.get(key)
+            if entry is not None and not entry.moves and len(key) == 1:
+                continue  # "light" and "mood" mean something only with the words beside them
             if entry is not None and entry.adjective and start not in before_noun and end - start < n:
                 entry = None
-            if entry is None and phrases.key(words) not in self._nouns:
+            if start in before_noun and key in self._nouns and not (entry and entry.adjective):
+                entry = None  # a city skyline has no city behind it
+            if entry is None and key not in self._nouns:
                 continue
             free[start:end] = [False] * (end - start)
             tints = (
@@ -327,6 +267,8 @@ class Reader:
 
     def _hit(self, span: str, similarities: np.ndarray) -> Hit:
         if " " not in span:  # "scale" is not enough of "sense of scale"
+            if phrases.key([span]) in self._exact:
+                return Hit(0.0, ())  # a generic word
             stem = phrases.singular(span)
             similarities = np.where([stem in stems for stems in self._stems], -1.0, similarities)
         best = int(similarities.argmax())
@@ -357,10 +299,6 @@ class Reader:
                     options.append((gain + self._hits[span].gain, [*hits, self._hits[span]]))
             best.append(max(options, key=lambda option: option[0]))
         return best[-1][1]
-
-
-def _generator(seed: int, purpose: str) -> np.random.Generator:
-    return np.random.default_rng([seed & 0xFFFFFFFFFFFFFFFF, *purpose.encode()])
 
 
 def _key(text: str) -> tuple[str, ...]:
@@ -409,28 +347,3 @@ def _quoted(words: str, entry: Entry) -> list[Evidence]:
     return [
         Evidence(axis, words, entry.text, 1.0, ((value, 1.0),), entry.mild) for axis, value in entry.moves
     ]
-
-
-def _combine(prompt: str, evidence: Sequence[Evidence]) -> Reading:
-    """Weigh what the parts of a prompt say about each axis."""
-    choices: dict[str, Distribution] = {}
-    levels: dict[str, float] = {}
-    for axis in FIELDS:
-        found = [e for e in evidence if e.axis == axis]
-        plain = [e for e in found if not e.mild]
-        masses: defaultdict[lexicon.Value | float, float] = defaultdict(float)
-        for e in plain or found:
-            for value, probability in e.values:
-                masses[value] += (
-                    max(2 * e.similarity - 1, 0.01) * probability
-                )  # a guess counts less than a quote
-        for value, stronger in synonyms.YIELDS.get(axis, {}).items():
-            if any(masses.get(other, 0) >= masses.get(value, 0) / 2 for other in stronger if other in masses):
-                masses.pop(value, None)
-        total = sum(masses.values())
-        if axis in lexicon.LEVELS and found:
-            levels[axis] = sum(float(value) * mass for value, mass in masses.items()) / total
-        elif found:
-            mass = 1.0 if plain or axis == "count" else MILD_MASS
-            choices[axis] = {value: mass * m / total for value, m in masses.items()}
-    return Reading(prompt, tuple(evidence), choices, levels)

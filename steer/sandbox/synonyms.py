@@ -44,7 +44,7 @@ SUBJECT_WORDS: Final[dict[str, tuple[str, ...]]] = {
         "candle", "light bulb", "paper lantern", "street lamp", "torch", "balloon", "phone", "television",
     ),
     "figure": (
-        "woman", "man", "girl", "boy", "child", "wizard", "knight", "dancer", "astronaut",
+        "woman", "man", "girl", "boy", "child", "monk", "soldier", "wizard", "knight", "dancer", "astronaut",
         "robot", "old man", "king", "angel", "samurai", "face", "couple", "warrior", "fairy",
     ),
     "animal": (
@@ -69,9 +69,12 @@ COUNT_WORDS: Final[dict[int, tuple[str, ...]]] = {
 SHORT: Final[dict[str, dict[Value | float, tuple[str, ...]]]] = {
     "lighting": {
         "midday": ("sunlight", "daylight", "noon", "sunlit", "harsh sun"),
-        "golden": ("dusk", "dawn", "evening", "warm sunlight", "setting sun", "golden glow", "morning"),
+        "golden": (
+            "dusk", "dawn", "evening", "warm sunlight", "setting sun", "golden glow", "morning",
+            "shafts of light", "dappled light",
+        ),
         "overcast": ("overcast", "diffused", "even lighting", "softbox", "cloudy day"),
-        "moonlight": ("moonlit", "stars", "milky way", "moon", "northern lights"),
+        "moonlight": ("moonlit", "stars", "milky way", "moon", "northern lights", "after dark"),
     "dramatic": (
         "spotlight", "low key", "hard light", "dark fantasy", "candlelight",
         "candle light", "dramatic", "side light",
@@ -106,19 +109,22 @@ SHORT: Final[dict[str, dict[Value | float, tuple[str, ...]]]] = {
         "oil": ("impressionist", "monet", "van gogh", "brush strokes", "oil", "painting", "renaissance"),
         "watercolor": ("watercolour wash", "turner", "aquarelle painting"),
         "pointillism": ("pointillist", "seurat", "stippling", "dots"),
-        "ink": ("ink", "charcoal", "pencil", "sketch", "engraving", "line art", "calligraphy", "woodcut"),
+        "ink": (
+            "ink", "charcoal", "pencil", "sketch", "engraving", "line art", "calligraphy",
+            "woodblock print",
+        ),
         "poster": ("vector", "flat design", "warhol", "graphic design", "comic", "stencil", "art deco"),
         "cubism": ("cubist", "picasso", "geometric", "abstract", "polygonal", "bauhaus", "kandinsky"),
     },
     "ground": {
-        "grass": ("field", "grassy", "park", "prairie", "field of flowers", "flower field"),
+        "grass": ("field", "grassy", "park", "prairie", "savannah", "field of flowers", "flower field"),
         "sand": ("shore", "coast", "dune", "mars surface"),
         "snow": ("snowfield", "ice", "frozen lake"),
         "water": ("waves", "pond", "swamp"),
         "rock": ("cliffside", "canyon floor", "rubble", "cave"),
         "forest": ("rainforest", "clearing", "undergrowth"),
         "street": ("road", "sidewalk", "market", "alleyway"),
-        "studio": ("windowsill", "room", "white background", "museum", "kitchen", "desk"),
+        "studio": ("windowsill", "room", "white background", "interior", "museum", "kitchen", "desk"),
     },
     "distance": {
         0.05: ("macro", "microscopic"),
