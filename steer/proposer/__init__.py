@@ -1,0 +1,14 @@
+"""Language models that rewrite prompts, and what their replies go through before anything is rendered.
+
+parse       a reply, however it is laid out, as a list of prompts
+text_gate   is a rewrite still about the base prompt, and is it a prompt at all?
+templates   the editable texts in prompts/
+request     the paper's instruction, filled
+openings    how a small model is made to build on what scored best
+smollm      a language model in this process (imports torch; import it where it is needed)
+"""
+
+from steer.proposer.parse import parse
+from steer.proposer.text_gate import TextGate, normalize
+
+__all__ = ["TextGate", "normalize", "parse"]

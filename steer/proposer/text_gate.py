@@ -1,0 +1,231 @@
+"""The text gate: is a rewrite still about the base prompt, and is it a prompt at all?
+
+Cheap checks before anything is rendered. What the base prompt itself contains is never held against a rewrite:
+only what was added is searched for junk.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+
+MAX_WORDS = 60
+SIMILARITY_FLOOR = 0.75  # cosine of sentence embeddings at which lost words are taken for a paraphrase
+
+_STOPWORDS = frozenset(
+    "a an the of in on at to for from by with without and or but as is are be it its this that these those "
+    "his her their our my your some any into onto over under up down near very".split()
+)
+_NUMBERS = dict(zip("one two three four five six seven eight nine ten".split(), "12345678910", strict=False))
+_NUMBERS["ten"] = "10"
+_PRAISE = frozenset(
+    "beautiful beautifully stunning amazing awesome gorgeous masterpiece best quality high highly award winning "
+    "awardwinning breathtaking perfect incredible fantastic wonderful great excellent magnificent aesthetic "
+    "pleasing professional epic superb nice good better ultra super very most top rated trending popular "
+    "detailed detail hd uhd hq 4k 8k 16k image picture art work artwork".split()
+)
+# Words that a whole phrase does not end with: the reply was cut off.
+_DANGLING = frozenset("a an the of in on at to for from by with without and or into onto as".split())
+
+_JUNK: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (reason, re.compile(pattern, re.IGNORECASE))
+    for reason, pattern in (
+        ("a web address", r"https?:|www\.|\b\w+\.(?:com|org|net|io|jpg|jpeg|png|gif|webp)\b|\S@\w"),
+        (
+            "a pixel size",
+            r"\b\d[\d.,]*\s*(?:px|pixels?|dpi|ppi)?\s*[x×]\s*\d|\b\d+\s*(?:px|pixels?|dpi|ppi)\b",
+        ),
+        ("a command for another program", r"(?:^|\s)--?[a-z]{1,12}\b|\blora:|\bBREAK\b"),
+        (
+            "a label instead of a prompt",
+            r"\b(?:prompts?|variations?|scores?|rating|caption|output|input)\s*[:#=]",
+        ),
+        (
+            "the instruction itself",
+            r"aesthetic(?:ally)? (?:quality|pleasing)|semantic (?:content|concept)|prompt variation|"
+            r"(?:new|original|following|numbered) prompt|quality score|one per line|user's taste",
+        ),
+        (
+            "talk to the reader",
+            r"\b(?:i'm|i am|i will|i'll|i've|i have|i can|i hope|you can|you could|you should|you are|you're|"
+            r"your|let me|let's|feel free|as an ai|sorry|please|thank you|sure,|here (?:is|are))\b",
+        ),
+        ("markup", r"[<>{}|\\^~`]|\*\*|__|#\w|\[[^\]]*\]\(|&\w+;"),
+        ("an enumeration", r"(?:^|[\s,;])\d{1,3}[.)]\s"),
+    )
+)
+_PAIRS = {"(": ")", "[": "]", "{": "}", "“": "”", "«": "»", "「": "」", "『": "』", "（": "）"}
+_WORD = re.compile(r"\w+(?:['’]\w+)?", re.UNICODE)
+
+
+@dataclass(frozen=True)
+class TextGate:
+    """Judges rewrites of one base prompt by their text alone.
+
+    `similarity(a, b)` (a cosine, -1 to 1) may pardon lost words where it is at least `similarity_floor`.
+    """
+
+    prompt: str
+    similarity: Callable[[str, str], float] | None = None
+    similarity_floor: float = SIMILARITY_FLOOR
+    max_words: int = MAX_WORDS
+
+    def reject(self, candidate: str, tried: Container[str] = frozenset()) -> str | None:
+        """A short reason to drop `candidate`, or None to keep it.
+
+        `tried` holds what the run had before, each as `normalize` gives it; the base prompt always counts.
+        """
+        key = normalize(candidate)
+        if not any(c.isalnum() for c in candidate):
+            return "empty"
+        if any(_unprintable(c) for c in candidate):
+            return "contains characters that cannot be printed"
+        if key == normalize(self.prompt):
+            return "the same as the original prompt"
+        if key in tried:
+            return "already tried in this run"
+        limit = max(self.max_words, count_words(self.prompt) + self.max_words // 2)
+        if (words := count_words(candidate)) > limit:
+            return f"too long ({words} words, at most {limit})"
+        added = self._added(candidate)
+        return self._junk(candidate, added) or self._lost(candidate)
+
+    def _added(self, candidate: str) -> str:
+        """What the rewrite says beyond the base prompt, where it repeats that word for word."""
+        position = candidate.casefold().find(self.prompt.casefold())
+        if position < 0 or len(candidate) != len(candidate.casefold()):
+            return candidate
+        return candidate[:position] + " " + candidate[position + len(self.prompt) :]
+
+    def _junk(self, candidate: str, added: str) -> str | None:
+        for reason, pattern in _JUNK:
+            if pattern.search(added):
+                return f"contains {reason}"
+        if not _balanced(added):
+            return "unbalanced brackets or quotes"
+        if _foreign(added, self.prompt):
+            return "changes to another script"
+        words = [word.casefold() for word in _WORD.findall(added)]
+        if any(a == b and a.isalpha() for a, b in zip(words, words[1:], strict=False)):
+            return "repeats a word"
+        common = Counter(w for w in words if w not in _STOPWORDS and w.isalpha()).most_common(1)
+        if common and common[0][1] > 3:
+            return f'repeats "{common[0][0]}" {common[0][1]} times'
+        items = [normalize(item) for item in re.split(r"[,;.、，。]", candidate)]
+        items = [item for item in items if item]
+        if len(set(items)) < len(items):
+            return "repeats itself"
+        if words and words[-1] in _DANGLING:
+            return f'breaks off after "{words[-1]}"'
+        if words and all(word in _PRAISE or word in _STOPWORDS for word in words):
+            return "adds only praise"
+        return None
+
+    def _lost(self, candidate: str) -> str | None:
+        lost = lost_words(self.prompt, candidate)
+        if not lost:
+            return None
+        if self.similarity is not None and self.similarity(self.prompt, candidate) >= self.similarity_floor:
+            return None
+        return f"lost {', '.join(repr(word) for word in lost[:3])}"
+
+
+def normalize(text: str) -> str:
+    """`text` without case, punctuation and spacing, for "have we had this?"."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    # Symbols stay: to an emoji they are the whole word.
+    kept = "".join(" " if unicodedata.category(c)[0] in "PZC" else c for c in text)
+    return " ".join(kept.split())
+
+
+def count_words(text: str) -> int:
+    """Words between spaces; where a script writes none, two characters count as a word."""
+    unspaced = sum(map(_is_unspaced, text))
+    return (
+        len(re.sub(r"[^\W]", lambda m: " " if _is_unspaced(m[0]) else m[0], text).split())
+        + (unspaced + 1) // 2
+    )
+
+
+def lost_words(prompt: str, candidate: str) -> list[str]:
+    """Content words of `prompt` that `candidate` has in no form: "rocks" is kept by "rock" and "rocky"."""
+    have = {_stem(word) for word in _WORD.findall(candidate)}
+    folded = candidate.casefold()
+    lost = []
+    for word in _WORD.findall(prompt):
+        if word.casefold() in _STOPWORDS:
+            continue
+        if any(map(_is_unspaced, word)):
+            # Without spaces a "word" is a whole clause: most of its pairs of characters must be kept.
+            pairs = [word[i : i + 2] for i in range(max(1, len(word) - 1))]
+            if sum(pair in candidate for pair in pairs) < 0.6 * len(pairs):
+                lost.append(word)
+        elif _stem(word) not in have and not (len(word) > 3 and word.casefold() in folded):
+            lost.append(word)
+    return lost
+
+
+def _stem(word: str) -> str:
+    """A crude English stem: enough for plurals, -ing, -ed, -y and the spelled-out small numbers."""
+    word = word.casefold().replace("’", "'").removesuffix("'s")
+    if word in _NUMBERS:
+        return _NUMBERS[word]
+    if len(word) > 4 and word.endswith("ies"):
+        word = word[:-3] + "y"
+    elif len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes", "zes")):
+        word = word[:-2]
+    elif len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for suffix in ("ing", "ed", "en", "y"):
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+            word = word[: -len(suffix)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl":
+        word = word[:-1]  # "running" -> "runn" -> "run"
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _unprintable(c: str) -> bool:
+    # Cf holds the joiners that emoji and several scripts need; of it only the bidirectional overrides go.
+    return (
+        unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
+        or c in "\u202a\u202b\u202d\u202e\ufffd"
+    )
+
+
+def _is_unspaced(c: str) -> bool:
+    """True for Chinese, Japanese, Thai, Lao, Khmer and Myanmar letters."""
+    return c.isalnum() and (
+        "\u3040" <= c <= "\u30ff" or "\u3400" <= c <= "\u9fff" or "\u0e00" <= c <= "\u0eff"
+        or "\u1000" <= c <= "\u109f" or "\u1780" <= c <= "\u17ff" or "\U00020000" <= c <= "\U0003ffff"
+    )  # fmt: skip
+
+
+def _balanced(text: str) -> bool:
+    """True if brackets nest and straight double quotes come in pairs."""
+    stack: list[str] = []
+    for c in text:
+        if c in _PAIRS:
+            stack.append(_PAIRS[c])
+        elif c in _PAIRS.values() and (not stack or stack.pop() != c):
+            return False
+    return not stack and text.count('"') % 2 == 0
+
+
+def _foreign(added: str, prompt: str) -> bool:
+    """True if a prompt in Latin letters is continued in another script."""
+    letters = [c for c in added if c.isalpha()]
+    if (
+        not letters
+        or any(c.isalpha() and not _is_latin(c) for c in prompt)
+        or not any(map(str.isalpha, prompt))
+    ):
+        return False
+    return sum(not _is_latin(c) for c in letters) > 0.2 * len(letters)
+
+
+def _is_latin(c: str) -> bool:
+    return c.isascii() or unicodedata.name(c, "").startswith("LATIN")
