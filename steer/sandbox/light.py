@@ -55,18 +55,21 @@ def light(scene: Scene, rng: np.random.Generator) -> Light:
         sun = _direction(side * (26 + 14 * wobble), 9)
         return Light(
             ((sun, rgb(3.4, 1.7, 0.6)), (_direction(-side * 155, 30), rgb(1.3, 0.95, 0.85))),
-            rgb(0.55, 0.44, 0.47), rgb(0.3, 0.36, 0.6), rgb(1.25, 0.66, 0.3), rgb(1.7, 0.85, 0.3), 0.045, 0.8, 0.0,
+            rgb(0.55, 0.44, 0.47), rgb(0.3, 0.36, 0.6), rgb(1.25, 0.66, 0.3), rgb(1.7, 0.85, 0.3),
+            0.045, 0.8, 0.0,
         )  # fmt: skip
     if scene.lighting == "overcast":
         return Light(
-            ((_direction(side * 110, 65), rgb(0.55, 0.56, 0.58)),), rgb(0.85, 0.88, 0.92), rgb(0.62, 0.66, 0.71),
-            rgb(0.84, 0.86, 0.88), rgb(0.0, 0.0, 0.0), 0.0, 0.35, 0.0,
+            ((_direction(side * 110, 65), rgb(0.55, 0.56, 0.58)),),
+            rgb(0.85, 0.88, 0.92), rgb(0.62, 0.66, 0.71), rgb(0.84, 0.86, 0.88), rgb(0.0, 0.0, 0.0),
+            0.0, 0.35, 0.0,
         )  # fmt: skip
     if scene.lighting == "moonlight":
         moon = _direction(side * (20 + 12 * wobble), 17)
         return Light(
             ((moon, rgb(0.55, 0.75, 1.15)), (_direction(-side * 120, 35), rgb(0.22, 0.3, 0.48))),
-            rgb(0.1, 0.14, 0.26), rgb(0.012, 0.025, 0.085), rgb(0.07, 0.13, 0.28), rgb(0.25, 0.35, 0.5), 0.05, 0.75, 0.0,
+            rgb(0.1, 0.14, 0.26), rgb(0.012, 0.025, 0.085), rgb(0.07, 0.13, 0.28), rgb(0.25, 0.35, 0.5),
+            0.05, 0.75, 0.0,
             stars=True,
         )  # fmt: skip
     if scene.lighting == "dramatic":

@@ -157,8 +157,8 @@ def camera(scene: Scene, size: int, rng: np.random.Generator, height: float) -> 
             roll = float(np.deg2rad(17.0)) * (1 if rng.random() < 0.5 else -1)
     eye[0] -= np.float32(scene.place * 0.55 * _FOV * r)
     s = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
-    u, v = np.meshgrid(s * _FOV, -s * _FOV)
-    u, v = u.ravel(), v.ravel()
+    columns, rows = np.meshgrid(s * _FOV, -s * _FOV)
+    u, v = columns.ravel(), rows.ravel()
     cr, sr, cp, sp = np.cos(roll), np.sin(roll), np.cos(pitch), np.sin(pitch)
     u, v = np.float32(cr) * u - np.float32(sr) * v, np.float32(sr) * u + np.float32(cr) * v
     d = np.stack([u, np.float32(cp) * v + np.float32(sp), np.float32(cp) - np.float32(sp) * v])
@@ -369,7 +369,7 @@ def _body(
     offset: float,
     plain: bool = False,
 ) -> Array:
-    """Light leaving a subject at points p towards the viewer; `plain` skips what a reflection does not show."""
+    """Light leaving a subject at points p [3, n]; `plain` skips what a reflection does not show."""
     n = normals(placed, p, 0.006 * placed.scale)
     albedo, glow, gloss = _surface(scene, placed, p, n)
     if not plain:

@@ -1,4 +1,4 @@
-"""The sandbox's renderer: a prompt is read as a distribution over scenes, the seed draws one, the painter paints it."""
+"""The sandbox's renderer: the reader turns a prompt into scenes, the seed draws one, the painter paints."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ class SandboxRenderer:
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> Iterator[Image.Image]:
         """One RGB picture, size x size, for each prompt and its seed, in order, as soon as each is done."""
         scenes = [self.scene(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        with ThreadPoolExecutor(self.threads) as pool:  # NumPy lets go of the interpreter lock in its inner loops
+        with ThreadPoolExecutor(self.threads) as pool:  # NumPy releases the interpreter lock
             for pixels in pool.map(lambda scene: paint(scene, self.size), scenes):
                 yield Image.fromarray(pixels)

@@ -482,23 +482,7 @@ def sculpture(rng: Draw) -> Subject:
     )
 
 
+_BUILDERS = (rocks, tree, mountain, cottage, tower, city, arch, boat, car, flower, mushroom, vase, fruit)
 ARCHETYPES: dict[str, Callable[[Draw], Subject]] = {
-    f.__name__: f
-    for f in (
-        rocks,
-        tree,
-        mountain,
-        cottage,
-        tower,
-        city,
-        arch,
-        boat,
-        car,
-        flower,
-        mushroom,
-        vase,
-        fruit,
-        crystal,
-    )
-    + (lantern, figure, animal, sculpture)
+    build.__name__: build for build in (*_BUILDERS, crystal, lantern, figure, animal, sculpture)
 }

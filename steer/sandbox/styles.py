@@ -135,7 +135,7 @@ def kuwahara(picture: Array, radius: int) -> Array:
 
 
 def cells(size: int, pitch: float, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """A jittered grid of sites: each pixel's nearest site [size, size], its distance, and the sites (y, x)."""
+    """A jittered grid of sites: each pixel's nearest one [size, size], its distance, and the sites (y, x)."""
     n = int(np.ceil(size / pitch)) + 2
     corner = (np.arange(n, dtype=np.float32) - 0.5) * pitch
     centre = np.stack(np.meshgrid(corner, corner, indexing="ij"), -1).astype(np.float32)
@@ -159,7 +159,7 @@ def cells(size: int, pitch: float, rng: np.random.Generator) -> tuple[Array, Arr
 def digital(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
     """The glossy look of concept art: smooth planes, pushed local contrast, bloom, teal shadows."""
     k, s = scene.strength, size / 512
-    plane = kuwahara(picture, int(round((3 + 4 * k) * s)))
+    plane = kuwahara(picture, round((3 + 4 * k) * s))
     plane = blur(plane, 0.8 * s)
     crisp = plane + (plane - blur(plane, 9 * s)) * (0.35 + 0.5 * k)
     bright = np.clip(crisp - 0.62, 0, None)
@@ -174,7 +174,7 @@ def digital(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -
 def oil(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
     """Thick strokes along the forms, with the relief of paint."""
     k, s = scene.strength, size / 512
-    base = kuwahara(kuwahara(picture, int(round((7 + 8 * k) * s))), int(round((4 + 4 * k) * s)))
+    base = kuwahara(kuwahara(picture, round((7 + 8 * k) * s)), round((4 + 4 * k) * s))
     y = blur(luma(base), 3 * s)
     gy, gx = np.gradient(y)
     u, v = grid(size)
@@ -204,7 +204,7 @@ def watercolor(picture: Array, scene: Scene, rng: np.random.Generator, size: int
     u, v = grid(size)
     du, dv = rng.uniform(0, 1, 2).tolist()
     wobble = noise2(u * 0.09 + du, v * 0.09 + dv)
-    wash = kuwahara(blur(picture, 1.5 * s), int(round((9 + 8 * k) * s)))
+    wash = kuwahara(blur(picture, 1.5 * s), round((9 + 8 * k) * s))
     wash = blur(wash, 1.2 * s)
     y = luma(wash)
     edge = np.clip(np.abs(y - blur(y, 3.5 * s)) * 5, 0, 0.35)
@@ -257,7 +257,7 @@ def ink(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Ar
 def poster(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
     """Screen print: a few flat tones per hue, a dark contour, dots in the shadows."""
     k, s = scene.strength, size / 512
-    flat = kuwahara(kuwahara(picture, int(round(11 * s))), int(round(9 * s)))
+    flat = kuwahara(kuwahara(picture, round(11 * s)), round(9 * s))
     flat = np.clip(flat, 0, 1)
     y = luma(flat)
     lo, hi = np.quantile(y[::4, ::4], (0.03, 0.97))
@@ -283,7 +283,7 @@ def poster(picture: Array, scene: Scene, rng: np.random.Generator, size: int) ->
 def cubism(picture: Array, scene: Scene, rng: np.random.Generator, size: int) -> Array:
     """Cut by straight lines into shards, each seen from a little elsewhere, flatly shaded, its edge drawn."""
     k = scene.strength
-    lines = int(round(7 + 4 * k))
+    lines = round(7 + 4 * k)
     u, v = grid(size)
     label = np.zeros((size, size), np.int32)
     edge = np.full((size, size), 9.0, np.float32)
@@ -296,7 +296,7 @@ def cubism(picture: Array, scene: Scene, rng: np.random.Generator, size: int) ->
     shift = rng.normal(0, 0.035 + 0.05 * k, (2, n)).astype(np.float32)
     turn = rng.normal(0, 0.08 + 0.14 * k, n).astype(np.float32)[label]
     x, y = u - turn * v + shift[0][label], v + turn * u + shift[1][label]
-    plane = kuwahara(picture, int(round(9 * size / 512)))
+    plane = kuwahara(picture, round(9 * size / 512))
     at = [np.clip((q * 0.5 + 0.5) * size, 0, size - 1).astype(np.int32) for q in (y, x)]
     facet = plane[at[0], at[1]]
     tilt = rng.uniform(0, 2 * np.pi, n).astype(np.float32)
@@ -321,7 +321,10 @@ _CHROMA = 0.25  # mean chroma of a picture whose saturation is 1
 
 
 def grade(picture: Array, scene: Scene, hold: float) -> Array:
-    """Bring brightness, contrast, warmth and saturation to the scene's settings; `hold` 0-1 keeps the medium's own."""
+    """Bring brightness, contrast, warmth and saturation to the scene's settings.
+
+    `hold` (0-1) keeps that much of the medium's own.
+    """
     picture = np.clip(picture, 1e-4, 1.4)
     y = luma(picture)
     chroma = picture - y[..., None]

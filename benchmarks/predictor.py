@@ -1,0 +1,120 @@
+"""The sandbox's predictor against its oracles, on the test sets.
+
+    python benchmarks/predictor.py --build FOLDER [--populations 2 3]
+
+FOLDER is what `steer sandbox build` made. Seen users with released and with inferred metadata and text, the
+population's prediction, both oracles on exactly the same rows, the gap closed; unseen users by equation 1
+(k = 15). `--populations` rates the same paintings by people drawn from other seeds, trains a predictor on them
+by the same recipe, and reports the same: the worst of all is the headline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import RESULTS, machine, write_json
+
+from reward.checkpoint import read_checkpoint
+from reward.data import Dataset
+from reward.evaluate import Predictions, seen_users, unseen_users
+from reward.features import Features
+from reward.metrics import Interval, gap_closed, interval, user_level
+from reward.pamela import Pamela
+from steer.sandbox import learn
+from steer.sandbox.build import Layout
+from steer.sandbox.world import Table, World
+
+DRAWS = 20  # context draws of an unseen user
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--populations", type=int, nargs="*", default=[])
+    args = parser.parse_args()
+    layout, world = Layout(args.build), World.load()
+    reports: dict[str, Any] = {}
+    for seed in [world.raters_seed, *args.populations]:
+        reports[str(seed)] = population(layout, world, seed)
+        print(seed, json.dumps(reports[str(seed)], indent=1), flush=True)
+    worst = min(reports, key=lambda seed: reports[seed]["gap_closed"]["value"])
+    write_json(RESULTS / "predictor.json", {"machine": machine(), "worst": worst, "populations": reports})
+
+
+def population(layout: Layout, world: World, seed: int) -> dict[str, Any]:
+    """The report on the people of one raters' seed."""
+    dataset, features, folder = learn.prepared(layout, world, seed)
+    _, model, tables = read_checkpoint(folder)
+    table = np.unique(dataset.users[dataset.rows("train")])
+    return report(model, tables.profiles, table, dataset, features, world, Table.load(layout.measured), seed)
+
+
+def report(
+    model: Pamela,
+    profiles: np.ndarray,
+    table: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    world: World,
+    measured: Table,
+    seed: int,
+) -> dict[str, Any]:
+    def per_user(predictions: Predictions) -> np.ndarray:
+        return predictions.user_level(dataset).srocc
+
+    released = seen_users(model, table, dataset, features, "test_seen")
+    inferred = seen_users(model, table, dataset, features, "test_seen", as_in_loop=True)
+    crowd = seen_users(model, table, dataset, features, "test_seen", population=True)
+    own, everyone = oracles(dataset, released.rows, world, measured, seed)
+    metrics = released.user_level(dataset).summary()
+    unseen = np.stack(
+        [
+            per_user(unseen_users(model, profiles, dataset, features, "test_unseen", draw))
+            for draw in range(DRAWS)
+        ]
+    )
+    return {
+        "users": len(own),
+        "rows": len(released.rows),
+        "population_oracle": shown(interval(everyone)),
+        "personal_oracle": shown(interval(own)),
+        "seen_released": {name: shown(value) for name, value in metrics.items()},
+        "seen_inferred": shown(interval(per_user(inferred))),
+        "predicted_population": shown(interval(per_user(crowd))),
+        "above_population_oracle": shown(interval(per_user(released) - everyone)),
+        "above_population_oracle_inferred": shown(interval(per_user(inferred) - everyone)),
+        "gap_closed": shown(gap_closed(per_user(released), everyone, own)),
+        "gap_closed_inferred": shown(gap_closed(per_user(inferred), everyone, own)),
+        "unseen_k15": shown(interval(unseen.mean(0))),
+        "unseen_users": unseen.shape[1],
+    }
+
+
+def oracles(
+    dataset: Dataset, rows: np.ndarray, world: World, measured: Table, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """SROCC per user of t, and of the mean t of 1,000 fresh people, with the ratings of these rows."""
+    images = np.array([int(dataset.image_ids[i]) - 1 for i in dataset.images[rows]])
+    people = np.array([int(dataset.user_ids[u]) - 1 for u in dataset.users[rows]])
+    used, place = np.unique(images, return_inverse=True)
+    few = measured.rows(used)
+    t = few.expected(world.participants(seed))[people, place]
+    mean = few.expected(world.fresh()).mean(0)[place]
+    users, truth = dataset.users[rows], dataset.scores[rows]
+    return user_level(users, truth, t).srocc, user_level(users, truth, mean).srocc
+
+
+def shown(value: Interval) -> dict[str, float]:
+    return {name: round(getattr(value, name), 4) for name in ("value", "low", "high")}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    main()

@@ -1,0 +1,196 @@
+"""Does steering give a person images that this person truly rates higher? The sandbox knows.
+
+    python benchmarks/steering.py --out runs/steering
+
+20 known users drawn by a committed seed, the first 3 of the 18 prompts of prompts.json, the default settings.
+The winner of each run is rendered on the confirmation's seeds and judged by the simulated person's expected
+rating t, averaged over those seeds, against (a) the base, (b) 5 accepted rewrites of its own run drawn at random,
+(c) the winner of the same loop steered by the population, (d) the 19 other users' winners. A difference below
+0.05 is half a win. Intervals are bootstraps over users. Resumable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import HERE, RESULTS, CachedProposer, CachedRenderer, clustered, machine, write_json
+
+from reward.people import Person
+from reward.predictor import Predictor
+from steer.errors import SteerError
+from steer.presets import load
+from steer.record import Record
+from steer.run import Run
+from steer.sandbox.renderer import SandboxRenderer
+from steer.sandbox.world import Truth
+from steer.settings import Settings
+from steer.types import BASE_ID, Parts
+
+HALF = 0.05  # rating points: a smaller difference is half a win
+RANDOM = 5  # accepted rewrites drawn at random
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/steering"))
+    parser.add_argument("--users", type=int, default=20)
+    parser.add_argument("--prompts", type=int, default=3)
+    args = parser.parse_args()
+    plan = json.loads((HERE / "prompts.json").read_text(encoding="utf-8"))
+    parts = load("sandbox")
+    assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
+    renderer = CachedRenderer(parts.renderer, args.out / "cache")
+    parts = replace(
+        parts, renderer=renderer, proposer=CachedProposer(parts.proposer, args.out / "cache"), judge=None
+    )
+    scorer = parts.scorer
+    drawn = np.random.default_rng(plan["users_seed"]).permutation([p.id for p in scorer.people])[: args.users]
+    users = [str(user) for user in drawn]
+    judge = Judge(renderer, Truth())
+    rows: list[dict[str, Any]] = []
+    for prompt in plan["order"][: args.prompts]:
+        crowd = finish(args.out, "population", prompt, scorer.population(), parts)
+        runs = {}
+        for user in users:
+            runs[user] = finish(args.out, user, prompt, scorer.person(user), parts)
+            print(prompt, user, runs[user].result["stop_reason"], runs[user].result["best"]["id"], flush=True)
+        rows += compare(prompt, users, runs, crowd, judge, parts)
+        write_json(RESULTS / "steering.json", {"machine": machine(), "summary": summary(rows), "runs": rows})
+    print(json.dumps(summary(rows), indent=1))
+
+
+def finish(out: Path, who: str, prompt: str, person: Person, parts: Parts) -> Record:
+    """The record of this person's complete run; begun, resumed or found."""
+    folder = out / who
+    for old in sorted(folder.glob("*/config.json")):
+        record = Record.read(old.parent)
+        if record.result["prompt"] == prompt:
+            run = Run.resume(old.parent, person, parts)
+            break
+    else:
+        run = Run.start(prompt, person, parts, Settings(), folder)
+    for event in run:
+        if event.event == "error":
+            raise SteerError(str(event.data))
+    return Record.read(run.folder)
+
+
+class Judge:
+    """True expected ratings of prompts' pictures, each measured once."""
+
+    def __init__(self, renderer: CachedRenderer, truth: Truth) -> None:
+        self.renderer = renderer
+        self.truth = truth
+        self._known: dict[tuple[str, int], np.ndarray] = {}
+
+    def rate(self, prompts: Sequence[str], seeds: Sequence[int]) -> np.ndarray:
+        """t [people, prompts x seeds], prompts outermost."""
+        wanted = [(prompt, seed) for prompt in prompts for seed in seeds]
+        missing = [pair for pair in dict.fromkeys(wanted) if pair not in self._known]
+        images = self.renderer.render([p for p, _ in missing], [s for _, s in missing])
+        for pair, image in zip(missing, images, strict=True):
+            self._known[pair] = self.truth.expected([np.asarray(image)], [self.renderer.scene(*pair)])[:, 0]
+        return np.stack([self._known[pair] for pair in wanted], 1)
+
+    def mean(self, user: str, prompt: str, seeds: Sequence[int]) -> float:
+        """Expected rating of this person, averaged over seeds."""
+        return float(self.rate([prompt], seeds)[self.truth.ids.index(user)].mean())
+
+
+def compare(
+    prompt: str, users: list[str], runs: dict[str, Record], crowd: Record, judge: Judge, parts: Parts
+) -> list[dict[str, Any]]:
+    """One row a user: true ratings of the winner and of what it is compared with."""
+    seeds = Settings().confirm_seeds
+    seed = Settings().seed
+    winners = {user: str(run.result["best"]["prompt"]) for user, run in runs.items()}
+    rows = []
+    for user, run in runs.items():
+        scored = [c for c in run.candidates if c.score is not None and c.reason is None]
+        rewrites = [c for c in scored if c.id != BASE_ID and c.prompt != winners[user]]
+        chance = np.random.default_rng([int(user), len(prompt)]).permutation(len(rewrites))[:RANDOM]
+        on_seed = judge.rate([c.prompt for c in scored], [seed])[judge.truth.ids.index(user)]
+        best = next(i for i, c in enumerate(scored) if c.id == run.result["best"]["id"])
+        subjects = [judge.renderer.scene(prompt, s).subject for s in seeds]
+        kept = [judge.renderer.scene(winners[user], s).subject for s in seeds]
+        rejected = [
+            c for c in run.candidates if c.reason is not None and c.image is not None
+        ]  # by the image gate
+        false = [c for c in rejected if judge.renderer.scene(c.prompt, seed).subject == subjects[0]]
+        rows.append(
+            {
+                "user": user,
+                "prompt": prompt,
+                "winner": winners[user],
+                "winner_is_base": run.result["best"]["id"] == BASE_ID,
+                "iterations": run.result["iterations"],
+                "true": judge.mean(user, winners[user], seeds),
+                "base": judge.mean(user, prompt, seeds),
+                "random": [judge.mean(user, rewrites[i].prompt, seeds) for i in chance],
+                "population": judge.mean(user, str(crowd.result["best"]["prompt"]), seeds),
+                "others": {o: judge.mean(user, winners[o], seeds) for o in users if o != user},
+                "predicted_gain": run.result["confirm"]["gain_mean"],
+                "true_gain_on_seed": float(on_seed[best] - on_seed[0]),
+                "attainable_gain_on_seed": float(on_seed.max() - on_seed[0]),
+                "same_subject": float(np.mean([a == b for a, b in zip(subjects, kept, strict=True)])),
+                "gated": len(rejected),
+                "falsely_gated": len(false),
+                "passed": len(scored) - 1,
+            }
+        )
+    return rows
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The comparisons over all rows, intervals clustered by user."""
+    user = [row["user"] for row in rows]
+
+    def won(differences: Sequence[float]) -> float:
+        d = np.asarray(differences)
+        return round(float(np.mean(np.where(np.abs(d) < HALF, 0.5, d > 0))), 4)
+
+    base = [r["true"] - r["base"] for r in rows]
+    chance = [r["true"] - v for r in rows for v in r["random"]]
+    crowd = [r["true"] - r["population"] for r in rows]
+    others = [r["true"] - v for r in rows for v in r["others"].values()]
+    gains = np.array([[r["predicted_gain"], r["true"] - r["base"]] for r in rows])
+    attainable = sum(r["attainable_gain_on_seed"] for r in rows)
+    gated = sum(r["gated"] for r in rows)
+    return {
+        "runs": len(rows),
+        "a_base": {"won": won(base), **clustered(base, user)},
+        "b_random_rewrites": {
+            "won": won(chance),
+            **clustered(chance, [r["user"] for r in rows for _ in r["random"]]),
+        },
+        "c_population": {"won": won(crowd), **clustered(crowd, user)},
+        "d_other_users": {
+            "won": won(others),
+            "pairs": len(others),
+            **clustered(others, [r["user"] for r in rows for _ in r["others"]]),
+        },
+        "predicted_gain_mean": round(float(gains[:, 0].mean()), 4),
+        "true_gain_mean": round(float(gains[:, 1].mean()), 4),
+        "predicted_true_correlation": round(float(np.corrcoef(gains.T)[0, 1]), 4) if len(rows) > 2 else None,
+        "share_of_attainable_gain": round(sum(r["true_gain_on_seed"] for r in rows) / attainable, 4),
+        "same_subject": round(float(np.mean([r["same_subject"] == 1 for r in rows])), 4),
+        "winner_is_base": sum(r["winner_is_base"] for r in rows),
+        "image_gate": {
+            "rejected": gated,
+            "of": gated + sum(r["passed"] for r in rows),
+            "falsely": sum(r["falsely_gated"] for r in rows),
+        },
+        "iterations_mean": round(float(np.mean([r["iterations"] for r in rows])), 2),
+    }
+
+
+if __name__ == "__main__":
+    main()
