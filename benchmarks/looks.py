@@ -3,8 +3,9 @@
     python benchmarks/looks.py sheets --runs runs/steering --out benchmarks/looks
     python benchmarks/looks.py mark --answers ANSWERS.json
 
-Sheet 1: 21 uncaptioned paintings; name lighting, angle, palette and style of each from lists of 5. Sheet 2: the
-winners of two users with opposed tastes, shuffled; sort them by owner. The keys are written beside the sheets.
+Sheet 1: 21 uncaptioned paintings; name lighting, angle, palette and style of each from lists of 5. Sheet 2:
+the winners of two users with opposed tastes, shuffled; sort them by owner. The keys are written beside the
+sheets.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 FOLDER is what `steer sandbox build` made. Seen users with released and with inferred metadata and text, the
 population's prediction, both oracles on exactly the same rows, the gap closed; unseen users by equation 1
-(k = 15). `--populations` rates the same paintings by people drawn from other seeds, trains a predictor on them
-by the same recipe, and reports the same: the worst of all is the headline.
+(k = 15). `--populations` rates the same paintings by people drawn from other seeds, trains a predictor on
+them by the same recipe, and reports the same: the worst of all is the headline.
 """
 
 from __future__ import annotations

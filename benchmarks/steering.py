@@ -2,11 +2,11 @@
 
     python benchmarks/steering.py --out runs/steering
 
-20 known users drawn by a committed seed, the first 3 of the 18 prompts of prompts.json, the default settings.
-The winner of each run is rendered on the confirmation's seeds and judged by the simulated person's expected
-rating t, averaged over those seeds, against (a) the base, (b) 5 accepted rewrites of its own run drawn at random,
-(c) the winner of the same loop steered by the population, (d) the 19 other users' winners. A difference below
-0.05 is half a win. Intervals are bootstraps over users. Resumable.
+20 known users drawn by a committed seed, the first 3 of the 18 prompts of prompts.json, the default
+settings. The winner of each run is rendered on the confirmation's seeds and judged by the simulated
+person's expected rating t, averaged over those seeds, against (a) the base, (b) 5 accepted rewrites of its
+own run drawn at random, (c) the winner of the same loop steered by the population, (d) the 19 other users'
+winners. A difference below 0.05 is half a win. Intervals are bootstraps over users. Resumable.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
     python benchmarks/within_prompt.py --out runs/within
 
-200 base prompts (base_prompts.txt), 20 rewrites each by the language model, one image seed. As in the loop, the
-text is the base prompt and metadata is inferred from the image. For every known person and prompt: SROCC of the
-predictions for that person, for the population and for one other person (drawn by seed) with the person's
-recorded rating y (one trial) and expected rating t. Means over prompts, then over people; intervals draw people,
-and intervals that draw prompts are printed beside them. Resumable.
+200 base prompts (base_prompts.txt), 20 rewrites each by the language model, one image seed. As in the loop,
+the text is the base prompt and metadata is inferred from the image. For every known person and prompt:
+SROCC of the predictions for that person, for the population and for one other person (drawn by seed) with
+the person's recorded rating y (one trial) and expected rating t. Means over prompts, then over people;
+intervals draw people, and intervals that draw prompts are printed beside them. Resumable.
 """
 
 from __future__ import annotations
