@@ -92,7 +92,7 @@ def requirements(name: str) -> list[Requirement]:
 def choose() -> tuple[str, str]:
     """The largest preset that this machine can run now, and why not a larger one."""
     *larger, smallest = PRESETS
-    lacking = []
+    lacking: list[str] = []
     for name in larger:
         missing = [need.what for need in requirements(name) if not need.met]
         if not missing:
@@ -129,7 +129,7 @@ def load(
     default_judge = WEIGHTS / "judge" if reward is None and (WEIGHTS / "judge").is_dir() else None
     second = judge or default_judge
     return Parts(
-        proposer=LocalProposer(llm),
+        proposer=LocalProposer(llm, threads=threads),
         renderer=SandboxRenderer() if threads is None else SandboxRenderer(threads=threads),
         scorer=scorer,
         judge=Predictor.load(second) if second is not None else None,

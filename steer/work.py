@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections import deque
@@ -30,6 +31,7 @@ class Work:
         self.parts = parts
         self.settings = settings
         self.record = record
+        self._known: dict[str, tuple[float | str, float | None]] = {}  # score, adherence by pixels
 
     # --- propose
 
@@ -151,6 +153,7 @@ class Work:
                 raise ScorerError(f"{self._scorer} cannot score the base prompt: {score}")
             calibration = {"adherence": adherence[1:], "threshold": gate.threshold}
             event = _scored(base, score, adherence[0], time.perf_counter() - start, gate=calibration)
+        self._known[_content(images[BASE_ID])] = event.data["score"], event.data["adherence"]
         yield event
         return Scored(self.prompt, event.data["score"], BASE_ID), ImageGate(event.data["gate"]["threshold"])
 
@@ -175,18 +178,29 @@ class Work:
     def _score_events(self, jobs: Sequence[Job], images: Sequence[Image]) -> Iterator[Event]:
         find = self.record.find
         logged = [find("scored", job.id) or find("rejected", job.id) for job in jobs]
-        if all(logged):
-            yield from (event for event in logged if event is not None)
-            return
-        # One missing: the whole batch again, because a score may depend in its last digits on the batch.
+        keys = [_content(image) for image in images]
         start = time.perf_counter()
-        adherence, scores = self._adherence(images), self._predict(images)
-        seconds = (time.perf_counter() - start) / len(jobs)
-        for job, score, similarity, before in zip(jobs, scores, adherence, logged, strict=True):
-            if isinstance(score, str):
-                yield before or _rejected(job, "score", score)
-            else:
-                yield before or _scored(job, score, similarity, seconds)
+        if not all(logged):
+            # One missing: the whole batch again, because a score may depend in its last digits on the batch.
+            # For the same reason equal pixels are judged once in a run: otherwise noise would rank them.
+            fresh = {key: image for key, image in zip(keys, images, strict=True) if key not in self._known}
+            self._known |= zip(fresh, self._judge(list(fresh.values())), strict=True)
+        seconds = (time.perf_counter() - start) / max(1, len(jobs))
+        for job, key, event in zip(jobs, keys, logged, strict=True):
+            if event is None:
+                score, adherence = self._known[key]
+                if isinstance(score, str):
+                    event = _rejected(job, "score", score)
+                else:
+                    event = _scored(job, score, adherence, seconds)
+            elif event.event == "scored":
+                self._known[key] = event.data["score"], event.data["adherence"]
+            yield event
+
+    def _judge(self, images: Sequence[Image]) -> list[tuple[float | str, float | None]]:
+        if not images:
+            return []
+        return list(zip(self._predict(images), self._adherence(images), strict=True))
 
     def _predict(self, images: Sequence[Image]) -> list[float | str]:
         """A score for each image, or the reason why there is none. Raises if no image can be scored."""
@@ -232,6 +246,10 @@ class Work:
     @property
     def _scorer(self) -> str:
         return f"the scorer {self.parts.scorer.name}"
+
+
+def _content(image: Image) -> str:
+    return hashlib.blake2b(image.tobytes() + repr(image.size).encode(), digest_size=16).hexdigest()
 
 
 def _rendered(job: Job, file: Mapping[str, str], seconds: float) -> Event:

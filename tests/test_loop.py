@@ -377,3 +377,15 @@ def test_a_setting_out_of_its_range_is_refused_by_name(wrong):
     [name] = wrong
     with pytest.raises(SettingsError, match=name.replace("_", "[-_]")):
         Settings(**wrong)
+
+
+def test_equal_pictures_get_equal_scores_and_the_base_keeps_the_tie(tmp_path):
+    class Blind(FakeRenderer):
+        def image(self, prompt, seed):
+            return super().image("whatever", seed)
+
+    noise = iter(range(1, 1000))
+    scorer = PlainScorer(lambda image, person: 3.0 + 1e-7 * next(noise))  # as a batch moves the last digits
+    _, record = run(tmp_path, parts=fake_parts(renderer=Blind(), scorer=scorer))
+    assert {candidate.score for candidate in record.candidates} == {record.result["baseline"]["score"]}
+    assert record.result["winner_is_base"] is True

@@ -81,7 +81,7 @@ def cut(unbroken: Path, folder: Path, length: int, spare: int = 0) -> list[str]:
     return [str(id) for id in order[: done + spare]]
 
 
-@hypothesis_settings(max_examples=40)
+@hypothesis_settings(max_examples=20)
 @given(share=st.floats(0, 1), spare=st.integers(0, 1))
 def test_killed_after_any_byte_of_the_log_it_resumes_to_the_same_result(
     unbroken, tmp_path_factory, share, spare
