@@ -40,7 +40,7 @@ def write_gallery(folder: str | Path) -> Path:
         write_whole(path, render(page).encode())
         originals = [record.folder / card.image for card in (page.base, page.best) if card]
         if page.won and all(image.is_file() for image in originals):
-            write_whole(record.folder / SIDE_BY_SIDE, side_by_side(*originals))
+            write_whole(record.folder / SIDE_BY_SIDE, side_by_side(originals[0], originals[1]))
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; make room or allow writing, then: "

@@ -33,14 +33,8 @@ def _show(found: dict[str, Any]) -> None:
     console = out()
 
     def table(title: str, *rows: tuple[bool | None, str, str]) -> None:
-        grid = Table(
-            box=None,
-            title=title,
-            title_justify="left",
-            title_style="bold",
-            show_header=False,
-            padding=(0, 2, 0, 0),
-        )
+        console.print(Text(title, "bold"))
+        grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         grid.add_column(width=2)
         grid.add_column(overflow="fold", max_width=52)
         grid.add_column(overflow="fold")

