@@ -116,10 +116,13 @@ def _scores(
     count = len(pairs[0])
     try:
         scores = [float(score) for score in scorer.score([*pairs[0], *pairs[1]], prompt, person)]
+        if len(scores) != 2 * count or not all(map(math.isfinite, scores)):
+            raise ValueError("there is not a number for every image")
     except Exception as error:
-        raise ScorerError(f"the scorer {scorer.name} failed on the confirmation: {error}") from error
-    if len(scores) != 2 * count or not all(map(math.isfinite, scores)):
-        raise ScorerError(f"the scorer {scorer.name} gave no number for every image of the confirmation")
+        raise ScorerError(
+            f"the scorer {scorer.name} failed on the confirmation: {error}; the search is kept, mend the "
+            "scorer and go on with: steer runs resume"
+        ) from error
     return scores[:count], scores[count:]
 
 

@@ -115,7 +115,8 @@ def load(
     `threads` is how many the renderer may use. Raises `UsageError`, `PresetError`.
     """
     name, reason = choose() if preset == "auto" else (preset, "asked for")
-    if missing := [need for need in requirements(name) if not need.met]:
+    missing = [need for need in requirements(name) if not need.met]
+    if missing and not (name == "sandbox" and reward):  # all that the sandbox needs is a predictor
         raise PresetError(
             f"the preset {name} cannot run here, it lacks {', '.join(need.what for need in missing)}; "
             f"first: {missing[0].fix}; more: steer doctor"

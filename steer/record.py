@@ -241,12 +241,12 @@ class Recorder(Record):
                 )
             return logged
         event = Event(event.event, event.id, json.loads(json.dumps(dict(event.data))), round(time.time(), 3))
-        line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False)
+        data = line.encode(errors="backslashreplace") + b"\n"  # a lone surrogate becomes its JSON escape
         end = self._log.seek(0, os.SEEK_END)
         with writing(self.folder):
             try:
-                written = self._log.write(line)
-                if written != len(line):
+                if self._log.write(data) != len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 if event.event in _SYNCED:
                     os.fsync(self._log.fileno())
@@ -334,6 +334,10 @@ class Recorder(Record):
                 return
             except BlockingIOError:
                 time.sleep(0.02 * attempt)
+            except OSError as error:
+                raise RecordError(
+                    f"cannot lock {self.folder}: {error.strerror}; choose another disk with --out"
+                ) from error
         self._log.close()
         raise RunLocked(
             f"{self.folder} is held by a process that is still working on it; wait for it, or look at it: "

@@ -121,11 +121,14 @@ class Run:
         try:
             yield record.append(Event("started", data={"resumed": bool(record.events)}))
             for event in self._events(record):
-                yield record.append(event)
-            record.finish()
+                logged = record.append(event)
+                if logged.event == "stopped":
+                    record.finish()  # before anyone hears of the end, and may go away
+                yield logged
         except (KeyboardInterrupt, GeneratorExit):
-            with contextlib.suppress(RecordError):  # the interrupt is what must be told
-                record.append(Event("stopped", data={"status": "interrupted"}))
+            if not record.complete:
+                with contextlib.suppress(RecordError):  # the interrupt is what must be told
+                    record.append(Event("stopped", data={"status": "interrupted"}))
             raise
         except Exception as error:
             with contextlib.suppress(RecordError):  # a full disk takes no last words either

@@ -44,11 +44,11 @@ class Work:
             seed = self.settings.llm_seed_of(iteration, attempt)
             start = time.perf_counter()
             try:
-                replies = list(self.parts.proposer.propose(self.prompt, memory, n, seed))
+                replies = self.parts.proposer.propose(self.prompt, memory, n, seed)
+                replies = [replies] if isinstance(replies, str) else [str(reply) for reply in replies]
             except Exception as error:
-                raise ProposerError(
-                    f"the language model {self.parts.proposer.name} failed: {error}"
-                ) from error
+                name = self.parts.proposer.name
+                raise ProposerError(f"the language model {name} failed: {error}; {self._again}") from error
             event = Event(
                 "proposed",
                 data={
@@ -96,7 +96,8 @@ class Work:
 
         for job, error in failures:
             if job.id == BASE_ID or job.role != "candidate" or not images:
-                raise RendererError(f"the renderer {self.parts.renderer.name} failed: {error}") from error
+                name = self.parts.renderer.name
+                raise RendererError(f"the renderer {name} failed: {error}; {self._again}") from error
             yield _rejected(job, "render", f"the render failed: {error}")
         return images
 
@@ -115,7 +116,8 @@ class Work:
                     outcome = next(source).convert("RGB")
                 except StopIteration:
                     raise RendererError(
-                        f"the renderer {name} returned too few images: {len(todo)} of {len(jobs)} are missing"
+                        f"the renderer {name} returned too few images, {len(todo)} of {len(jobs)} are "
+                        f"missing; {self._again}"
                     ) from None
                 except Exception as error:  # noqa: BLE001 - whatever a renderer raises is recorded by the caller
                     outcome = error
@@ -124,7 +126,7 @@ class Work:
                 if isinstance(outcome, Exception):
                     if failed == FAILURES_IN_A_ROW:
                         raise RendererError(
-                            f"the renderer {name} failed {failed} times in a row: {outcome}"
+                            f"the renderer {name} failed {failed} times in a row: {outcome}; {self._again}"
                         ) from outcome
                     break  # a generator that raised is finished: ask anew for the rest
 
@@ -146,11 +148,11 @@ class Work:
             gate = ImageGate(None)
             if sd is not None:
                 if None in adherence:
-                    raise ScorerError(f"{self._scorer} gave no image-text similarity for the base prompt")
+                    raise ScorerError(f"{self._scorer} found no image-text similarity; {self._again}")
                 gate = ImageGate.calibrate([value for value in adherence[1:] if value is not None], sd)
             score = self._predict([images[BASE_ID]])[0]
             if isinstance(score, str):
-                raise ScorerError(f"{self._scorer} cannot score the base prompt: {score}")
+                raise ScorerError(f"{self._scorer} cannot score the base prompt: {score}; {self._again}")
             calibration = {"adherence": adherence[1:], "threshold": gate.threshold}
             event = _scored(base, score, adherence[0], time.perf_counter() - start, gate=calibration)
         self._known[_content(images[BASE_ID])] = event.data["score"], event.data["adherence"]
@@ -208,11 +210,11 @@ class Work:
             scores = self._ask(images)
         except Exception as error:
             if len(images) == 1:
-                raise ScorerError(f"{self._scorer} failed: {error}") from error
+                raise ScorerError(f"{self._scorer} failed: {error}; {self._again}") from error
             # One bad image must not take the others with it.
             scores = [self._ask_one(image) for image in images]
             if all(isinstance(score, str) for score in scores):
-                raise ScorerError(f"{self._scorer} failed: {error}") from error
+                raise ScorerError(f"{self._scorer} failed: {error}; {self._again}") from error
         return [
             score if isinstance(score, str) or math.isfinite(score) else f"the score is {score}, not a number"
             for score in scores
@@ -221,7 +223,7 @@ class Work:
     def _ask(self, images: Sequence[Image]) -> list[float | str]:
         scores = [float(score) for score in self.parts.scorer.score(images, self.prompt, self.person)]
         if len(scores) != len(images):
-            raise ScorerError(f"{self._scorer} returned {len(scores)} scores for {len(images)} images")
+            raise ValueError(f"{len(scores)} scores for {len(images)} images")
         return list(scores)
 
     def _ask_one(self, image: Image) -> float | str:
@@ -237,15 +239,21 @@ class Work:
             return [None] * len(images)
         try:
             values = [float(value) for value in measure(images, self.prompt)]
+            if len(values) != len(images):
+                raise ValueError(f"{len(values)} similarities for {len(images)} images")
         except Exception as error:
-            raise ScorerError(f"{self._scorer} failed to compare image and text: {error}") from error
-        if len(values) != len(images):
-            raise ScorerError(f"{self._scorer} returned {len(values)} similarities for {len(images)} images")
+            raise ScorerError(
+                f"{self._scorer} cannot compare image and text: {error}; {self._again}"
+            ) from error
         return [value if math.isfinite(value) else None for value in values]
 
     @property
     def _scorer(self) -> str:
         return f"the scorer {self.parts.scorer.name}"
+
+    @property
+    def _again(self) -> str:
+        return f"what was done is kept, go on with: steer runs resume {self.record.folder}"
 
 
 def _content(image: Image) -> str:

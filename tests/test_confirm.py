@@ -179,5 +179,7 @@ def test_a_confirmation_without_numbers_is_an_error_and_not_a_verdict(tmp_path):
             scores = super().score(images, prompt, person)
             return [*scores[:-1], float("nan")] if len(images) == 8 else scores
 
-    with pytest.raises(ScorerError, match="no number for every image of the confirmation"):
+    with pytest.raises(
+        ScorerError, match="failed on the confirmation: there is not a number for every image"
+    ):
         run(tmp_path, scorer=LateNaN())

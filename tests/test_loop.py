@@ -234,12 +234,24 @@ def test_raw_replies_are_in_the_log_before_they_are_read(tmp_path):
     assert of(events, "proposed")[0].data["replies"] == [reply]
 
 
+def test_a_reply_in_one_piece_or_with_half_a_character_is_taken_as_it_is(tmp_path):
+    class Odd(FakeProposer):
+        def propose(self, *args: Any) -> Any:
+            return "1. floating mossy rocks, dawn\n2. floating mossy rocks, dusk \ud83d"
+
+    events, record = run(tmp_path, parts=fake_parts(proposer=Odd()), iterations=1, proposals=2)
+    assert [c.prompt for c in record.candidates] == [PROMPT, f"{PROMPT}, dawn"]
+    assert of(events, "proposed")[0].data["replies"] == of(record.events, "proposed")[0].data["replies"]
+
+
 def test_a_language_model_that_fails_ends_the_run_with_one_clear_line(tmp_path):
     class Down(FakeProposer):
         def propose(self, *args: Any) -> list[str]:
             raise ConnectionError("connection refused")
 
-    with pytest.raises(ProposerError, match=r"fake language model failed: connection refused"):
+    with pytest.raises(
+        ProposerError, match=r"fake language model failed: connection refused.*steer runs resume"
+    ):
         run(tmp_path, parts=fake_parts(proposer=Down()))
     [folder] = tmp_path.iterdir()
     assert Record.read(folder).status == "error"
@@ -350,7 +362,7 @@ def test_a_renderer_that_returns_too_few_images_is_named(tmp_path):
         def render(self, prompts, seeds):
             return list(super().render(prompts, seeds))[:-1]
 
-    with pytest.raises(RendererError, match="too few images: 1 of 5"):
+    with pytest.raises(RendererError, match="too few images, 1 of 5"):
         run(tmp_path, parts=fake_parts(renderer=Short()))
 
 

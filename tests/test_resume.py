@@ -159,6 +159,17 @@ def test_a_run_killed_between_its_last_event_and_its_result_is_finished_on_resum
     assert outcome(tmp_path / "killed") == outcome(unbroken)
 
 
+def test_who_stops_listening_at_the_last_event_has_a_complete_run(tmp_path):
+    run = Run.start(
+        PROMPT, FakePerson(), fake_parts(), Settings(iterations=1, proposals=2, confirm=0), tmp_path
+    )
+    for event in run:
+        if event.event == "stopped":
+            break
+    record = Record.read(run.folder)
+    assert record.status == "complete" and record.events[-1].data["status"] == "complete"
+
+
 def test_resume_keeps_the_settings_of_the_run(tmp_path):
     run = Run.start(PROMPT, FakePerson(), fake_parts(), Settings(iterations=1, proposals=3, seed=5), tmp_path)
     next(iter(run))
