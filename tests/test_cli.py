@@ -470,3 +470,29 @@ def test_a_signal_in_the_middle_leaves_a_run_that_can_be_resumed(isolated):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and out == "" and "steer runs resume" in err and "Traceback" not in err
     assert Record(only_run(isolated)).status == "interrupted"
+
+
+# --- sandbox
+
+
+def test_the_sandbox_is_built_stage_by_stage_and_says_how_long_it_took(steer, isolated, monkeypatch):
+    from steer.sandbox.build import Built
+    from steer.sandbox.encoder_pairs import Progress
+
+    def build(folder, stages, workers):
+        assert stages == ("paintings", "ratings") and workers == 1
+        yield Progress("paintings", 0, 2, 0.0)
+        yield Progress("paintings", 2, 2, 61.0)
+        yield Built(folder, {"paintings": 61.0, "ratings": 1.5})
+
+    monkeypatch.setattr("steer.sandbox.build.build", build)
+    words = ["--folder", "here", "--stage", "paintings", "--stage", "ratings", "--workers", "1"]
+    code, out, err = steer("sandbox", "build", *words)
+    assert code == 0 and out == "here\n" and "1 min 01 s" in err and "--reward here/weights/predictor" in err
+    code, out, _ = steer("sandbox", "build", *words, "--json")
+    assert json.loads(out)["seconds"] == {"paintings": 61.0, "ratings": 1.5}
+
+
+def test_an_unknown_stage_is_wrong_usage(steer):
+    code, _, err = steer("sandbox", "build", "--stage", "lunch")
+    assert code == 2 and "paintings" in err

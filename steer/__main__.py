@@ -1,0 +1,6 @@
+"""`python -m steer` is the `steer` command."""
+
+from steer.cli import main
+
+if __name__ == "__main__":
+    main()
