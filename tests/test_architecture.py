@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TRUTH = {"steer.sandbox.raters", "steer.sandbox.measure", "steer.sandbox.world"}
-MAY_KNOW_THE_TRUTH = {"steer.sandbox.build", "steer.sandbox.dataset", *TRUTH}
+MAY_KNOW_THE_TRUTH = {"steer.sandbox.build", "steer.sandbox.dataset", "steer.sandbox.freeze", *TRUTH}
 
 
 def _modules() -> dict[str, Path]:

@@ -304,7 +304,7 @@ def settings_of(scene: Scene) -> Array:
     return np.array([SETTINGS[name](scene) for name in NAMES], np.float32)
 
 
-def fit_readouts(banks: Array, explicit: Array, settings: Array, ridge: float = 30.0) -> Readouts:
+def fit_readouts(banks: Array, explicit: Array, settings: Array, ridge: float = 400.0) -> Readouts:
     """Fit the read-outs on paintings made for this alone.
 
     Args:
