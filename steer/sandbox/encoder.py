@@ -54,9 +54,9 @@ class EncoderSettings:
     vocabulary: int = 4096  # at most
     epochs: int = 9
     batch: int = 128
-    learning_rate: float = 1e-3  # peak, after a linear warmup, then a cosine to zero
+    learning_rate: float = 2e-3  # peak, after a linear warmup, then a cosine to zero
     warmup: float = 0.05  # share of all steps
-    weight_decay: float = 0.05
+    weight_decay: float = 0.1
     axis_weight: float = 3.0  # of the mean axis cross-entropy against the contrastive loss
     shift: int = 2  # pixels; more would contradict what captions say about place and distance
     seed: int = 0
@@ -129,21 +129,22 @@ class _Learner:
             torch.manual_seed(settings.seed)
             self.model = _model(settings, image_size, vocabulary).train()
             self.axes = nn.Linear(settings.width, int(self.spans[-1]))
-        matrices: list[nn.Parameter] = []
-        vectors: list[nn.Parameter] = []  # biases and norms, which no decay should shrink
-        for parameter in self._parameters().values():
-            (matrices if parameter.ndim > 1 else vectors).append(parameter)
-        self.optimizer = torch.optim.AdamW(
-            [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
-            lr=settings.learning_rate,
-            betas=(0.9, 0.98),
-            weight_decay=settings.weight_decay,
+        hidden: list[nn.Parameter] = []  # matrices inside layers: Muon learns them in half of AdamW's steps
+        rest: list[nn.Parameter] = []
+        for name, parameter in self._parameters().items():
+            (hidden if ".layers." in name and parameter.ndim == 2 else rest).append(parameter)
+        rate, decay = settings.learning_rate, settings.weight_decay
+        self.optimizers: tuple[torch.optim.Optimizer, ...] = (
+            torch.optim.Muon(hidden, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, lr=rate, weight_decay=0.0, betas=(0.9, 0.98)),
         )
 
     def step(self, batch: Batch, progress: float) -> tuple[tuple[str, float], ...]:
         """One update; `progress` is 0-1 over the whole training."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * schedule(progress, self.settings.warmup)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate * schedule(progress, self.settings.warmup)
+            optimizer.zero_grad()
         image = F.normalize(self.model.vision_model(pixel_values=batch.pixels).pooler_output, dim=-1)
         text = F.normalize(self.model.text_model(input_ids=batch.tokens).pooler_output, dim=-1)
         logits = image @ text.T * self.model.logit_scale.exp() + self.model.logit_bias
@@ -153,10 +154,10 @@ class _Learner:
             self.axes(image * math.sqrt(image.shape[1])), torch.from_numpy(batch.axes)
         )
         loss = contrastive + self.settings.axis_weight * axis
-        self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters().values(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         return ("contrastive", contrastive.item()), ("axes", axis.item()), ("axes right", right)
 
     def _axis_loss(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -175,20 +176,25 @@ class _Learner:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything that the next epoch depends on."""
-        held: dict[str, torch.Tensor] = {}
+        held = {name: parameter.detach() for name, parameter in self._parameters().items()}
         for name, parameter in self._parameters().items():
-            held[name] = parameter.detach()
-            for key, value in self.optimizer.state[parameter].items():
-                held[f"{name}|{key}"] = value
+            for optimizer in self.optimizers:
+                for key, value in optimizer.state.get(parameter, {}).items():
+                    held[f"{name}|{key}"] = value
         return held
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self._parameters().items():
-                parameter.copy_(tensors[name])
-                self.optimizer.state[parameter] = {
-                    key: tensors[f"{name}|{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")
-                }
+        parameters = self._parameters()
+        for full_name, tensor in tensors.items():
+            name, _, key = full_name.partition("|")
+            parameter = parameters[name]
+            if not key:
+                with torch.no_grad():
+                    parameter.copy_(tensor)
+                continue
+            for optimizer in self.optimizers:
+                if any(parameter is known for group in optimizer.param_groups for known in group["params"]):
+                    optimizer.state[parameter][key] = tensor
 
 
 def sigmoid_loss(logits: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
