@@ -1,5 +1,6 @@
 """The sandbox's encoder: pairs made for it alone, an unbroken training, a folder that loads like a hub's."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -179,11 +180,14 @@ def test_a_killed_training_resumes_to_the_same_weights(pairs_folder, trained, tm
 
 
 def test_training_learns_what_the_captions_say(pairs_folder, tmp_path):
-    steps = train(pairs_folder, tmp_path / "encoder", EncoderSettings(**(vars(TINY) | {"epochs": 5})))
-    first, last = dict(steps[0].figures), dict(steps[-1].figures)
-    assert last["contrastive"] < first["contrastive"]
-    assert last["axes"] < first["axes"]
-    assert last["axes right"] > first["axes right"]
+    steps = train(pairs_folder, tmp_path / "encoder", replace(TINY, epochs=10))
+    first, last = (
+        dict(steps[0].figures),
+        {name: np.mean([dict(step.figures)[name] for step in steps[-6:]]) for name in dict(steps[0].figures)},
+    )
+    assert last["contrastive"] < 0.9 * first["contrastive"]
+    assert last["axes"] < 0.95 * first["axes"]
+    assert last["axes right"] > first["axes right"] + 0.05
 
 
 def test_the_folder_loads_like_a_hub_checkpoint(trained):

@@ -13,7 +13,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class EncoderSettings:
     text_heads: int = 2
     text_length: int = 64  # tokens, all used: SigLIP attends to its padding
     vocabulary: int = 4096  # at most
-    epochs: int = 9
+    epochs: int = 15
     batch: int = 128
     learning_rate: float = 2e-3  # peak, after a linear warmup, then a cosine to zero
     warmup: float = 0.05  # share of all steps
@@ -83,23 +83,13 @@ def train_encoder(
     if saved is not None:
         learner.restore(saved.tensors)
         first_epoch = saved.epoch
-    texts = Texts()
-    truth = np.stack([texts.everything(scene) for scene in pairs.scenes])
+    paintings = _Paintings(pairs)
     steps = len(pairs) // settings.batch
     started = time.monotonic()
     for epoch in range(first_epoch, settings.epochs):
-        rng = np.random.default_rng([settings.seed, epoch])
-        drawn = [texts.draw(scene, rng) for scene in pairs.scenes]
-        tokens = _tokens(tokenizer, [text for text, _ in drawn])
-        named = np.stack([values for _, values in drawn])
-        order = rng.permutation(len(pairs))
-        for step in range(steps):
-            rows = order[step * settings.batch : (step + 1) * settings.batch]
-            pixels = _pixels(_shifted(pairs.images(rows), settings.shift, rng))
-            done = epoch * steps + step + 1
-            batch = Batch(pixels, tokens[rows], describes(named[rows], truth[rows]), truth[rows])
-            figures = learner.step(batch, done / (steps * settings.epochs))
-            yield Progress("training", done, steps * settings.epochs, time.monotonic() - started, figures)
+        for step, batch in enumerate(paintings.epoch(tokenizer, settings, epoch), epoch * steps + 1):
+            figures = learner.step(batch, step / (steps * settings.epochs))
+            yield Progress("training", step, steps * settings.epochs, time.monotonic() - started, figures)
         _write_checkpoint(checkpoint, identity, epoch + 1, tokenizer, learner.tensors())
     facts = {"settings": asdict(settings), "paintings": len(pairs), "pairs": pairs.identity}
     _write_encoder(Path(out_folder), learner.model, tokenizer, pairs.image_size, facts)
@@ -116,6 +106,36 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+
+class _Paintings:
+    """Draws the batches of an epoch: new texts, half of the paintings mirrored, all moved by a pixel or two.
+
+    A mirrored painting is a true painting of the scene with its subject on the other side.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.pairs, self.texts = pairs, Texts()
+        self.scenes = (pairs.scenes, tuple(replace(scene, place=-scene.place) for scene in pairs.scenes))
+        self.truths = [np.stack([self.texts.everything(scene) for scene in side]) for side in self.scenes]
+
+    def epoch(
+        self, tokenizer: PreTrainedTokenizerFast, settings: EncoderSettings, epoch: int
+    ) -> Iterator[Batch]:
+        """Every painting once, but for what does not fill a batch."""
+        rng, n = np.random.default_rng([settings.seed, epoch]), len(self.pairs)
+        mirror = rng.random(n) < 0.5
+        truth = np.where(mirror[:, None], self.truths[1], self.truths[0])
+        drawn = [self.texts.draw(self.scenes[int(side)][i], rng) for i, side in enumerate(mirror)]
+        tokens = _tokens(tokenizer, [text for text, _ in drawn])
+        named = np.stack([values for _, values in drawn])
+        order = rng.permutation(n)
+        for start in range(0, n - settings.batch + 1, settings.batch):
+            rows = order[start : start + settings.batch]
+            images = self.pairs.images(rows)
+            images[mirror[rows]] = images[mirror[rows], :, ::-1]
+            pixels = _pixels(_shifted(images, settings.shift, rng))
+            yield Batch(pixels, tokens[rows], describes(named[rows], truth[rows]), truth[rows])
 
 
 class _Learner:
@@ -309,7 +329,12 @@ def _write_encoder(
     """A folder as the hub has them, in half precision."""
     partial = folder.with_name(folder.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
-    model.eval().half().save_pretrained(partial)
+    partial.mkdir(parents=True)
+    weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
+    model.config.architectures = ["SiglipModel"]
+    model.config.dtype = "float16"
+    model.config.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     preprocessing = {
         "image_processor_type": "SiglipImageProcessor",

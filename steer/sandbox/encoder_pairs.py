@@ -59,7 +59,7 @@ def pair_scene(number: int) -> Scene:
 def build_pairs(
     folder: str | Path,
     n: int,
-    size: int = 256,
+    size: int = 192,
     workers: int = 2,
     *,
     image_size: int = IMAGE_SIZE,
