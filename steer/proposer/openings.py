@@ -1,8 +1,9 @@
 """How a small model is made to build on what scored best: by the words that its reply opens with.
 
-A 135M model does not reason about scores. But when its reply is opened for it with the base prompt and most of the
-best prompt's look phrases, what it can still do is to carry on, and every sample is a small step away from the
-best: a phrase or two dropped, a phrase or two new. Every opening starts with the base prompt, so the subject stays.
+A 135M model does not reason about scores. But when its reply is opened for it with the base prompt and most
+of the best prompt's look phrases, it carries on from there, and every proposal is a small step away from the
+best: a phrase replaced, one added, one dropped. Some proposals start again from the base prompt alone, or the
+search would never leave the first good idea. Every opening starts with the base prompt, so the subject stays.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steer.proposer.text_gate import content_stems
+
 FRESH = 0.25  # share of the proposals that start again from the base prompt
-MAX_KEPT = 6  # look phrases carried over; beyond it a prompt only grows vague
+PHRASES = 3  # look phrases of a fresh proposal, each about another aspect
+MAX_KEPT = 6  # look phrases carried over; more only blur each other
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What one reply starts with and how many phrases the model may add."""
+    """What one proposal starts with, and the aspects that the model then writes a phrase about, in order."""
 
-    text: str  # "floating mossy rocks, golden hour,"
-    phrases: int
+    kept: tuple[str, ...]  # look phrases of the best prompt
+    aspects: tuple[int, ...]
 
 
 def look_phrases(base: str, prompt: str) -> list[str]:
@@ -35,23 +39,53 @@ def look_phrases(base: str, prompt: str) -> list[str]:
     return list(dict.fromkeys(phrase for phrase in phrases if phrase))
 
 
-def openings(base: str, best: Sequence[str], n: int, rng: random.Random) -> list[Opening]:
-    """`n` openings: a quarter from the base prompt alone, the rest from the look phrases of `best`, best first.
+def about(phrase: str, aspects: Sequence[str]) -> int | None:
+    """Which aspect `phrase` shares most words with, or None; `aspects[i]` holds the phrases of aspect i.
 
-    Without look phrases to build on (the base prompt is the best so far) all of them are fresh.
+    A word counts the less, the more aspects use it: "soft" says little, "watercolor" much.
     """
+    words = content_stems(phrase)
+    known = [content_stems(text) for text in aspects]
+    scores = [sum(1 / sum(word in other for other in known) for word in words & own) for own in known]
+    best = max(range(len(aspects)), key=scores.__getitem__, default=0)
+    return best if scores and scores[best] > 0 else None
+
+
+def openings(
+    base: str, best: Sequence[str], aspects: Sequence[str], n: int, rng: random.Random
+) -> list[Opening]:
+    """`n` openings: a quarter from the base prompt alone, the rest from the look phrases of `best` in turn.
+
+    `aspects[i]` holds the phrases of aspect i. Aspects are dealt into `PHRASES` rounds, so that the model reads
+    the examples of a few at a time; together the fresh openings name each about equally often. While the base
+    prompt is the best so far, all openings are fresh.
+    """
+    order = rng.sample(range(len(aspects)), len(aspects))
+    rounds = [deck for i in range(PHRASES) if (deck := order[i::PHRASES])]
     parents = [phrases for prompt in best if (phrases := look_phrases(base, prompt))]
     fresh = max(1, round(FRESH * n)) if parents else n
-    made = [Opening(f"{base},", rng.randint(2, 4)) for _ in range(fresh)]
-    for i in range(n - fresh):
-        kept = _some(parents[i % len(parents)], rng)
-        made.append(Opening(", ".join([base, *kept]) + ",", rng.randint(1, 2)))
+    made = []
+    for i in range(n):
+        # Shifted from round to round: the same aspects do not always meet.
+        dealt = [deck[(i + r * (i // len(deck))) % len(deck)] for r, deck in enumerate(rounds)]
+        if i < fresh:
+            made.append(Opening((), tuple(dealt)))
+        else:
+            new = [
+                dealt[r]
+                for r in sorted(rng.sample(range(len(dealt)), min(len(dealt), rng.choice((1, 1, 2)))))
+            ]
+            made.append(Opening(_kept(parents[i % len(parents)], new, aspects, rng), tuple(new)))
     return made
 
 
-def _some(phrases: Sequence[str], rng: random.Random) -> list[str]:
-    """Most of `phrases` in their order: one in three times all of them, else one or two fewer."""
-    drop = rng.choice((0, 1, 1, 1, 2)) if len(phrases) > 1 else rng.choice((0, 0, 1))
-    keep = max(0, min(len(phrases) - drop, MAX_KEPT))
-    chosen = sorted(rng.sample(range(len(phrases)), keep))
-    return [phrases[i] for i in chosen]
+def _kept(
+    phrases: Sequence[str], new: Sequence[int], aspects: Sequence[str], rng: random.Random
+) -> tuple[str, ...]:
+    """`phrases` in their order without those that the new ones replace, and sometimes without one more."""
+    kept = [phrase for phrase in phrases if about(phrase, aspects) not in new]
+    if len(kept) == len(phrases) > 1 and rng.random() < 0.5:
+        kept.pop(rng.randrange(len(kept)))
+    while len(kept) > MAX_KEPT:
+        kept.pop(rng.randrange(len(kept)))
+    return tuple(kept)

@@ -1,9 +1,9 @@
 """A language model's reply, however it is laid out, as a list of prompts.
 
-Understood: one prompt alone; lines numbered `1.`, `1)`, `(1)`, `1:`, `**1.**`; bullets; JSON lists, also inside
-code fences or prose; quoted lines. Preambles and closing remarks are dropped. What stands inside a prompt
-(parentheses, abbreviations, leading numbers, any script) is left as it is. Whether a prompt is any good is
-not asked here; see `text_gate`.
+Understood: one prompt alone; lines numbered `1.`, `1)`, `(1)`, `1:`, `**1.**`; bullets; JSON lists, also
+inside code fences or prose; quoted lines. Preambles and closing remarks are dropped. What stands inside a
+prompt (parentheses, abbreviations, leading numbers, any script) is left as it is. Whether a prompt is any
+good is not asked here; see `text_gate`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# "1." "1)" "(1)" "1:" "1 -" "**1.**" "#1." ...; the digit must be followed by a mark, so that "3 boats at dusk"
-# is text, and "1.5 m waves" or "2:1 split" is too, since no space follows the mark.
+# "1." "1)" "(1)" "1:" "1 -" "**1.**" "#1." ...: a mark must follow the digits, or "3 boats at dusk" would
+# lose its number, and a space the mark, or "1.5 m waves" and "2:1 split" would.
 _NUMBER = re.compile(
     r"^(?:[-*•]\s+)?(?:[*_#>]+\s*)*"  # a bullet, emphasis, heading or quote marks before the number
     r"(?:prompt|variation|option)?\s*"
@@ -32,7 +32,7 @@ _BULLET = re.compile(r"^(?:[-*•‣◦▪●–—·+](?=\s)|[•‣◦▪●])
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "「": "」", "『": "』", "`": "`"}
 _CHATTER = re.compile(
-    r"^(?:sure|certainly|of course|okay|ok|absolutely|here(?:'s| is| are)|below (?:is|are)|these (?:are|prompts)|"
+    r"^(?:sure|certainly|of course|okay|ok|absolutely|here(?:'s| is| are)|below (?:is|are)|these are|"
     r"i hope|i've|i have|let me know|feel free|note:|note that|each of these|the following|"
     r"these (?:new )?(?:variations|prompts))\b",
     re.IGNORECASE,
@@ -112,7 +112,7 @@ def _clean(text: str) -> str:
 
 
 def _inside(text: str, closing: str) -> bool:
-    """True if the text's own opening or closing quote also stands between the first and the last character."""
+    """True if one of the quotes around the text also stands within it."""
     return any(mark in text[1:-1] for mark in {text[0], closing} - {"'", "’"})
 
 

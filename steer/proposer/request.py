@@ -1,4 +1,4 @@
-"""The paper's request to an instruct model (appendix 0.B.2), for models in this process and on servers alike."""
+"""The paper's request to an instruct model (appendix 0.B.2), for models in this process and on servers."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Many short continuations of prompts that share most of their text, in one pass over the model.
 
-The prompts are merged into a trie of tokens: a beginning that several share is computed once. The trie, and after it
-every row's new tokens, are packed into a single sequence; an attention mask lets each token see its own ancestors
-only. So all rows advance together without padding, rows that are done cost nothing, and any causal language model
-of transformers with full attention works unchanged. On two CPU cores, where reading the weights takes most of a
-step's time, 20 rows cost about as much as one.
+The prompts are merged into a trie of tokens: a beginning that several share is computed once. The trie, and
+after it every row's new tokens, are packed into a single sequence; an attention mask lets each token see its
+own ancestors only. So all rows advance together without padding, rows that are done cost nothing, and any
+causal language model of transformers with full attention works unchanged. On two CPU cores, where reading the
+weights takes most of a step's time, 20 rows cost little more than one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Sampling:
 
     temperature: float = 0.6
     top_p: float = 0.9
-    max_new_tokens: int = 24
+    max_new_tokens: int = 12  # per look phrase
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids of a prompt. `start` is the part that later requests will share; it is computed once and kept."""
+    """Token ids of a prompt. `start` is what later requests share; it is computed once and kept."""
 
     start: tuple[int, ...]
     rest: tuple[int, ...]  # not empty
@@ -70,13 +70,12 @@ class TokenTrie:
 
 
 class Sampler:
-    """Draws continuations from one model, remembering what it computed for the beginnings that requests share."""
+    """Draws continuations from one model and remembers what it computed for shared beginnings."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._known: dict[tuple[int, ...], list[tuple[torch.Tensor, torch.Tensor]]] = {}
 
-    @torch.inference_mode()
     def sample(
         self,
         prompts: Sequence[Prompt],
@@ -87,9 +86,20 @@ class Sampler:
     ) -> list[list[int]]:
         """One continuation per prompt, as token ids.
 
-        `done(row, tokens)` ends a row; its last token is kept. Tokens in `not_first` cannot start a continuation.
-        The same arguments give the same tokens, whatever was sampled before; no global random state is touched.
+        `done(row, tokens)` ends a row; its last token is kept. Tokens in `not_first` cannot start one. The
+        same arguments give the same tokens, whatever was sampled before; no global random state is touched.
         """
+        with torch.inference_mode():
+            return self._sample(prompts, seed, sampling, done, not_first)
+
+    def _sample(
+        self,
+        prompts: Sequence[Prompt],
+        seed: int,
+        sampling: Sampling,
+        done: Callable[[int, list[int]], bool],
+        not_first: Sequence[int],
+    ) -> list[list[int]]:
         cache = DynamicCache(config=self._model.config)
         starts, packed = {}, 0  # where each shared beginning lies in the packed sequence
         for start in dict.fromkeys(prompt.start for prompt in prompts):
@@ -128,7 +138,7 @@ class Sampler:
         return replies
 
     def _recall(self, start: tuple[int, ...], cache: Any) -> None:
-        """Append the keys and values of a shared beginning, computed alone so that they are always the same."""
+        """Append the keys and values of a shared beginning: computed alone, so always the same."""
         if start not in self._known:
             own = DynamicCache(config=self._model.config)
             self._forward(own, list(start), list(range(len(start))), _causal(len(start)), [len(start) - 1])
@@ -139,7 +149,7 @@ class Sampler:
     def _forward(
         self, cache: Any, tokens: list[int], depths: list[int], visible: torch.Tensor, keep: list[int]
     ) -> torch.Tensor:
-        """Logits [len(keep), vocabulary] of the packed tokens at `keep`; `visible` is [tokens, cached + tokens]."""
+        """Logits [len(keep), vocabulary] of the tokens at `keep`; `visible` is [tokens, cached + tokens]."""
         device = self._model.device
         output = self._model(
             input_ids=torch.tensor([tokens], device=device),

@@ -1,12 +1,14 @@
-"""A language model in this process: SmolLM2-135M-Instruct by default, any causal model of transformers on request.
+"""A language model in this process: SmolLM2-135M-Instruct by default, any causal model of transformers.
 
-Big models get the paper's instruction and answer with a numbered list. Small ones cannot follow it; they get worked
-examples, an opened reply, and one sample per proposal (see `prompts/fanout.txt` and `openings`).
+Big models get the paper's instruction and answer with a numbered list. Small ones cannot follow it; they get
+worked examples and an opened reply, and write one look phrase after another (see `prompts/fanout.txt` and
+`openings`).
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +17,14 @@ from typing import Any
 import torch
 
 from steer.errors import ProposerError
-from steer.proposer.openings import Opening, openings
+from steer.proposer.openings import openings
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
-from steer.proposer.templates import Example, FewShot, template
+from steer.proposer.templates import Aspect, FewShot, template
 from steer.proposer.weights import SMOLLM2, load
 from steer.types import Scored
 
 BIG = 1_000_000_000  # parameters from which a model can follow the paper's instruction
-SETS = 3  # sets of worked examples among one request's samples: more variety, more to read
 
 
 class LocalProposer:
@@ -92,58 +93,42 @@ class LocalProposer:
         self, model: Any, tokenizer: Any, prompt: str, memory: Sequence[Scored], n: int, seed: int
     ) -> list[str]:
         rng = random.Random(seed)
+        aspects = self._few_shot.aspects
         subject = prompt.strip().rstrip(".,;:!?。，、") or prompt
-        starts = openings(subject, [entry.prompt for entry in memory], n, rng)
-        sets = rng.sample(self._few_shot.sets, min(SETS, len(self._few_shot.sets)))
-        asked = [self._chat(tokenizer, examples, subject) for examples in sets]
-        prompts = [
-            Prompt(
-                asked[i % len(asked)][0],
-                (*asked[i % len(asked)][1], *_tokens(tokenizer, start.text.removeprefix(subject))),
-            )
-            for i, start in enumerate(starts)
-        ]
+        starts = openings(subject, [entry.prompt for entry in memory], [a.phrases for a in aspects], n, rng)
+        asked = {a: self._chat(tokenizer, aspects[a], subject) for start in starts for a in start.aspects}
+        looks = ["".join(f", {phrase}" for phrase in start.kept) for start in starts]
         ends = _end_tokens(model, tokenizer)
 
-        def done(row: int, tokens: list[int]) -> bool:
-            if tokens[-1] in ends:
-                return True
-            text = tokenizer.decode(tokens)
-            return "\n" in text or text.count(",") >= starts[row].phrases
+        def done(_: int, tokens: list[int]) -> bool:
+            return tokens[-1] in ends or any(mark in tokenizer.decode(tokens) for mark in ",\n")
 
-        not_first = [*_newline_tokens(tokenizer), *ends]
-        replies = self._sampler.sample(prompts, seed, self._sampling, done, not_first)
-        return [
-            f"1. {start.text}{_whole_phrases(tokenizer.decode(reply, skip_special_tokens=True), start)}"
-            for start, reply in zip(starts, replies, strict=True)
-        ]
+        not_first = [*_stop_tokens(tokenizer), *ends]
+        for step in range(max(len(start.aspects) for start in starts)):
+            rows = [i for i, start in enumerate(starts) if step < len(start.aspects)]
+            prompts = []
+            for i in rows:
+                shown, opened = asked[starts[i].aspects[step]]
+                prompts.append(Prompt(shown, (*opened, *_tokens(tokenizer, f"{looks[i]},"))))
+            replies = self._sampler.sample(prompts, seed + step, self._sampling, done, not_first)
+            for i, reply in zip(rows, replies, strict=True):
+                text = tokenizer.decode(reply, skip_special_tokens=True)
+                if phrase := re.split(r"[,\n]", text)[0].strip(" .;:"):
+                    looks[i] += f", {phrase}"
+        return [f"1. {subject}{look}" for look in looks]
 
-    def _chat(
-        self, tokenizer: Any, examples: Sequence[Example], subject: str
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Tokens of the conversation: the worked examples, then the request and the opened reply."""
-        turns = [{"role": "system", "content": "You describe pictures."}]
-        for example in examples:
+    def _chat(self, tokenizer: Any, aspect: Aspect, subject: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Tokens of the conversation: the worked examples; the request and the start of the reply."""
+        turns = [{"role": "system", "content": f"Look of a picture: {aspect.name}"}]
+        for example in aspect.examples:
             numbered = "\n".join(f"{i}. {text}" for i, text in enumerate(example.variations, 1))
-            turns.append(
-                {"role": "user", "content": self._few_shot.ask(example.prompt, len(example.variations))}
-            )
+            number = len(example.variations)
+            turns.append({"role": "user", "content": self._few_shot.ask(example.prompt, number)})
             turns.append({"role": "assistant", "content": numbered})
         shown = tokenizer.apply_chat_template(turns, tokenize=False)
-        turns.append({"role": "user", "content": self._few_shot.ask(subject, len(examples[0].variations))})
+        turns.append({"role": "user", "content": self._few_shot.ask(subject, number)})
         whole = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return _tokens(tokenizer, shown), _tokens(tokenizer, f"{whole.removeprefix(shown)}1. {subject}")
-
-
-def _whole_phrases(text: str, start: Opening) -> str:
-    """A continuation cut where its line or its last allowed phrase ends, never inside a phrase if avoidable."""
-    line = text.partition("\n")[0]
-    phrases = line.split(",")
-    if len(phrases) > start.phrases:
-        phrases = phrases[: start.phrases]
-    elif "\n" not in text and len(phrases) > 1:
-        phrases = phrases[:-1]  # ran out of tokens inside a phrase
-    return ",".join(phrases).rstrip(" .;,")
 
 
 def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
@@ -155,8 +140,11 @@ def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
     return {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
 
 
-def _newline_tokens(tokenizer: Any) -> list[int]:
-    return sorted({ids[0] for text in ("\n", "\n\n", " \n") if len(ids := _tokens(tokenizer, text)) == 1})
+def _stop_tokens(tokenizer: Any) -> list[int]:
+    """What ends a phrase, where it is a token of its own."""
+    return sorted(
+        {ids[0] for text in ("\n", "\n\n", ",", " ,", ".") if len(ids := _tokens(tokenizer, text)) == 1}
+    )
 
 
 def _store_input_major(model: Any) -> None:

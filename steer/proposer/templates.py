@@ -71,11 +71,24 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Aspect:
+    """Worked examples about one aspect of the look."""
+
+    name: str  # "light"
+    examples: tuple[Example, ...]
+
+    @property
+    def phrases(self) -> str:
+        """What the examples add to their prompts."""
+        return ", ".join(v.removeprefix(e.prompt).strip(" ,") for e in self.examples for v in e.variations)
+
+
+@dataclass(frozen=True)
 class FewShot:
     """A few-shot template such as `prompts/fanout.txt`."""
 
     request: str  # with {descriptions} and {requested_number}
-    sets: tuple[tuple[Example, ...], ...]
+    aspects: tuple[Aspect, ...]
     where: str  # names the template in errors
 
     @classmethod
@@ -83,23 +96,25 @@ class FewShot:
         """Raises `ProposerError` for a section that is missing, unknown or cannot be used."""
         lines = [line for line in text.splitlines() if not line.startswith("#")]
         sections = re.split(r"^\[([^\]\n]*)\][ \t]*$", "\n".join(lines), flags=re.MULTILINE)
-        request, sets = "", []
+        request, aspects = "", []
         for title, body in zip(sections[1::2], sections[2::2], strict=True):
+            kind, _, name = title.partition(":")
             if title == "request":
                 request = body.strip()
-            elif title == "examples":
-                sets.append(tuple(_example(block, where) for block in re.split(r"\n\s*\n", body.strip())))
+            elif kind == "examples" and name.strip():
+                examples = tuple(_example(block, where) for block in re.split(r"\n\s*\n", body.strip()))
+                aspects.append(Aspect(name.strip(), examples))
             else:
                 raise ProposerError(
-                    f"{where} has the unknown section [{title}]; it may use: [request], [examples]"
+                    f"{where} has the unknown section [{title}]; it may use: [request], [examples: ASPECT]"
                 )
-        if not request or not sets:
-            lacking = "[examples]" if request else "[request]"
+        if not request or not aspects:
+            lacking = "[examples: ASPECT]" if request else "[request]"
             raise ProposerError(
                 f"{where} lacks the section {lacking}; compare with the original prompts/fanout.txt"
             )
         fill(request, dict.fromkeys(FIELDS, ""), where)
-        return cls(request, tuple(sets), where)
+        return cls(request, tuple(aspects), where)
 
     def ask(self, prompt: str, number: int) -> str:
         """The user's turn that asks for `number` variations of `prompt`."""
@@ -111,7 +126,7 @@ def _example(block: str, where: str) -> Example:
     example = Example(first.strip(), tuple(parse(rest)))
     if not example.variations or not all(v.startswith(example.prompt) for v in example.variations):
         raise ProposerError(
-            f"{where}: the example {example.prompt!r} needs numbered variations, each beginning with its prompt"
+            f"{where}: the example {example.prompt!r} needs numbered variations that begin with its prompt"
         )
     return example
 

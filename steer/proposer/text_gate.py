@@ -1,7 +1,7 @@
 """The text gate: is a rewrite still about the base prompt, and is it a prompt at all?
 
-Cheap checks before anything is rendered. What the base prompt itself contains is never held against a rewrite:
-only what was added is searched for junk.
+Cheap checks before anything is rendered. What the base prompt itself contains is never held against a
+rewrite: only what was added is searched for junk.
 """
 
 from __future__ import annotations
@@ -11,24 +11,30 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from itertools import pairwise
 
 MAX_WORDS = 60
 SIMILARITY_FLOOR = 0.75  # cosine of sentence embeddings at which lost words are taken for a paraphrase
 
-_STOPWORDS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STOPWORDS = _words(
     "a an the of in on at to for from by with without and or but as is are be it its this that these those "
-    "his her their our my your some any into onto over under up down near very".split()
+    "his her their our my your some any into onto over under up down near very"
 )
-_NUMBERS = dict(zip("one two three four five six seven eight nine ten".split(), "12345678910", strict=False))
-_NUMBERS["ten"] = "10"
-_PRAISE = frozenset(
-    "beautiful beautifully stunning amazing awesome gorgeous masterpiece best quality high highly award winning "
-    "awardwinning breathtaking perfect incredible fantastic wonderful great excellent magnificent aesthetic "
+_NUMERALS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBERS = {word: str(number) for number, word in enumerate(_NUMERALS, 1)}
+_PRAISE = _words(
+    "beautiful beautifully stunning amazing awesome gorgeous masterpiece best quality high highly award "
+    "winning breathtaking perfect incredible fantastic wonderful great excellent magnificent aesthetic "
     "pleasing professional epic superb nice good better ultra super very most top rated trending popular "
-    "detailed detail hd uhd hq 4k 8k 16k image picture art work artwork".split()
+    "detailed detail hd uhd hq 4k 8k 16k image picture art work artwork"
 )
 # Words that a whole phrase does not end with: the reply was cut off.
-_DANGLING = frozenset("a an the of in on at to for from by with without and or into onto as".split())
+_DANGLING = _words("a an the of in on at to for from by with without and or into onto as")
 
 _JUNK: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (reason, re.compile(pattern, re.IGNORECASE))
@@ -52,6 +58,10 @@ _JUNK: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             "talk to the reader",
             r"\b(?:i'm|i am|i will|i'll|i've|i have|i can|i hope|you can|you could|you should|you are|you're|"
             r"your|let me|let's|feel free|as an ai|sorry|please|thank you|sure,|here (?:is|are))\b",
+        ),
+        (
+            "nudity or gore that nobody asked for",
+            r"\b(?:nudes?|nudity|naked|nsfw|sexy|sexual|porn\w*|erotic\w*|breasts?|gore|gory|blood(?:y|ied)?|corpses?)\b",
         ),
         ("markup", r"[<>{}|\\^~`]|\*\*|__|#\w|\[[^\]]*\]\(|&\w+;"),
         ("an enumeration", r"(?:^|[\s,;])\d{1,3}[.)]\s"),
@@ -109,14 +119,14 @@ class TextGate:
         if _foreign(added, self.prompt):
             return "changes to another script"
         words = [word.casefold() for word in _WORD.findall(added)]
-        if any(a == b and a.isalpha() for a, b in zip(words, words[1:], strict=False)):
+        if any(a == b and a.isalpha() for a, b in pairwise(words)):
             return "repeats a word"
         common = Counter(w for w in words if w not in _STOPWORDS and w.isalpha()).most_common(1)
         if common and common[0][1] > 3:
             return f'repeats "{common[0][0]}" {common[0][1]} times'
-        items = [normalize(item) for item in re.split(r"[,;.、，。]", candidate)]
-        items = [item for item in items if item]
-        if len(set(items)) < len(items):
+        items = _items(added)
+        known = _items(self.prompt) if added is not candidate else []
+        if len({*items, *known}) < len(items) + len(set(known)):
             return "repeats itself"
         if words and words[-1] in _DANGLING:
             return f'breaks off after "{words[-1]}"'
@@ -153,19 +163,26 @@ def count_words(text: str) -> int:
 def lost_words(prompt: str, candidate: str) -> list[str]:
     """Content words of `prompt` that `candidate` has in no form: "rocks" is kept by "rock" and "rocky"."""
     have = {_stem(word) for word in _WORD.findall(candidate)}
-    folded = candidate.casefold()
-    lost = []
+    lost = [
+        c for c in dict.fromkeys(prompt) if unicodedata.category(c) == "So" and c not in candidate
+    ]  # emoji
     for word in _WORD.findall(prompt):
         if word.casefold() in _STOPWORDS:
             continue
+        stem = _stem(word)
         if any(map(_is_unspaced, word)):
             # Without spaces a "word" is a whole clause: most of its pairs of characters must be kept.
             pairs = [word[i : i + 2] for i in range(max(1, len(word) - 1))]
             if sum(pair in candidate for pair in pairs) < 0.6 * len(pairs):
                 lost.append(word)
-        elif _stem(word) not in have and not (len(word) > 3 and word.casefold() in folded):
+        elif not any(other == stem or (len(stem) > 3 and other.startswith(stem)) for other in have):
             lost.append(word)
     return lost
+
+
+def content_stems(text: str) -> set[str]:
+    """The stems of the words of `text` that carry meaning."""
+    return {_stem(word) for word in _WORD.findall(text) if word.casefold() not in _STOPWORDS}
 
 
 def _stem(word: str) -> str:
@@ -186,6 +203,11 @@ def _stem(word: str) -> str:
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl":
         word = word[:-1]  # "running" -> "runn" -> "run"
     return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+def _items(text: str) -> list[str]:
+    """The comma-separated phrases of `text`, as `normalize` gives them."""
+    return [item for part in re.split(r"[,;.、，。]", text) if (item := normalize(part))]
 
 
 def _unprintable(c: str) -> bool:

