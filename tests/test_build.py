@@ -43,6 +43,9 @@ def test_the_rating_stage_reproduces_the_frozen_ratings_and_is_then_skipped(tmp_
     stored = load_file(MEASURED)
     Table(stored["values"], stored["unnamed"], semantics_of_all(scenes)).save(layout.measured)
     dataset.write_scenes(layout.scenes, scenes, ["a painting"] * len(scenes))
+    layout.image(0).parent.mkdir(parents=True)
+    for i in range(len(scenes)):
+        layout.image(i).touch()
 
     *steps, end = build.build(tmp_path, stages=("ratings",))
     assert [(step.done, step.total) for step in steps if isinstance(step, Progress)] == [(0, 5), (5, 5)]
@@ -51,6 +54,7 @@ def test_the_rating_stage_reproduces_the_frozen_ratings_and_is_then_skipped(tmp_
     assert len(loaded.scores) == 69_904
     assignment = dataset.assign(made.scenes_seed)
     ratings = {name: loaded.scores[loaded.rows(name)].astype(np.float64) for name in assignment}
+    assert loaded.user_ids == tuple(str(i + 1) for i in range(199))
     assert ratings_hash(assignment, ratings) == made.ratings_sha256
 
     again = list(build.build(tmp_path, stages=("ratings",)))

@@ -33,7 +33,8 @@ SIZE = 256  # pixels a side of the rated paintings; the raters measure at this s
 
 
 STAGES = ("paintings", "measurements", "ratings", "pairs", "encoder", "features", "predictor", "judge")
-PAIRS = 9000  # paintings that the encoder learns from
+PAIRS = 7200  # paintings that the encoder learns from
+PAIRS_SIZE = 192  # pixels a side of those
 
 Tell = Callable[[int, int, Mapping[str, float]], None]  # done, total, figures
 
@@ -146,7 +147,7 @@ def rate_dataset(layout: Layout, made: World, raters_seed: int | None = None) ->
 
 def paint_pairs(layout: Layout, workers: int) -> Iterator[Progress]:
     """Paint what the encoder learns from: scenes of its own, disjoint from the data set."""
-    yield from build_pairs(layout.pairs, PAIRS, SIZE, workers)
+    yield from build_pairs(layout.pairs, PAIRS, PAIRS_SIZE, workers)
 
 
 def learn_encoder(layout: Layout) -> Iterator[Progress]:
