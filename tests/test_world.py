@@ -1,7 +1,7 @@
 """Every statement about the frozen world, checked on the measured paintings of its data set.
 
-`data/measurements.safetensors` beside this file holds what the raters measured on the 5,077 paintings and on the
-default look of every subject, so that no test has to paint them again.
+`data/measurements.safetensors` beside this file holds what the raters measured on the 5,077 paintings and on
+the default look of every subject, so that no test has to paint them again.
 """
 
 from __future__ import annotations
