@@ -6,135 +6,50 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+# fmt: off
+
 # words after which a piece of a prompt no longer speaks of its subject
-PREPOSITIONS = frozenset(
-    (
-        *(
-            "in",
-            "on",
-            "at",
-            "with",
-            "by",
-            "from",
-            "under",
-            "among",
-            "above",
-            "against",
-            "over",
-            "near",
-            "beside",
-        ),
-        *("behind", "through", "into", "onto", "along", "across", "between", "below", "beneath", "inside"),
-        *(
-            "outside",
-            "during",
-            "beyond",
-            "around",
-            "toward",
-            "towards",
-            "upon",
-            "as",
-            "for",
-            "to",
-            "and",
-            "or",
-        ),
-        *(
-            "but",
-            "while",
-            "that",
-            "which",
-            "who",
-            "is",
-            "are",
-            "has",
-            "having",
-            "where",
-            "surrounded",
-            "covered",
-        ),
-        *("lit", "bathed", "set", "seen"),
-    )
-)
+PREPOSITIONS = frozenset((
+    "in", "on", "at", "with", "by", "from", "under", "among", "above", "against", "over", "near", "beside",
+    "behind", "through", "into", "onto", "along", "across", "between", "below", "beneath", "inside",
+    "outside", "during", "beyond", "around", "toward", "towards", "upon", "as", "for", "to", "and", "or",
+    "but", "while", "that", "which", "who", "is", "are", "has", "having", "where",
+))
+# these end it too, but only before a preposition: "a boat covered in moss", not "a moss-covered boat"
+PARTICIPLES = frozenset(("surrounded", "covered", "lit", "bathed", "set", "seen"))
 # words that carry nothing at the start or at the end of a phrase
-LEADING = frozenset(
-    (
-        *(
-            "in",
-            "on",
-            "at",
-            "with",
-            "of",
-            "by",
-            "from",
-            "under",
-            "among",
-            "above",
-            "below",
-            "behind",
-            "against",
-        ),
-        *(
-            "over",
-            "near",
-            "through",
-            "into",
-            "onto",
-            "and",
-            "or",
-            "but",
-            "to",
-            "for",
-            "as",
-            "is",
-            "are",
-            "its",
-        ),
-        *("their", "seen", "viewed", "taken", "placed", "located", "captured", "rendered", "painted", "done"),
-        *("bathed", "lit", "set", "shot"),
-    )
-)
+LEADING = frozenset((
+    "in", "on", "at", "with", "of", "by", "from", "under", "among", "above", "below", "behind", "against",
+    "over", "near", "through", "into", "onto", "and", "or", "but", "to", "for", "as", "is", "are", "its",
+    "their", "seen", "viewed", "taken", "placed", "located", "captured", "rendered", "painted", "done",
+    "bathed", "lit", "set", "shot",
+))
 TRAILING = frozenset(("of", "and", "with", "in", "on", "at", "by", "is", "to", "for", "or", "but"))
 ARTICLES = frozenset(("a", "an", "the"))
 NEGATIONS = frozenset(("no", "without", "not", "never", "minus", "except"))
 # "a photo of X", "portrait of X": the picture is of X
-MEDIA = frozenset(
-    (
-        *("photo", "photograph", "picture", "image", "painting", "portrait", "drawing", "sketch", "render"),
-        *(
-            "rendering",
-            "illustration",
-            "print",
-            "poster",
-            "watercolor",
-            "shot",
-            "up",
-            "view",
-            "art",
-            "etching",
-        ),
-        *("engraving", "artwork", "depiction", "scene", "study", "still", "life", "macro", "canvas"),
-        *("photography", "wallpaper"),
-    )
-)
+MEDIA = frozenset((
+    "photo", "photograph", "picture", "image", "painting", "portrait", "drawing", "sketch", "render",
+    "rendering", "illustration", "print", "poster", "watercolor", "shot", "up", "view", "art", "etching",
+    "engraving", "artwork", "depiction", "scene", "study", "still", "life", "macro", "canvas",
+    "photography", "wallpaper",
+))
 # singular words for several things
-COLLECTIVE = frozenset(
-    (
-        *("forest", "bouquet", "garden", "village", "ruins", "grapes", "couple", "people", "fungi"),
-        "field of flowers",
-    )
-)
-COLORS = frozenset(
-    (
-        *("red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown", "black", "white"),
-        *("gray", "teal", "cyan", "magenta", "turquoise", "gold"),
-    )
-)
+COLLECTIVE = frozenset((
+    "forest", "bouquet", "garden", "village", "ruins", "grapes", "couple", "people", "fungi",
+    "field of flowers",
+))
+COLORS = frozenset((
+    "red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown", "black", "white",
+    "gray", "teal", "cyan", "magenta", "turquoise",
+))
 TINTS = frozenset(("dark", "light", "bright", "deep", "pale"))  # before a color
 BRITISH = {
-    **{"colour": "color", "grey": "gray", "centre": "center", "stylis": "styliz", "cosy": "cozy"},
-    **{"sombre": "somber", "harbour": "harbor", "closeup": "close up", "mould": "mold", "vapour": "vapor"},
+    "colour": "color", "grey": "gray", "centre": "center", "stylis": "styliz", "cosy": "cozy",
+    "sombre": "somber", "harbour": "harbor", "closeup": "close up", "mould": "mold", "vapour": "vapor",
 }
+
+# fmt: on
 
 _SEPARATORS = re.compile(r"[,;|\n\r()\[\]{}\"“”]+|[.!?:]+(?=\s|$)|\s[-–—]+\s")
 _WEIGHTS = re.compile(r":\d+(\.\d+)?(?=\s*[)\]])|(?:^|\s)--\w+(\s+[\d:.]+)?")  # "(fog:1.3)", "--ar 16:9"
@@ -201,21 +116,27 @@ def noun_phrases(piece: Sequence[str]) -> list[range]:
         if of and piece[of - 1] in MEDIA:
             start = of + 1
     found: list[range] = []
-    stops = PREPOSITIONS | NEGATIONS
     for i in range(start, len(piece) + 1):
-        if i == len(piece) or piece[i] in stops:
+        if i == len(piece) or _ends_phrase(piece, i) or piece[i] in NEGATIONS:
             if i > start or not found:
                 found.append(range(start, i))
             start = i + 1
     return found
 
 
+def _ends_phrase(piece: Sequence[str], i: int) -> bool:
+    return piece[i] in PREPOSITIONS or (
+        piece[i] in PARTICIPLES and any(word in PREPOSITIONS for word in piece[i + 1 : i + 2])
+    )
+
+
 def runs(piece: Sequence[str], free: Sequence[bool], longest: int) -> list[list[str]]:
     """The free words of a piece, cut at prepositions and to at most `longest` words."""
     found: list[list[str]] = [[]]
-    for word, is_free in zip(piece, free, strict=True):
-        if not is_free or word in PREPOSITIONS or len(found[-1]) == longest:
+    for i, word in enumerate(piece):
+        belongs = free[i] and not _ends_phrase(piece, i)
+        if not belongs or len(found[-1]) == longest:
             found.append([])
-        if is_free and word not in PREPOSITIONS:
+        if belongs:
             found[-1].append(word)
     return [run for run in found if run]

@@ -53,19 +53,15 @@ class Hit:
 
 
 class Reader:
-    """Reads prompts; one instance embeds the lexicon once and remembers the spans it has seen."""
+    """Reads prompts; an instance embeds the lexicon once, when it has to, and remembers what it compared."""
 
     def __init__(self, encoder: Encoder | None = None) -> None:
-        if encoder is None:
-            from reward.encoders import sentence_encoder
-
-            encoder = sentence_encoder()
-        self._encoder = encoder
+        self._encoder = encoder  # None: loaded when the first prompt needs it, many need only the lexicon
         self._entries = _entries()
         self._stems = [frozenset(_key(entry.text)) for entry in self._entries]
         thing = [any(axis in {"material", "floating"} for axis, _ in e.moves) for e in self._entries]
         self._reserve = THING_RESERVE * np.array(thing, np.float32)
-        self._vectors = encoder.encode([entry.text for entry in self._entries])
+        self._vectors: np.ndarray | None = None
         self._exact = {_key(entry.text): entry for entry in reversed(self._entries)}  # the first one counts
         self._known = [(noun, subject) for subject, nouns in _nouns().items() for noun in nouns]
         self._nouns = {_key(noun): subject for noun, subject in self._known}
@@ -87,6 +83,13 @@ class Reader:
             guessed = [e for run in runs for hit in self._segment(run) for e in hit.evidence]
             readings.append(combine(prompt, [*evidence, *guessed]))
         return readings
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        if self._encoder is None:
+            from reward.encoders import sentence_encoder
+
+            self._encoder = sentence_encoder()
+        return self._encoder.encode(texts)
 
     def _parse(self, prompt: str) -> tuple[list[Evidence], list[list[str]]]:
         """What the prompt says word for word, and the runs of words that have to be compared."""
@@ -121,8 +124,11 @@ class Reader:
         placed: list[tuple[int, range]] = []
         for i, piece in enumerate(pieces):
             first, *others = phrases.noun_phrases(piece)
-            if first and not self._is_look(piece[first.start : first.stop]):
+            whole_look = self._is_look(piece)
+            if first and not whole_look and not self._is_look(piece[first.start : first.stop]):
                 return i, first
+            if whole_look:
+                continue
             (looks if first else placed).extend((i, at) for at in others or [first] if at)
         for i, at in [*looks, *placed]:
             if not self._is_look(pieces[i][at.start : at.stop]):
@@ -196,12 +202,12 @@ class Reader:
     def _noun_similarities(self, spans: Sequence[str]) -> np.ndarray:
         """[spans, known nouns]; remembered, for the rewrites of a prompt share its subject."""
         if self._noun_vectors is None:
-            self._noun_vectors = self._encoder.encode([noun for noun, _ in self._known])
+            self._noun_vectors = self._encode([noun for noun, _ in self._known])
         new = [span for span in spans if span not in self._noun_rows]
         if new:
             if len(self._noun_rows) > CACHE_SIZE:
                 self._noun_rows.clear()
-            rows = np.round(self._encoder.encode(spans) @ self._noun_vectors.T, 4)
+            rows = np.round(self._encode(spans) @ self._noun_vectors.T, 4)
             self._noun_rows.update(zip(spans, rows, strict=True))
         return np.stack([self._noun_rows[span] for span in spans])
 
@@ -224,13 +230,10 @@ class Reader:
         spans = [(i, j) for i in range(n) for j in range(i + 1, min(n, i + LONGEST_PHRASE) + 1)]
         for start, end in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
             words = piece[start:end]
-            if (
-                not all(free[start:end])
-                or start in negated
-                or (end - start > 1 and words[-1] in phrases.TRAILING)
-            ):
-                continue
             key = phrases.key(words)
+            padded = key[0] != phrases.singular(words[0]) or len(key) < len(words)  # "of snow" is just "snow"
+            if padded or start in negated or not all(free[start:end]):
+                continue
             entry = self._exact.get(key)
             if entry is not None and not entry.moves and len(key) == 1:
                 continue  # "light" and "mood" mean something only with the words beside them
@@ -256,7 +259,9 @@ class Reader:
         new = sorted(spans - self._hits.keys())
         if new:
             # rounded: the last bits depend on what else is in the batch
-            similarities = np.round(self._encoder.encode(new) @ self._vectors.T, 4)
+            if self._vectors is None:
+                self._vectors = self._encode([entry.text for entry in self._entries])
+            similarities = np.round(self._encode(new) @ self._vectors.T, 4)
             similarities -= self._reserve
             for span, row in zip(new, similarities, strict=True):
                 self._hits[span] = self._hit(span, row)
