@@ -64,8 +64,7 @@ class FeatureStore:
         self, keys: Sequence[str], encode: Callable[[list[int]], np.ndarray], progress: Progress, what: str
     ) -> np.ndarray:
         """[len(keys), dim]; `encode` gets the positions of distinct contents that are not stored yet."""
-        first = {key: i for i, key in reversed(list(enumerate(keys)))}
-        missing = [i for key, i in first.items() if key not in self._rows]
+        missing = [i for i in {key: i for i, key in enumerate(keys)}.values() if keys[i] not in self._rows]
         for start in range(0, len(missing), SHARD):
             progress(what, start, len(missing))
             chosen = missing[start : start + SHARD]

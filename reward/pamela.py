@@ -31,6 +31,7 @@ class PamelaConfig:
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # inside the fusion transformer, while training
+    gated: bool = False  # feedforward with a multiplicative gate: a person's tokens can weigh an image's
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,6 +64,28 @@ class Standardise(nn.Module):
 
 def _mlp(inputs: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+
+
+def _layer(config: PamelaConfig) -> nn.TransformerEncoderLayer:
+    inner, hidden = config.feedforward, config.hidden
+    layer = nn.TransformerEncoderLayer(
+        hidden,
+        config.heads,
+        2 * inner if config.gated else inner,
+        config.dropout,
+        _gate if config.gated else nn.functional.gelu,
+        batch_first=True,
+        norm_first=True,
+    )
+    if config.gated:
+        layer.linear2 = nn.Linear(inner, hidden)  # the gate halves what linear1 returns
+    return layer
+
+
+def _gate(inner: Tensor) -> Tensor:
+    """GEGLU (Shazeer 2020, "GLU Variants Improve Transformer"): one half gates the other."""
+    value, gate = inner.chunk(2, dim=-1)
+    return value * nn.functional.gelu(gate)
 
 
 class Pamela(nn.Module):

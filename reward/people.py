@@ -170,7 +170,9 @@ def describe_group(
 
 def natural_order(ids: Sequence[str]) -> list[str]:
     """Ids with their numbers compared as numbers: p2 before p10."""
-    return sorted(ids, key=lambda id: [(not s.isdecimal(), int(s) if s.isdecimal() else 0, s) for s in _runs(id)])
+    return sorted(
+        ids, key=lambda id: [(not s.isdecimal(), int(s) if s.isdecimal() else 0, s) for s in _runs(id)]
+    )
 
 
 def _runs(id: str) -> list[str]:

@@ -37,6 +37,7 @@ class Recipe:
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # in the fusion transformer
+    gated: bool = False  # multiplicative feedforward
     learning_rate: float = 2e-5  # AdamW (section 4)
     batch_size: int = 32  # (section 4)
     epochs: int = 10  # (section 4)
@@ -64,16 +65,17 @@ SANDBOX = Recipe(
     hidden=128,
     layers=2,
     heads=4,
-    feedforward=256,
-    dropout=0.1,
+    feedforward=128,
+    gated=True,
     learning_rate=2e-3,
-    batch_size=512,
-    epochs=20,
+    batch_size=256,
+    epochs=12,
     schedule="cosine",
-    weight_decay=0.05,
-    user_decay=0.05,
+    weight_decay=0.1,
+    user_decay=0.3,
+    user_init=0.3,
     average=0.99,
-    patience=5,
+    patience=3,
 )
 
 
@@ -285,6 +287,7 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
             heads=recipe.heads,
             feedforward=recipe.feedforward,
             dropout=recipe.dropout,
+            gated=recipe.gated,
         ),
         users,
     )

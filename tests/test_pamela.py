@@ -1,5 +1,7 @@
 """The fusion network against a plain reading of the paper, and what absent tokens mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,10 @@ CONFIG = PamelaConfig(
 )
 
 
-@pytest.fixture
-def model() -> Pamela:
+@pytest.fixture(params=[False, True], ids=["plain", "gated"])
+def model(request) -> Pamela:
     torch.manual_seed(0)
-    model = Pamela(CONFIG, users=7).eval()
+    model = Pamela(replace(CONFIG, gated=request.param), users=7).eval()
     for parameter in model.parameters():  # biases and norms away from their neutral start
         parameter.data += 0.1 * torch.randn_like(parameter)
     model.image[0].fit(3 + 2 * torch.randn(50, 6))
@@ -74,7 +76,9 @@ def reference(
                 weights = np.exp(logits - logits.max(1, keepdims=True))
                 heads.append(weights / weights.sum(1, keepdims=True) @ v)
             x = x + linear(np.concatenate(heads, 1), f"{layer}.self_attn.out_proj")
-            x = x + linear(gelu(linear(norm(x, f"{layer}.norm2"), f"{layer}.linear1")), f"{layer}.linear2")
+            inner = linear(norm(x, f"{layer}.norm2"), f"{layer}.linear1")
+            inner = inner[:, :12] * gelu(inner[:, 12:]) if model.config.gated else gelu(inner)
+            x = x + linear(inner, f"{layer}.linear2")
         ratings.append(3.2 + 0.8 * linear(norm(x[0], "fusion.norm"), "head")[0])
     return np.array(ratings)
 

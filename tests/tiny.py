@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -155,3 +156,59 @@ def tiny_checkpoint(tmp_path: Path, people: int = 20, seed: int = 0, **card: Any
 def tiny_predictor(tmp_path: Path, people: int = 20, seed: int = 0) -> Predictor:
     """The predictor of `tiny_checkpoint`, loaded."""
     return Predictor.load(tiny_checkpoint(tmp_path, people, seed))
+
+
+def tiny_dataset(root: Path, people: int = 12, images: int = 60, seed: int = 0) -> Path:
+    """PAMELA's layout with pictures of one colour, which people like by their own warmth and brightness.
+
+    Two thirds of the people are in the training set; the rest are split between the two unseen sets.
+    """
+    rng = np.random.default_rng(seed)
+    (root / "annotations").mkdir(parents=True)
+    (root / "images").mkdir()
+    looks = rng.uniform(0, 1, (images, 2))  # warmth, brightness
+    metadata: list[dict[str, str | None]] = []
+    for i, (warmth, brightness) in enumerate(looks):
+        colour = np.array([warmth, 0.5, 1 - warmth]) * (0.2 + 0.8 * brightness) * 255
+        Image.fromarray(np.full((16, 16, 3), colour, np.uint8)).save(root / "images" / f"{i:03d}.png")
+        art = bool(rng.random() < 0.5)
+        metadata.append(
+            {
+                "prompt": str(rng.choice(["floating mossy rocks", "a red car", "a blue landscape"])),
+                "group": str(rng.choice(VOCABULARY.group)),
+                "style": str(rng.choice(VOCABULARY.style)) if art else None,
+                "type": "Art" if art else "Photorealism",
+            }
+        )
+    taste = rng.normal(size=(people, 2))
+    demographics = [dict(person.demographics) for person in tiny_people(people)]
+
+    def rows(raters: range, shown: range) -> list[dict[str, Any]]:
+        made = []
+        for user in raters:
+            for image in shown:
+                liking = 3 + taste[user] @ (looks[image] - 0.5) * 2 + 0.1 * rng.normal()
+                made.append(
+                    {
+                        "participant_id": str(user + 1),
+                        "original_score": float(np.clip(liking, 1, 5).round(2)),
+                        "image_id": image,
+                        "image_path": f"images/{image:03d}.png",
+                        "image_metadata": metadata[image],
+                        "user_demographics": demographics[user],
+                    }
+                )
+        return made
+
+    known, cut = people * 2 // 3, images * 2 // 3
+    half = known + (people - known) // 2
+    splits = {
+        "train": rows(range(known), range(cut)),
+        "val_seen": rows(range(known), range(cut, cut + images // 6)),
+        "val_unseen": rows(range(known, half), range(cut, images)),
+        "test_seen": rows(range(known), range(cut + images // 6, images)),
+        "test_unseen": rows(range(half, people), range(cut, images)),
+    }
+    for name, made in splits.items():
+        (root / "annotations" / f"pamela_{name}.json").write_text(json.dumps(made), encoding="utf-8")
+    return root
