@@ -12,7 +12,15 @@ from safetensors import safe_open
 
 from reward.encoders import ImageTextEncoder
 from steer.sandbox import encoder_pairs
-from steer.sandbox.encoder import EncoderSettings, _model, sigmoid_loss, train_encoder
+from steer.sandbox.encoder import (
+    Batch,
+    EncoderSettings,
+    _Learner,
+    _model,
+    _one_thread_each,
+    sigmoid_loss,
+    train_encoder,
+)
 from steer.sandbox.encoder_pairs import HELD_OUT, Pairs, PairsError, build_pairs, pair_scene
 from steer.sandbox.encoder_texts import AXES, UNNAMED, Texts, axis_values, describes
 from steer.sandbox.scene import SUBJECTS, Scene, draw
@@ -165,6 +173,29 @@ def test_the_loss_judges_every_pair_by_itself():
         for j in range(3)
     )
     assert sigmoid_loss(logits, true).item() == pytest.approx(by_hand / 3, rel=1e-5)
+
+
+def test_the_halves_of_a_batch_teach_what_the_whole_would():
+    generator = torch.Generator().manual_seed(0)
+    batch = Batch(
+        torch.rand(6, 3, 16, 16, generator=generator) * 2 - 1,
+        torch.randint(0, 600, (6, 64), generator=generator),
+        np.eye(6, dtype=bool),
+        np.zeros((6, len(AXES)), int),
+    )
+    with _one_thread_each() as pool:
+        learner = _Learner(TINY, 16, 600, pool)
+        image, text = learner._embed(batch.pixels, batch.tokens)
+        logits = image @ text.T * learner.model.logit_scale.exp() + learner.model.logit_bias
+        axis, _ = learner._axis_loss(learner.axes(image * 32**0.5), torch.from_numpy(batch.axes))
+        loss = sigmoid_loss(logits, torch.from_numpy(batch.true)) + TINY.axis_weight * axis
+        parameters = list(learner._parameters().values())
+        whole = torch.autograd.grad(loss, parameters)
+        learner.step(batch, 1.0)  # the last step: a learning rate of zero
+    length = torch.stack([gradient.norm() for gradient in whole]).norm()
+    for parameter, gradient in zip(parameters, whole, strict=True):
+        # the step clips gradients to a length of 1
+        assert torch.allclose(parameter.grad, gradient / max(1.0, float(length)), atol=1e-5)
 
 
 def test_a_killed_training_resumes_to_the_same_weights(pairs_folder, trained, tmp_path):
