@@ -56,6 +56,7 @@ def open_page(browser, folder):
         context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900}, **settings)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(180_000)  # a busy machine is slow, not wrong
         page.on("console", lambda message: noise.append(message.text))
         page.on("pageerror", lambda error: noise.append(str(error)))
         page.goto((Path(path) / "gallery.html").as_uri() + fragment)
