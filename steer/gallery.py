@@ -44,7 +44,7 @@ def write_gallery(folder: str | Path) -> Path:
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; make room or allow writing, then: "
-            f"steer runs gallery {record.folder.name}"
+            f"steer runs gallery {record.folder}"
         ) from error
     return path
 

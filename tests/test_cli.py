@@ -324,7 +324,7 @@ def test_runs_are_listed_shown_and_found_by_part_of_their_name(steer, isolated):
     code, out, _ = steer("runs", "show", "harbour")
     assert code == 0 and out.splitlines()[-1] == str(done) and "predicted rating" in out
     code, out, _ = steer("runs", "show", cut.name)
-    assert code == 0 and f"steer runs resume {cut.name}" in out
+    assert code == 0 and f"steer runs resume {cut}" in out
     assert json.loads(steer("runs", "show", cut.name, "--json")[1])["status"] == "interrupted"
 
 

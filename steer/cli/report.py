@@ -34,7 +34,7 @@ def report(record: Record) -> None:
     ranked = sorted((c for c in candidates if c.rank is not None), key=lambda c: c.rank or 0)
     base = next((c for c in candidates if c.id == BASE_ID), None)
     if record.status != "complete":
-        console.print(_status_line(record), markup=False, highlight=False)
+        console.print(_status_line(record), markup=False, highlight=False, soft_wrap=True)
     if base is None or not ranked:
         console.print("nothing is rated yet", style="dim")
         return
@@ -117,4 +117,4 @@ def _status_line(record: Record) -> str:
     reason = f": {record.error}" if record.error else ""
     if record.status == "running":
         return "this run is still running"
-    return f"{record.status}{reason}; go on with: steer runs resume {record.folder.name}"
+    return f"{record.status}{reason}; go on with: steer runs resume {record.folder}"
