@@ -17,7 +17,7 @@ from steer.sandbox import build, dataset
 from steer.sandbox.build import Built, Layout
 from steer.sandbox.encoder_pairs import Progress
 from steer.sandbox.raters import semantics_of_all
-from steer.sandbox.world import Table, World, ratings_hash
+from steer.sandbox.world import VERSION, Table, World, ratings_hash
 
 MEASURED = Path(__file__).parent / "data" / "measurements.safetensors"
 
@@ -28,7 +28,7 @@ def test_an_unknown_stage_is_named_with_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_the_default_folder_names_the_worlds_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert build.default_folder().name == "sandbox-v1"
+    assert build.default_folder().name == f"sandbox-v{VERSION}"
     monkeypatch.setenv("STEER_CACHE", str(tmp_path / "elsewhere"))
     assert build.default_folder() == tmp_path / "elsewhere"
 

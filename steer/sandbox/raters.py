@@ -33,22 +33,22 @@ KINDS = tuple(f"{factor}:{value}" for factor, values in FACTORS.items() for valu
 
 # measurement -> how much people differ in the slope of their taste for it (relative)
 _IMPORTANCE = {
-    "colourfulness": 0.4,
-    "saturation": 1.3,
-    "brightness": 1.2,
-    "warmth": 1.4,
+    "colourfulness": 0.45,
+    "saturation": 1.5,
+    "brightness": 1.5,
+    "warmth": 1.6,
     "contrast": 0.9,
-    "horizon": 1.0,
-    "size": 0.8,
-    "place": 0.4,
-    "realism": 1.3,
-    "brushwork": 0.6,
-    "outline": 0.5,
-    "night": 0.7,
-    "texture": 0.7,
+    "horizon": 0.75,
+    "size": 0.5,
+    "place": 0.35,
+    "realism": 1.5,
+    "brushwork": 0.5,
+    "outline": 0.35,
+    "night": 0.5,
+    "texture": 0.45,
     "sharpness": 0.3,
 }
-_BUMP = 0.5  # height of an inverted-U against a slope
+_BUMP = 0.35  # height of an inverted-U against a slope
 _PAIRS = (
     ("brightness", "warmth"),
     ("brightness", "contrast"),
@@ -57,12 +57,12 @@ _PAIRS = (
     ("horizon", "night"),
     ("warmth", "saturation"),
 )
-_PAIR_WEIGHT = 0.35
-_KIND_WEIGHT = {"subject": 1.0, "style": 0.5, "material": 0.4, "ground": 0.4, "weather": 0.3}
+_PAIR_WEIGHT = 0.2
+_KIND_WEIGHT = {"subject": 0.55, "style": 1.0, "material": 0.3, "ground": 0.35, "weather": 0.3}
 # share of personal variance that is looks, kinds of content, and the unnamed function
-_SHARES = (0.66, 0.14, 0.20)
+_SHARES = (0.73, 0.09, 0.18)
 _WAVES = 48  # random Fourier features of the unnamed function
-_WAVE_NUMBER = 0.28  # radians per unit of an unnamed statistic: smooth
+_WAVE_NUMBER = 0.15  # radians per unit of an unnamed statistic: smooth
 
 # what everyone shares: slopes and inverted-U's over measurements, offsets over kinds
 _SHARED_SLOPE = {"realism": 0.15, "warmth": 0.1, "night": -0.05, "texture": 0.12}

@@ -24,7 +24,7 @@ from steer.sandbox.scene import Scene
 
 Array = NDArray[np.floating[Any]]
 PATH = Path(__file__).parent / "data" / "WORLD.json"
-VERSION = 1
+VERSION = 2
 SCENES_SEED = 20_261
 RATERS_SEED = 1  # further populations, not looked at during development: 2 and 3
 FRESH = 1000  # people of the population oracle
