@@ -28,7 +28,8 @@ class SandboxRenderer:
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> Iterator[Image.Image]:
         """One RGB picture, size x size, for each prompt and its seed, in order, as soon as each is done."""
-        scenes = [self.scene(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        readings = self.reader.read_all(prompts)
+        scenes = [reading.scene(seed) for reading, seed in zip(readings, seeds, strict=True)]
         with ThreadPoolExecutor(self.threads) as pool:  # NumPy releases the interpreter lock
             for pixels in pool.map(lambda scene: paint(scene, self.size), scenes):
                 yield Image.fromarray(pixels)
