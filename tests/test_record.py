@@ -141,9 +141,8 @@ def test_config_is_written_first_and_result_last(tmp_path):
     running = Run.start(PROMPT, FakePerson(), fake_parts(), SMALL, tmp_path)
     assert {path.name for path in running.folder.iterdir()} == {"config.json", "images", "events.jsonl"}
     assert (running.folder / "events.jsonl").read_bytes() == b""
-    for _ in running:
-        assert not (running.folder / "result.json").exists()
-    assert (running.folder / "result.json").exists()
+    for event in running:
+        assert (running.folder / "result.json").exists() == (event.event == "stopped")
 
 
 def test_config_says_how_to_do_it_again(tmp_path):
