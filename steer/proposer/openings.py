@@ -1,9 +1,9 @@
 """How a small model is made to build on what scored best: by the words that its reply opens with.
 
 A 135M model does not reason about scores. But when its reply is opened for it with the base prompt and most
-of the best prompt's look phrases, it carries on from there, and every proposal is a small step away from the
-best: a phrase replaced, one added, one dropped. Some proposals start again from the base prompt alone, or the
-search would never leave the first good idea. Every opening starts with the base prompt, so the subject stays.
+of the best prompt's look phrases, what it writes next makes a small step away from the best: a phrase
+replaced, one added, one dropped. Some proposals start again from the base prompt alone, or the search would
+never leave the first good idea. Every proposal starts with the base prompt, so the subject stays.
 """
 
 from __future__ import annotations
@@ -56,26 +56,20 @@ def openings(
 ) -> list[Opening]:
     """`n` openings: a quarter from the base prompt alone, the rest from the look phrases of `best` in turn.
 
-    `aspects[i]` holds the phrases of aspect i. Aspects are dealt into `PHRASES` rounds, so that the model reads
-    the examples of a few at a time; together the fresh openings name each about equally often. While the base
-    prompt is the best so far, all openings are fresh.
+    `aspects[i]` holds the phrases of aspect i; together the openings name all aspects about equally often.
+    While the base prompt is the best so far, all openings are fresh.
     """
-    order = rng.sample(range(len(aspects)), len(aspects))
-    rounds = [deck for i in range(PHRASES) if (deck := order[i::PHRASES])]
     parents = [phrases for prompt in best if (phrases := look_phrases(base, prompt))]
     fresh = max(1, round(FRESH * n)) if parents else n
+    used = [0] * len(aspects)
     made = []
     for i in range(n):
-        # Shifted from round to round: the same aspects do not always meet.
-        dealt = [deck[(i + r * (i // len(deck))) % len(deck)] for r, deck in enumerate(rounds)]
-        if i < fresh:
-            made.append(Opening((), tuple(dealt)))
-        else:
-            new = [
-                dealt[r]
-                for r in sorted(rng.sample(range(len(dealt)), min(len(dealt), rng.choice((1, 1, 2)))))
-            ]
-            made.append(Opening(_kept(parents[i % len(parents)], new, aspects, rng), tuple(new)))
+        order = sorted(range(len(aspects)), key=lambda a: (used[a], rng.random()))
+        new = order[: PHRASES if i < fresh else rng.choice((1, 1, 2))]
+        for aspect in new:
+            used[aspect] += 1
+        kept = () if i < fresh else _kept(parents[i % len(parents)], new, aspects, rng)
+        made.append(Opening(kept, tuple(new)))
     return made
 
 

@@ -51,7 +51,8 @@ def parse(reply: str) -> list[str]:
         items = [_clean(line[match.end() :]) for line in lines if (match := marked.match(line))]
         if any(items):
             return [item for item in items if item]
-    texts = [line for line in lines if not _is_remark(line, alone=len(lines) == 1)]
+    texts = [line for line in lines if not _NUMBER.fullmatch(line)]
+    texts = [text for text in texts if not _is_remark(text, alone=len(texts) == 1)]
     return [text for text in map(_clean, texts) if text]
 
 

@@ -23,7 +23,7 @@ TOP_K = 256  # tokens considered in nucleus sampling; sorting the whole vocabula
 class Sampling:
     """How tokens are drawn (Holtzman et al. 2020: nucleus sampling)."""
 
-    temperature: float = 0.6
+    temperature: float = 0.65
     top_p: float = 0.9
     max_new_tokens: int = 12  # per look phrase
 
@@ -82,15 +82,15 @@ class Sampler:
         seed: int,
         sampling: Sampling,
         done: Callable[[int, list[int]], bool],
-        not_first: Sequence[int] = (),
     ) -> list[list[int]]:
         """One continuation per prompt, as token ids.
 
-        `done(row, tokens)` ends a row; its last token is kept. Tokens in `not_first` cannot start one. The
-        same arguments give the same tokens, whatever was sampled before; no global random state is touched.
+        `done(row, tokens)` ends a row; its last token is kept. Rows of the same prompt share out the first
+        token's probabilities among them, which makes them differ as much as they can. The same arguments give
+        the same tokens, whatever was sampled before; no global random state is touched.
         """
         with torch.inference_mode():
-            return self._sample(prompts, seed, sampling, done, not_first)
+            return self._sample(prompts, seed, sampling, done)
 
     def _sample(
         self,
@@ -98,7 +98,6 @@ class Sampler:
         seed: int,
         sampling: Sampling,
         done: Callable[[int, list[int]], bool],
-        not_first: Sequence[int],
     ) -> list[list[int]]:
         cache = DynamicCache(config=self._model.config)
         starts, packed = {}, 0  # where each shared beginning lies in the packed sequence
@@ -116,11 +115,14 @@ class Sampler:
         unique = sorted(set(leaves))
         logits = self._forward(cache, trie.tokens, trie.depths, visible, unique)
         logits = logits[[unique.index(leaf) for leaf in leaves]]
-        logits[:, list(not_first)] = -torch.inf
 
         generator = torch.Generator().manual_seed(seed)
         # Drawn ahead, so that a row's luck does not depend on when other rows end.
         luck = torch.rand(sampling.max_new_tokens, len(prompts), generator=generator, dtype=torch.float64)
+        for leaf in unique:
+            same = [row for row, other in enumerate(leaves) if other == leaf]
+            turn = torch.randperm(len(same), generator=generator)
+            luck[0, same] = (turn + luck[0, same]) / len(same)
         replies: list[list[int]] = [[] for _ in prompts]
         seen = visible[leaves]  # [rows, packed tokens]: what each row's next token may look at
         rows = list(range(len(prompts)))

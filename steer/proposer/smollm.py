@@ -1,8 +1,7 @@
 """A language model in this process: SmolLM2-135M-Instruct by default, any causal model of transformers.
 
 Big models get the paper's instruction and answer with a numbered list. Small ones cannot follow it; they get
-worked examples and an opened reply, and write one look phrase after another (see `prompts/fanout.txt` and
-`openings`).
+worked examples and write look phrases, one sample each (see `prompts/fanout.txt` and `openings`).
 """
 
 from __future__ import annotations
@@ -20,10 +19,11 @@ from steer.errors import ProposerError
 from steer.proposer.openings import openings
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
-from steer.proposer.templates import Aspect, FewShot, template
+from steer.proposer.templates import FewShot, template
 from steer.proposer.weights import SMOLLM2, load
 from steer.types import Scored
 
+MAX_SHOWN = 300  # characters of the base prompt that a small model reads; the start of a long one says enough
 BIG = 1_000_000_000  # parameters from which a model can follow the paper's instruction
 
 
@@ -52,10 +52,6 @@ class LocalProposer:
         """Loads the weights now rather than at the first request. Raises `ProposerError`."""
         if self._loaded is None:
             model, tokenizer = load(self._source, self._device)
-            if tokenizer.chat_template is None:
-                raise ProposerError(
-                    f"{self.name} is not an instruct model: it has no chat template; choose another"
-                )
             if self._device == "cpu":
                 _store_input_major(model)
             self._loaded, self._sampler = (model, tokenizer), Sampler(model)
@@ -78,6 +74,8 @@ class LocalProposer:
     def _list(
         self, model: Any, tokenizer: Any, prompt: str, memory: Sequence[Scored], n: int, seed: int
     ) -> list[str]:
+        if tokenizer.chat_template is None:
+            raise ProposerError(f"{self.name} has no chat template; choose an instruct model")
         turns = [{"role": "user", "content": instruction(prompt, memory, n)}]
         ids = _tokens(
             tokenizer, tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -92,43 +90,37 @@ class LocalProposer:
     def _fan_out(
         self, model: Any, tokenizer: Any, prompt: str, memory: Sequence[Scored], n: int, seed: int
     ) -> list[str]:
-        rng = random.Random(seed)
-        aspects = self._few_shot.aspects
+        few_shot = self._few_shot
+        phrases = [aspect.phrases for aspect in few_shot.aspects]
         subject = prompt.strip().rstrip(".,;:!?。，、") or prompt
-        starts = openings(subject, [entry.prompt for entry in memory], [a.phrases for a in aspects], n, rng)
-        asked = {a: self._chat(tokenizer, aspects[a], subject) for start in starts for a in start.aspects}
-        looks = ["".join(f", {phrase}" for phrase in start.kept) for start in starts]
+        starts = openings(subject, [entry.prompt for entry in memory], phrases, n, random.Random(seed))
+        shown = [_tokens(tokenizer, few_shot.shown(aspect)) for aspect in few_shot.aspects]
+        jobs = [(i, aspect) for i, start in enumerate(starts) for aspect in start.aspects]
+        prompts = []
+        for i, a in jobs:
+            picture = ", ".join([subject[:MAX_SHOWN], *starts[i].kept])
+            opened = few_shot.opened(few_shot.aspects[a], picture)
+            prompts.append(Prompt(shown[a], _tokens(tokenizer, opened)))
         ends = _end_tokens(model, tokenizer)
 
         def done(_: int, tokens: list[int]) -> bool:
-            return tokens[-1] in ends or any(mark in tokenizer.decode(tokens) for mark in ",\n")
+            return tokens[-1] in ends or bool(_END_OF_PHRASE.search(tokenizer.decode(tokens)))
 
-        not_first = [*_stop_tokens(tokenizer), *ends]
-        for step in range(max(len(start.aspects) for start in starts)):
-            rows = [i for i, start in enumerate(starts) if step < len(start.aspects)]
-            prompts = []
-            for i in rows:
-                shown, opened = asked[starts[i].aspects[step]]
-                prompts.append(Prompt(shown, (*opened, *_tokens(tokenizer, f"{looks[i]},"))))
-            replies = self._sampler.sample(prompts, seed + step, self._sampling, done, not_first)
-            for i, reply in zip(rows, replies, strict=True):
-                text = tokenizer.decode(reply, skip_special_tokens=True)
-                if phrase := re.split(r"[,\n]", text)[0].strip(" .;:"):
-                    looks[i] += f", {phrase}"
-        return [f"1. {subject}{look}" for look in looks]
+        samples = self._sampler.sample(prompts, seed, self._sampling, done)
+        looks = [list(start.kept) for start in starts]
+        for (i, _), tokens in zip(jobs, samples, strict=True):
+            if phrase := _phrase(tokenizer.decode(tokens, skip_special_tokens=True), tokens[-1] in ends):
+                looks[i].append(phrase)
+        return ["1. " + ", ".join([subject, *look]) for look in looks]
 
-    def _chat(self, tokenizer: Any, aspect: Aspect, subject: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Tokens of the conversation: the worked examples; the request and the start of the reply."""
-        turns = [{"role": "system", "content": f"Look of a picture: {aspect.name}"}]
-        for example in aspect.examples:
-            numbered = "\n".join(f"{i}. {text}" for i, text in enumerate(example.variations, 1))
-            number = len(example.variations)
-            turns.append({"role": "user", "content": self._few_shot.ask(example.prompt, number)})
-            turns.append({"role": "assistant", "content": numbered})
-        shown = tokenizer.apply_chat_template(turns, tokenize=False)
-        turns.append({"role": "user", "content": self._few_shot.ask(subject, number)})
-        whole = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return _tokens(tokenizer, shown), _tokens(tokenizer, f"{whole.removeprefix(shown)}1. {subject}")
+
+_END_OF_PHRASE = re.compile(r"[,;\n]|\.(?=\s)")
+
+
+def _phrase(text: str, ended: bool) -> str:
+    """The look phrase at the start of a sample; nothing where the tokens ran out inside it."""
+    phrase, *rest = _END_OF_PHRASE.split(text, maxsplit=1)
+    return phrase.strip(" .:|") if rest or ended else ""
 
 
 def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
@@ -138,13 +130,6 @@ def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:
 def _end_tokens(model: Any, tokenizer: Any) -> set[int]:
     ends = model.generation_config.eos_token_id
     return {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-
-
-def _stop_tokens(tokenizer: Any) -> list[int]:
-    """What ends a phrase, where it is a token of its own."""
-    return sorted(
-        {ids[0] for text in ("\n", "\n\n", ",", " ,", ".") if len(ids := _tokens(tokenizer, text)) == 1}
-    )
 
 
 def _store_input_major(model: Any) -> None:

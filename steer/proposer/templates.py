@@ -10,9 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from steer.errors import ProposerError
-from steer.proposer.parse import parse
 
-FIELDS = ("descriptions", "requested_number")
 _CHECKOUT = Path(__file__).resolve().parents[2] / "prompts"
 
 
@@ -63,31 +61,23 @@ def fill(text: str, fields: Mapping[str, str], where: str) -> str:
 
 
 @dataclass(frozen=True)
-class Example:
-    """A worked example: a prompt and variations that each begin with it."""
-
-    prompt: str
-    variations: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Aspect:
     """Worked examples about one aspect of the look."""
 
     name: str  # "light"
-    examples: tuple[Example, ...]
+    examples: tuple[tuple[str, str], ...]  # (picture, words about it)
 
     @property
     def phrases(self) -> str:
-        """What the examples add to their prompts."""
-        return ", ".join(v.removeprefix(e.prompt).strip(" ,") for e in self.examples for v in e.variations)
+        """The words of all examples."""
+        return ", ".join(phrase for _, phrase in self.examples)
 
 
 @dataclass(frozen=True)
 class FewShot:
-    """A few-shot template such as `prompts/fanout.txt`."""
+    """A few-shot template such as `prompts/fanout.txt`, where its format is described."""
 
-    request: str  # with {descriptions} and {requested_number}
+    request: str
     aspects: tuple[Aspect, ...]
     where: str  # names the template in errors
 
@@ -98,37 +88,46 @@ class FewShot:
         sections = re.split(r"^\[([^\]\n]*)\][ \t]*$", "\n".join(lines), flags=re.MULTILINE)
         request, aspects = "", []
         for title, body in zip(sections[1::2], sections[2::2], strict=True):
-            kind, _, name = title.partition(":")
+            kind, _, name = (part.strip() for part in title.partition(":"))
             if title == "request":
                 request = body.strip()
-            elif kind == "examples" and name.strip():
-                examples = tuple(_example(block, where) for block in re.split(r"\n\s*\n", body.strip()))
-                aspects.append(Aspect(name.strip(), examples))
+            elif kind == "aspect" and name:
+                aspects.append(
+                    Aspect(name, tuple(_example(line, where) for line in body.strip().splitlines()))
+                )
             else:
                 raise ProposerError(
-                    f"{where} has the unknown section [{title}]; it may use: [request], [examples: ASPECT]"
+                    f"{where} has the unknown section [{title}]; it may use: [request], [aspect: NAME]"
                 )
-        if not request or not aspects:
-            lacking = "[examples: ASPECT]" if request else "[request]"
-            raise ProposerError(
-                f"{where} lacks the section {lacking}; compare with the original prompts/fanout.txt"
-            )
-        fill(request, dict.fromkeys(FIELDS, ""), where)
+        if not request or not any(aspect.examples for aspect in aspects):
+            lacking = "[aspect: NAME] with examples" if request else "[request]"
+            raise ProposerError(f"{where} lacks the section {lacking}; compare with the original fanout.txt")
+        fill(request, {"requested_number": "", "aspect": "", "descriptions": ""}, where)
+        if not request.endswith("{descriptions}"):
+            raise ProposerError(f"{where}: [request] must end with {{descriptions}}; move what follows it up")
         return cls(request, tuple(aspects), where)
 
-    def ask(self, prompt: str, number: int) -> str:
-        """The user's turn that asks for `number` variations of `prompt`."""
-        return fill(self.request, {"descriptions": prompt, "requested_number": str(number)}, self.where)
+    def shown(self, aspect: Aspect) -> str:
+        """The worked examples of one aspect, up to where the picture to describe follows."""
+        label = aspect.name.capitalize()
+        blocks = [f"Picture: {picture}\n{label}: {phrase}\n\n" for picture, phrase in aspect.examples]
+        fields = {
+            "requested_number": str(len(blocks) + 1),
+            "aspect": aspect.name,
+            "descriptions": "".join(blocks),
+        }
+        return fill(self.request, fields, self.where)
+
+    def opened(self, aspect: Aspect, picture: str) -> str:
+        """What follows `shown`: the picture, and the label after which the model writes."""
+        return f"Picture: {picture}\n{aspect.name.capitalize()}:"
 
 
-def _example(block: str, where: str) -> Example:
-    first, _, rest = block.strip().partition("\n")
-    example = Example(first.strip(), tuple(parse(rest)))
-    if not example.variations or not all(v.startswith(example.prompt) for v in example.variations):
-        raise ProposerError(
-            f"{where}: the example {example.prompt!r} needs numbered variations that begin with its prompt"
-        )
-    return example
+def _example(line: str, where: str) -> tuple[str, str]:
+    picture, _, phrase = (part.strip() for part in line.partition("|"))
+    if not picture or not phrase:
+        raise ProposerError(f"{where}: the example {line!r} must be a picture, ' | ' and the words about it")
+    return picture, phrase
 
 
 def _folders() -> list[Path]:
