@@ -25,8 +25,7 @@ from reward.evaluate import Predictions, seen_users, unseen_users
 from reward.features import Features
 from reward.metrics import Interval, gap_closed, interval, user_level
 from reward.pamela import Pamela
-from steer.sandbox import learn
-from steer.sandbox.build import Layout
+from steer.sandbox.build import Layout, learn_predictor, rate_dataset, read_features
 from steer.sandbox.world import Table, World
 
 DRAWS = 20  # context draws of an unseen user
@@ -50,10 +49,33 @@ def main() -> None:
 
 def population(layout: Layout, world: World, seed: int) -> dict[str, Any]:
     """The report on the people of one raters' seed."""
-    dataset, features, folder = learn.prepared(layout, world, seed)
-    _, model, tables = read_checkpoint(folder)
+    if seed != world.raters_seed:
+        layout = beside(layout, seed)
+    for _ in rate_dataset(layout, world, seed):
+        pass
+    for _ in learn_predictor(layout, world):
+        pass
+    dataset, features, _, _ = read_features(layout, lambda done, of, figures: None)
+    _, model, tables = read_checkpoint(layout.predictor)
     table = np.unique(dataset.users[dataset.rows("train")])
     return report(model, tables.profiles, table, dataset, features, world, Table.load(layout.measured), seed)
+
+
+def beside(layout: Layout, seed: int) -> Layout:
+    """A layout for other people's ratings of the same paintings, which are linked, not copied."""
+    other = Layout(layout.root / f"population-{seed}")
+    for path in (
+        layout.scenes,
+        layout.measured,
+        layout.encoder,
+        layout.root / "features",
+        layout.image(0).parent,
+    ):
+        link = other.root / path.relative_to(layout.root)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            link.symlink_to(path.resolve())
+    return other
 
 
 def report(

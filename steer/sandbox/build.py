@@ -159,7 +159,7 @@ def learn_encoder(layout: Layout) -> Iterator[Progress]:
 
 def encode(layout: Layout) -> Iterator[Progress]:
     """Encode images, prompts and profiles of the data set into the store that training reads."""
-    yield from _reported("features", lambda tell: _features(layout, tell))
+    yield from _reported("features", lambda tell: read_features(layout, tell))
 
 
 def learn_predictor(layout: Layout, made: World, *, judge: bool = False) -> Iterator[Progress]:
@@ -171,7 +171,8 @@ def learn_predictor(layout: Layout, made: World, *, judge: bool = False) -> Iter
         )
 
 
-def _features(layout: Layout, tell: Tell) -> tuple[Any, Any, Any, Any]:
+def read_features(layout: Layout, tell: Tell) -> tuple[Any, Any, Any, Any]:
+    """The data set, its features, and the two encoders; what is not in the store yet is encoded."""
     from reward.data import load
     from reward.encoders import ImageTextEncoder, sentence_encoder
     from reward.features import encode_dataset
@@ -195,7 +196,7 @@ def _features(layout: Layout, tell: Tell) -> tuple[Any, Any, Any, Any]:
 def _train(layout: Layout, made: World, judge: bool, tell: Tell) -> None:
     from reward.train import SANDBOX, train
 
-    data, features, encoder, sentences = _features(layout, lambda done, of, figures: None)
+    data, features, encoder, sentences = read_features(layout, lambda done, of, figures: None)
     epochs = 0
 
     def progress(metrics: Mapping[str, float]) -> None:
