@@ -22,6 +22,7 @@ from steer.sandbox.encoder import (
     train_encoder,
 )
 from steer.sandbox.encoder_pairs import HELD_OUT, Pairs, PairsError, build_pairs, pair_scene
+from steer.sandbox.encoder_start import structure
 from steer.sandbox.encoder_texts import AXES, UNNAMED, Texts, axis_values, describes
 from steer.sandbox.scene import SUBJECTS, Scene, draw
 
@@ -173,6 +174,24 @@ def test_the_loss_judges_every_pair_by_itself():
         for j in range(3)
     )
     assert sigmoid_loss(logits, true).item() == pytest.approx(by_hand / 3, rel=1e-5)
+
+
+def test_attention_heads_start_as_the_taps_of_a_convolution():
+    settings = EncoderSettings()
+    model = _model(settings, 128, 600)
+    pixels = torch.rand(4, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    structure(model, pixels, seed=0)
+    layer = model.vision_model.encoder.layers[0]
+    with torch.inference_mode():
+        tokens = layer.layer_norm1(model.vision_model.embeddings(pixels))[0]
+        q, k = (
+            projection(tokens).unflatten(1, (settings.heads, -1)).transpose(0, 1)
+            for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj)
+        )
+    looks_at = (q @ k.transpose(1, 2)).argmax(2)  # [heads, patches]
+    at = 3 * 8 + 4  # the patch in row 3, column 4 of 8
+    expected = [at + 8 * y + x for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    assert looks_at[:9, at].tolist() == expected
 
 
 def test_the_halves_of_a_batch_teach_what_the_whole_would():

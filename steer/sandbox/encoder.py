@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 
 from .encoder_pairs import Pairs, Progress
+from .encoder_start import spread, structure
 from .encoder_texts import (
     AXES,
     UNNAMED,
@@ -50,18 +51,19 @@ class EncoderSettings:
     patch_size: int = 16  # pixels a side; the image's size comes with the pairs
     width: int = 192  # of image tokens and of both embeddings
     depth: int = 4  # image layers
-    heads: int = 3
+    heads: int = 12  # many and small: nine start as the taps of a 3 x 3 convolution
     text_width: int = 128  # of text tokens
     text_depth: int = 2
     text_heads: int = 2
     text_length: int = 64  # tokens, all used: SigLIP attends to its padding
     vocabulary: int = 4096  # at most
-    epochs: int = 12
+    epochs: int = 8
     batch: int = 128
     learning_rate: float = 2e-3  # peak, after a linear warmup, then a cosine to zero
     warmup: float = 0.05  # share of all steps
     weight_decay: float = 0.1
-    axis_weight: float = 8.0  # of the mean axis cross-entropy against the contrastive loss
+    # of the mean axis cross-entropy against the contrastive loss: less, and its noise hides all shapes
+    axis_weight: float = 200.0
     shift: int = 2  # pixels; more would contradict what captions say about place and distance
     seed: int = 0
 
@@ -87,7 +89,10 @@ def train_encoder(
     started = time.monotonic()
     with _one_thread_each() as pool:
         learner = _Learner(settings, pairs.image_size, len(tokenizer), pool)
-        if saved is not None:
+        if saved is None:
+            sample = pairs.images(spread(len(pairs), 600))
+            structure(learner.model, _pixels(sample), settings.seed)
+        else:
             learner.restore(saved.tensors)
         for epoch in range(saved.epoch if saved else 0, settings.epochs):
             for step, batch in enumerate(paintings.epoch(tokenizer, settings, epoch), epoch * steps + 1):
