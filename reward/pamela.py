@@ -31,7 +31,7 @@ class PamelaConfig:
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # inside the fusion transformer, while training
-    gated: bool = False  # feedforward with a multiplicative gate: a person's tokens can weigh an image's
+    interaction: bool = False  # start [CLS] from user * content, see `Pamela`
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,33 +63,20 @@ class Standardise(nn.Module):
 
 
 def _mlp(inputs: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden))
-
-
-def _layer(config: PamelaConfig) -> nn.TransformerEncoderLayer:
-    inner, hidden = config.feedforward, config.hidden
-    layer = nn.TransformerEncoderLayer(
-        hidden,
-        config.heads,
-        2 * inner if config.gated else inner,
-        config.dropout,
-        _gate if config.gated else nn.functional.gelu,
-        batch_first=True,
-        norm_first=True,
-    )
-    if config.gated:
-        layer.linear2 = nn.Linear(inner, hidden)  # the gate halves what linear1 returns
-    return layer
-
-
-def _gate(inner: Tensor) -> Tensor:
-    """GEGLU (Shazeer 2020, "GLU Variants Improve Transformer"): one half gates the other."""
-    value, gate = inner.chunk(2, dim=-1)
-    return value * nn.functional.gelu(gate)
+    return nn.Sequential(Standardise(inputs), nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden))
 
 
 class Pamela(nn.Module):
-    """Predicts ratings on the 1-5 scale; never clamped, because ranking needs the raw value."""
+    """Predicts ratings on the 1-5 scale; never clamped, because ranking needs the raw value.
+
+    With `interaction`, [CLS] starts from the user embedding times a linear map of the content tokens
+    (image, text,
+    metadata), and no final norm stands between it and the head. A taste is a weight for each property of
+    an image:
+    the product says this directly, while attention has to discover it, which takes more ratings than a few
+    hundred
+    for each person. Without, the network is the paper's.
+    """
 
     score_mean: Tensor
     score_scale: Tensor
@@ -114,9 +101,9 @@ class Pamela(nn.Module):
             batch_first=True,
             norm_first=True,
         )
-        self.fusion = nn.TransformerEncoder(
-            layer, config.layers, norm=nn.LayerNorm(hidden), enable_nested_tensor=False
-        )
+        norm = nn.Identity() if config.interaction else nn.LayerNorm(hidden)
+        self.fusion = nn.TransformerEncoder(layer, config.layers, norm, enable_nested_tensor=False)
+        self.gate = nn.Linear(hidden, hidden, bias=False) if config.interaction else None
         self.head = nn.Linear(hidden, 1)
         # the head works on standardised ratings; these two bring it back to the 1-5 scale
         self.register_buffer("score_mean", torch.tensor(3.0))
@@ -135,10 +122,8 @@ class Pamela(nn.Module):
         """Expected ratings [B] on the 1-5 scale.
 
         image [B, image_dim], text [B, text_dim], metadata and demographics [B, profile_dim], user either
-        [B, hidden]
-        embeddings or [B] integer rows of the table; None leaves a token out for the whole batch.
-        `present`, bool [B, 5]
-        in the order of TOKENS, leaves tokens out row by row.
+        [B, hidden] embeddings or [B] integer rows of the table; None leaves a token out for the whole batch.
+        `present`, bool [B, 5] in the order of TOKENS, leaves tokens out row by row.
         """
         tokens = self.project(image, text, metadata, demographics, user)
         return self.fuse(tokens, present)
@@ -167,12 +152,16 @@ class Pamela(nn.Module):
         """Tokens [B, hidden] by name -> expected ratings [B]."""
         names = [name for name in TOKENS if name in tokens]
         batch = len(tokens["image"])
-        sequence = torch.stack([self.cls.expand(batch, -1), *(tokens[name] for name in names)], dim=1)
         absent = None
         if present is not None:
             columns = present[:, [TOKENS.index(name) for name in names]]
+            tokens = {n: tokens[n] * columns[:, i : i + 1] for i, n in enumerate(names)}
             absent = torch.cat([columns.new_zeros(batch, 1), ~columns], dim=1)
-        state = self._cls_state(sequence, absent)
+        cls = self.cls.expand(batch, -1)
+        if self.gate is not None and "user" in tokens:
+            content = sum(tokens[name] for name in ("image", "text", "metadata") if name in tokens)
+            cls = cls + tokens["user"] * self.gate(content)
+        state = self._cls_state(torch.stack([cls, *(tokens[name] for name in names)], dim=1), absent)
         return self.score_mean + self.score_scale * self.head(state).squeeze(-1)
 
     def _cls_state(self, sequence: Tensor, absent: Tensor | None) -> Tensor:

@@ -37,7 +37,7 @@ class Recipe:
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # in the fusion transformer
-    gated: bool = False  # multiplicative feedforward
+    interaction: bool = False  # [CLS] starts from user * content
     learning_rate: float = 2e-5  # AdamW (section 4)
     batch_size: int = 32  # (section 4)
     epochs: int = 10  # (section 4)
@@ -63,15 +63,15 @@ PAPER = Recipe()
 SANDBOX = Recipe(
     name="sandbox",
     hidden=128,
-    layers=2,
+    layers=1,
     heads=4,
-    feedforward=128,
-    gated=True,
+    feedforward=512,
+    interaction=True,
     learning_rate=2e-3,
     batch_size=256,
-    epochs=12,
+    epochs=8,
     schedule="cosine",
-    weight_decay=0.1,
+    weight_decay=0.05,
     user_decay=0.3,
     user_init=0.3,
     average=0.99,
@@ -287,17 +287,25 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
             heads=recipe.heads,
             feedforward=recipe.feedforward,
             dropout=recipe.dropout,
-            gated=recipe.gated,
+            interaction=recipe.interaction,
         ),
         users,
     )
     trained = data.images.unique()
     model.image[0].fit(data.image[trained])
     model.text[0].fit(torch.cat([data.text[trained], data.subject[trained]]))
+    model.metadata[0].fit(_known(torch.cat([data.metadata[trained], data.inferred[trained]])))
+    model.demographics[0].fit(_known(data.demographics.flatten(0, 1)))
     model.score_mean.copy_(data.scores.mean())
     model.score_scale.copy_(data.scores.std().clamp_min(1e-6))
     torch.nn.init.normal_(model.users.weight, std=recipe.user_init)
     return model
+
+
+def _known(rows: Tensor) -> Tensor:
+    """Rows that are not absent; one row of zeros where all are."""
+    known = rows[rows.any(1)]
+    return known if len(known) else rows[:1]
 
 
 def _training_set(

@@ -13,13 +13,14 @@ CONFIG = PamelaConfig(
 )
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "gated"])
+@pytest.fixture(params=[False, True], ids=["paper", "interaction"])
 def model(request) -> Pamela:
     torch.manual_seed(0)
-    model = Pamela(replace(CONFIG, gated=request.param), users=7).eval()
+    model = Pamela(replace(CONFIG, interaction=request.param), users=7).eval()
     for parameter in model.parameters():  # biases and norms away from their neutral start
         parameter.data += 0.1 * torch.randn_like(parameter)
     model.image[0].fit(3 + 2 * torch.randn(50, 6))
+    model.metadata[0].fit(1 + torch.randn(50, 4))
     model.score_mean.fill_(3.2)
     model.score_scale.fill_(0.8)
     return model.requires_grad_(False)
@@ -56,15 +57,21 @@ def reference(
             return linear((x - w[f"{name}.0.mean"]) * w[f"{name}.0.scale"], f"{name}.1")
         if name == "user":
             return x
-        return linear(gelu(linear(x, f"{name}.0")), f"{name}.2")
+        x = (x - w[f"{name}.0.mean"]) * w[f"{name}.0.scale"]
+        return linear(gelu(linear(x, f"{name}.1")), f"{name}.3")
 
     ratings = []
     for row in range(len(tokens["image"])):
-        sequence = [w["cls"]]
-        for i, name in enumerate(TOKENS):
-            if name in tokens and (present is None or present[row, i]):
-                sequence.append(projected(name, tokens[name][row].numpy().astype(float)) + w["positions"][i])
-        x = np.stack(sequence)
+        row_tokens = {
+            name: projected(name, tokens[name][row].numpy().astype(float)) + w["positions"][i]
+            for i, name in enumerate(TOKENS)
+            if name in tokens and (present is None or present[row, i])
+        }
+        cls = w["cls"]
+        if model.config.interaction and "user" in row_tokens:
+            content = sum(row_tokens[n] for n in ("image", "text", "metadata") if n in row_tokens)
+            cls = cls + row_tokens["user"] * (w["gate.weight"] @ content)
+        x = np.stack([cls, *row_tokens.values()])
         for layer in (f"fusion.layers.{i}" for i in range(CONFIG.layers)):
             normed = norm(x, f"{layer}.norm1")
             joint = linear(normed, f"{layer}.self_attn.in_proj", "_weight", "_bias")
@@ -77,9 +84,9 @@ def reference(
                 heads.append(weights / weights.sum(1, keepdims=True) @ v)
             x = x + linear(np.concatenate(heads, 1), f"{layer}.self_attn.out_proj")
             inner = linear(norm(x, f"{layer}.norm2"), f"{layer}.linear1")
-            inner = inner[:, :12] * gelu(inner[:, 12:]) if model.config.gated else gelu(inner)
-            x = x + linear(inner, f"{layer}.linear2")
-        ratings.append(3.2 + 0.8 * linear(norm(x[0], "fusion.norm"), "head")[0])
+            x = x + linear(gelu(inner), f"{layer}.linear2")
+        state = x[0] if model.config.interaction else norm(x[0], "fusion.norm")
+        ratings.append(3.2 + 0.8 * linear(state, "head")[0])
     return np.array(ratings)
 
 
