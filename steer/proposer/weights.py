@@ -38,10 +38,8 @@ def load(model: str | Path | None, device: str = "cpu") -> tuple[Any, Any]:
     """
     if model is None:
         return _smollm2(device)
-    # float32 on a CPU: without hardware for half precision it is the fastest, and the most exact, there.
-    dtype = torch.float32 if device == "cpu" else "auto"
     try:
-        return _from_pretrained(model, dtype, device)
+        return _from_pretrained(model, device)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         line = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ProposerError(
@@ -76,11 +74,12 @@ def _smollm2(device: str) -> tuple[Any, Any]:
         except OSError as error:
             # A read-only home costs seconds at every start, nothing else.
             _log.warning("cannot keep %s in %s: %s", SMOLLM2, folder.parent, error.strerror or error)
-            return _dequantize(file, device)
+            model, tokenizer = _dequantize(file)
+            return _ready(model, device), tokenizer
         try:
-            model, tokenizer = _dequantize(file, device)
+            model, tokenizer = _dequantize(file)
             with _quiet():
-                model.half().save_pretrained(scratch)
+                model.save_pretrained(scratch)
                 tokenizer.save_pretrained(scratch)
             del model
             if not folder.exists():
@@ -94,7 +93,7 @@ def _smollm2(device: str) -> tuple[Any, Any]:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     try:
-        return _from_pretrained(folder, torch.float32, device)
+        return _from_pretrained(folder, device)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ProposerError(
             f"the cached language model in {folder} is damaged; delete that folder"
@@ -107,8 +106,8 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(f"{_FORMAT}:{content}".encode()).hexdigest()[:12]
 
 
-def _dequantize(file: Path, device: str) -> tuple[Any, Any]:
-    """In float32, but rounded through half precision: the same model with and without the cached copy."""
+def _dequantize(file: Path) -> tuple[Any, Any]:
+    """In half precision, as the copy in the cache is: the model is the same with and without a cache."""
     # The converter draws a progress bar of its own that no setting turns off.
     with _quiet(), contextlib.redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
@@ -119,16 +118,34 @@ def _dequantize(file: Path, device: str) -> tuple[Any, Any]:
     model.hf_quantizer = None
     model.is_quantized = False
     del model.config.quantization_config
-    for parameter in model.parameters():
-        parameter.data = parameter.data.half().float()
-    return model.eval().to(device), tokenizer
+    for parameter in model.parameters():  # not model.half(): the rotary frequencies stay exact
+        parameter.data = parameter.data.half()
+    return model, tokenizer
 
 
-def _from_pretrained(source: str | Path, dtype: Any, device: str) -> tuple[Any, Any]:
+def _from_pretrained(source: str | Path, device: str) -> tuple[Any, Any]:
     with _quiet():
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="sdpa")
-    return model.eval().to(device), tokenizer
+        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto", attn_implementation="sdpa")
+    return _ready(model, device), tokenizer
+
+
+def _ready(model: Any, device: str) -> Any:
+    """For a CPU: float32, the fastest and most exact where nothing computes in half precision.
+
+    Weights of linear layers are laid out as [in, out] in memory, their shapes staying the same: products of a
+    few rows with them, which is all that sampling does, take about a third less time. Converted one by one,
+    and only here, so that memory never holds the model twice.
+    """
+    if device == "cpu":
+        linear = {m.weight for m in model.modules() if isinstance(m, torch.nn.Linear)}
+        for parameter in model.parameters():
+            if parameter in linear and parameter is not model.get_input_embeddings().weight:
+                wide = parameter.data.t().to(torch.float32, memory_format=torch.contiguous_format)
+                parameter.data = wide.contiguous().t()
+            else:
+                parameter.data = parameter.data.float()
+    return model.eval().to(device)
 
 
 @contextlib.contextmanager
