@@ -212,11 +212,14 @@ def _readable(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars for the second that loading takes; the caller's setting is restored."""
-    shown = transformers_logging.is_progress_bar_enabled()
+    """No progress bars for the second that loading takes, and no warnings about a default SiglipConfig's own
+    token ids, which no checkpoint uses; the caller's settings are restored."""
+    shown, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
+        transformers_logging.set_verbosity(verbosity)
         if shown:
             transformers_logging.enable_progress_bar()
