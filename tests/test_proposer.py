@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from steer.errors import ProposerError
 from steer.proposer import smollm, weights
-from steer.proposer.openings import about, look_phrases, openings
+from steer.proposer.openings import about, add_phrase, look_phrases, openings
 from steer.proposer.parse import parse
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
@@ -174,6 +174,11 @@ def test_every_aspect_is_proposed_at_least_twice_in_twenty(memory):
         made = openings(BASE, memory, ASPECTS, 20, random.Random(seed))
         counts = Counter(aspect for opening in made for aspect in opening.aspects)
         assert min(counts[i] for i in range(len(ASPECTS))) >= 2
+
+
+def test_an_echo_of_a_phrase_takes_its_place():
+    assert add_phrase(["dusk", "abstract", "abstracted dream"], "abstract art") == ["dusk", "abstract art"]
+    assert add_phrase(["dusk", "low angle"], "oil painting") == ["dusk", "low angle", "oil painting"]
 
 
 def test_a_prompt_never_grows_without_end():

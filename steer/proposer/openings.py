@@ -39,6 +39,15 @@ def look_phrases(base: str, prompt: str) -> list[str]:
     return list(dict.fromkeys(phrase for phrase in phrases if phrase))
 
 
+def add_phrase(phrases: Sequence[str], new: str) -> list[str]:
+    """`phrases` and `new`, which replaces those that it shares a word with.
+
+    A small model likes to echo what it reads; without this, prompts fill up with "abstract, abstract dream".
+    """
+    words = content_stems(new)
+    return [*(phrase for phrase in phrases if not content_stems(phrase) & words), new]
+
+
 def about(phrase: str, aspects: Sequence[str]) -> int | None:
     """Which aspect `phrase` shares most words with, or None; `aspects[i]` holds the phrases of aspect i.
 

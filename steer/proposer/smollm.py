@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from steer.errors import ProposerError
-from steer.proposer.openings import openings
+from steer.proposer.openings import add_phrase, openings
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
 from steer.proposer.templates import FewShot, template
@@ -108,7 +108,7 @@ class LocalProposer:
         looks = [list(start.kept) for start in starts]
         for (i, _), tokens in zip(jobs, samples, strict=True):
             if phrase := _phrase(tokenizer.decode(tokens, skip_special_tokens=True), tokens[-1] in ends):
-                looks[i].append(phrase)
+                looks[i] = add_phrase(looks[i], phrase)
         return ["1. " + ", ".join([subject, *look]) for look in looks]
 
 
