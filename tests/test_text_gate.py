@@ -44,6 +44,7 @@ def test_rewrites_that_keep_the_subject_pass(candidate):
         (f"{BASE}, (golden hour", "unbalanced"),
         (f'{BASE}, "golden hour', "unbalanced"),
         (f"{BASE}, soft soft light", "repeats a word"),
+        (f"{BASE}, dark and dark", "repeats a word"),
         (f"{BASE}, soft light, low angle, soft light", "repeats itself"),
         (f"{BASE}, {BASE}", "repeats"),
         (f"{BASE}, dark sky, dark sea, dark sand, dark mood", 'repeats "dark" 4 times'),

@@ -112,7 +112,7 @@ class LocalProposer:
         return ["1. " + ", ".join([subject, *look]) for look in looks]
 
 
-_END_OF_PHRASE = re.compile(r"[,;\n]|\.(?=\s)")
+_END_OF_PHRASE = re.compile(r"[,;\n]|->|\.(?=\s)")
 
 
 def _phrase(text: str, ended: bool) -> str:

@@ -119,7 +119,8 @@ class TextGate:
         if _foreign(added, self.prompt):
             return "changes to another script"
         words = [word.casefold() for word in _WORD.findall(added)]
-        if any(a == b and a.isalpha() for a, b in pairwise(words)):
+        spoken = [word for word in words if word != "and"]  # "dark and dark"
+        if any(a == b and a.isalpha() for a, b in pairwise(spoken)):
             return "repeats a word"
         common = Counter(w for w in words if w not in _STOPWORDS and w.isalpha()).most_common(1)
         if common and common[0][1] > 3:
