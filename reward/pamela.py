@@ -3,15 +3,13 @@
     [CLS] | image | text | metadata | demographics | user   ->  transformer encoder  ->  linear head on [CLS]
 
 A token can be absent: a population score has neither user nor demographics, a new person may give no
-demographics.
-Absent tokens are masked out of the attention, and training drops tokens at random, so that absence is
-nothing new.
+demographics. Absent tokens are masked out of the attention, and training drops tokens at random, so that
+absence is nothing new.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +30,6 @@ class PamelaConfig:
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # inside the fusion transformer, while training
     interaction: bool = False  # start [CLS] from user * content, see `Pamela`
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Standardise(nn.Module):
