@@ -25,7 +25,7 @@ class Costs:
 
 
 COSTS = {
-    "sandbox": Costs(load=6, propose=0.35, render=0.35, score=0.05, memory_gb=2.0),
+    "sandbox": Costs(load=9.5, propose=0.2, render=0.55, score=0.02, memory_gb=1.5),
     "klein": Costs(
         load=60,
         propose=0.1,
