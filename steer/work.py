@@ -68,7 +68,7 @@ class Work:
     def render(self, jobs: Sequence[Job]) -> Generator[Event, None, dict[str, Image]]:
         """Images by id. A candidate that cannot be rendered is rejected and missing from them."""
         images: dict[str, Image] = {}
-        todo: list[Job] = []
+        pending: list[Job] = []
         for job in jobs:
             lost = self.record.find("rejected", job.id)
             if lost is not None and lost.data["stage"] == "render":
@@ -77,13 +77,13 @@ class Work:
                 images[job.id] = image
                 yield self.record.find("rendered", job.id) or _rendered(job, self.record.image_file(job), 0.0)
             else:
-                todo.append(job)
+                pending.append(job)
 
         failures: list[tuple[Job, Exception]] = []
         saving: deque[tuple[Job, Future[dict[str, str]], float]] = deque()
         # One image is written while the next one is made; leaving this block waits for the last.
         with ThreadPoolExecutor(1, "steer-disk") as disk:
-            for job, outcome, seconds in self._make(todo):
+            for job, outcome, seconds in self._make(pending):
                 if isinstance(outcome, Exception):
                     failures.append((job, outcome))
                     continue
@@ -103,25 +103,25 @@ class Work:
 
     def _make(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Image | Exception, float]]:
         """Each job with its image, or with what went wrong, as soon as there is one; and the seconds."""
-        name, todo, failed = self.parts.renderer.name, list(jobs), 0
-        while todo:
+        name, pending, failed = self.parts.renderer.name, list(jobs), 0
+        while pending:
             source: Iterator[Image] | None = None
-            while todo:
+            while pending:
                 start = time.perf_counter()
                 outcome: Image | Exception
                 try:
                     source = source or iter(
-                        self.parts.renderer.render([job.prompt for job in todo], [job.seed for job in todo])
+                        self.parts.renderer.render([job.prompt for job in pending], [job.seed for job in pending])
                     )
                     outcome = next(source).convert("RGB")
                 except StopIteration:
                     raise RendererError(
-                        f"the renderer {name} returned too few images, {len(todo)} of {len(jobs)} are "
+                        f"the renderer {name} returned too few images, {len(pending)} of {len(jobs)} are "
                         f"missing; {self._again}"
                     ) from None
                 except Exception as error:  # noqa: BLE001 - whatever a renderer raises is recorded by the caller
                     outcome = error
-                yield todo.pop(0), outcome, time.perf_counter() - start
+                yield pending.pop(0), outcome, time.perf_counter() - start
                 failed = failed + 1 if isinstance(outcome, Exception) else 0
                 if isinstance(outcome, Exception):
                     if failed == FAILURES_IN_A_ROW:

@@ -82,11 +82,11 @@ def build_pairs(
     }
     _check(folder, manifest)
     shards = [(start, min(SHARD, n - start)) for start in range(0, n, SHARD)]
-    todo = [(start, count) for start, count in shards if _rows(_shard(folder, start)) != count]
+    pending = [(start, count) for start, count in shards if _rows(_shard(folder, start)) != count]
     _write(folder / "pairs.json", json.dumps(manifest | {"count": n}, indent=1).encode())
-    started, done = time.monotonic(), n - sum(count for _, count in todo)
+    started, done = time.monotonic(), n - sum(count for _, count in pending)
     yield Progress("pairs", done, n, 0.0)
-    jobs = [(_shard(folder, start), first + start, count, size, image_size, paint) for start, count in todo]
+    jobs = [(_shard(folder, start), first + start, count, size, image_size, paint) for start, count in pending]
     for count in _run(jobs, workers):
         done += count
         yield Progress("pairs", done, n, time.monotonic() - started)
