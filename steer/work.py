@@ -111,7 +111,9 @@ class Work:
                 outcome: Image | Exception
                 try:
                     source = source or iter(
-                        self.parts.renderer.render([job.prompt for job in pending], [job.seed for job in pending])
+                        self.parts.renderer.render(
+                            [job.prompt for job in pending], [job.seed for job in pending]
+                        )
                     )
                     outcome = next(source).convert("RGB")
                 except StopIteration:

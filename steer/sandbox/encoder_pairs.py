@@ -86,7 +86,9 @@ def build_pairs(
     _write(folder / "pairs.json", json.dumps(manifest | {"count": n}, indent=1).encode())
     started, done = time.monotonic(), n - sum(count for _, count in pending)
     yield Progress("pairs", done, n, 0.0)
-    jobs = [(_shard(folder, start), first + start, count, size, image_size, paint) for start, count in pending]
+    jobs = [
+        (_shard(folder, start), first + start, count, size, image_size, paint) for start, count in pending
+    ]
     for count in _run(jobs, workers):
         done += count
         yield Progress("pairs", done, n, time.monotonic() - started)
