@@ -46,6 +46,8 @@ class Work:
             try:
                 replies = self.parts.proposer.propose(self.prompt, memory, n, seed)
                 replies = [replies] if isinstance(replies, str) else [str(reply) for reply in replies]
+            except ProposerError:  # it says itself what to do next
+                raise
             except Exception as error:
                 name = self.parts.proposer.name
                 raise ProposerError(f"the language model {name} failed: {error}; {self._again}") from error

