@@ -1,11 +1,10 @@
-"""Two sheets of pictures for someone who has not read the painter, and the marking of their answers.
+"""A sheet of pictures for someone who has not read the painter, and the marking of their answers.
 
-    python benchmarks/looks.py sheets --runs runs/steering --out benchmarks/looks
+    python benchmarks/looks.py sheets --out benchmarks/looks
     python benchmarks/looks.py mark --answers ANSWERS.json
 
-Sheet 1: 21 uncaptioned paintings; name lighting, angle, palette and style of each from lists of 5. Sheet 2:
-the winners of two users with opposed tastes, shuffled; sort them by owner. The keys are written beside the
-sheets.
+21 uncaptioned paintings; name lighting, angle, palette and style of each from lists of 5. The key is written
+beside the sheet.
 """
 
 from __future__ import annotations

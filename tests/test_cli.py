@@ -310,6 +310,15 @@ def test_a_groups_run_can_be_resumed(steer, isolated):
 # --- runs
 
 
+@pytest.mark.parametrize(
+    "command", ["run", "demographic", "runs list", "runs show", "runs resume", "runs gallery", "doctor"]
+)
+def test_the_folder_of_the_runs_is_named_out_everywhere(steer, command):
+    code, out, _ = steer(*command.split(), "--help")
+    assert code == 0
+    assert re.search(r"--out\s", out)
+
+
 def test_runs_are_listed_shown_and_found_by_part_of_their_name(steer, isolated):
     done = fake_run(isolated / "runs", prompt="quiet harbour")
     cut = fake_run(isolated / "runs", stop_after=9)

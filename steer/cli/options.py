@@ -131,7 +131,9 @@ Threads = Annotated[
     int | None,
     typer.Option(help="Renderer threads.", envvar="STEER_THREADS", min=1, rich_help_panel=_MODELS),
 ]
-Out = Annotated[Path, typer.Option(help="Where runs land.", envvar="STEER_RUNS_DIR", rich_help_panel=_OUTPUT)]
+Out = Annotated[
+    Path, typer.Option("--out", help="Where runs land.", envvar="STEER_RUNS_DIR", rich_help_panel=_OUTPUT)
+]
 Metadata = Annotated[
     bool,
     typer.Option(

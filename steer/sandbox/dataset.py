@@ -1,7 +1,7 @@
 """The sandbox's data set: PAMELA's layout and split sizes, with paintings and simulated ratings.
 
     annotations/pamela_{train,val_seen,val_unseen,test_seen,test_unseen}.json   flat lists of ratings
-    images/00001.png ...                                                        512x512 RGB
+    images/00001.png ...                                                        256x256 RGB
 
 `scenes.json` beside it holds the scene record of each painting; nothing of it is in the annotations.
 """
