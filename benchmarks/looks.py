@@ -1,10 +1,13 @@
-"""A sheet of pictures for someone who has not read the painter, and the marking of their answers.
+"""Sheets of pictures for someone who has not read the painter, and the marking of their answers.
 
-    python benchmarks/looks.py sheets --out benchmarks/looks
-    python benchmarks/looks.py mark --answers ANSWERS.json
+    python benchmarks/looks.py paintings
+    python benchmarks/looks.py winners --runs runs/steering
+    python benchmarks/looks.py mark --sheet 1 --answers ANSWERS.json
 
-21 uncaptioned paintings; name lighting, angle, palette and style of each from lists of 5. The key is written
-beside the sheet.
+Sheet 1: 21 uncaptioned paintings; name lighting, angle, palette and style of each from lists of 5.
+Sheet 2: the winners of the two of the steering benchmark's people whose tastes are most opposed, by the
+predictor's ratings of that benchmark's pictures. Two winners of each are marked A and B, 20 more, from 10
+other prompts, are numbered; say of each whose it is. The keys are written beside the sheets.
 """
 
 from __future__ import annotations
@@ -17,9 +20,13 @@ from pathlib import Path
 import numpy as np
 from common import write_json
 from PIL import Image, ImageDraw, ImageFont
+from steering import Bench, open_bench
 
 from steer.sandbox.painter import paint
 from steer.sandbox.scene import LIGHTING_LOOK, PALETTE_LOOK, SUBJECTS, draw
+from steer.settings import Settings
+
+OUT = Path(__file__).parent / "looks"
 
 CHOICES = {
     "lighting": ("midday", "golden", "moonlight", "dramatic", "neon"),
@@ -28,6 +35,7 @@ CHOICES = {
     "style": ("photo", "oil", "watercolor", "ink", "cubism"),
 }
 PAINTINGS = 21
+MARKED, ASKED = 2, 10  # winners of each person whose owner is given, and asked for
 SEED = 20263
 TILE = 320
 
@@ -37,24 +45,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    sheets = commands.add_parser("sheets")
-    sheets.add_argument("--out", type=Path, default=Path(__file__).parent / "looks")
+    commands.add_parser("paintings")
+    owners = commands.add_parser("winners")
+    owners.add_argument("--runs", type=Path, default=Path("runs/steering"))
     mark = commands.add_parser("mark")
+    mark.add_argument("--sheet", type=int, choices=(1, 2), required=True)
     mark.add_argument("--answers", type=Path, required=True)
-    mark.add_argument("--key", type=Path, default=Path(__file__).parent / "looks" / "key.json")
     args = parser.parse_args()
-    if args.command == "sheets":
-        make(args.out)
+    if args.command == "paintings":
+        paintings(OUT)
+    elif args.command == "winners":
+        winners(args.runs, OUT)
     else:
-        print(
-            json.dumps(
-                marked(json.loads(args.answers.read_text()), json.loads(args.key.read_text())), indent=1
-            )
-        )
+        key = json.loads((OUT / f"key-{args.sheet}.json").read_text())
+        print(json.dumps(marked(json.loads(args.answers.read_text()), key), indent=1))
 
 
-def make(out: Path) -> None:
-    """Write sheet-1.jpg and key.json."""
+def paintings(out: Path) -> None:
+    """Write sheet-1.jpg and key-1.json."""
     rng = np.random.default_rng(SEED)
     key, pictures = [], []
     decks = {axis: list(rng.permutation(values * 5)[:PAINTINGS]) for axis, values in CHOICES.items()}
@@ -84,7 +92,40 @@ def make(out: Path) -> None:
         key.append(truth)
     out.mkdir(parents=True, exist_ok=True)
     sheet(pictures, [str(i + 1) for i in range(PAINTINGS)], 7).save(out / "sheet-1.jpg", quality=88)
-    write_json(out / "key.json", key)
+    write_json(out / "key-1.json", key)
+
+
+def winners(runs: Path, out: Path) -> None:
+    """Write sheet-2.jpg and key-2.json; runs that are not in the folder yet are made."""
+    bench = open_bench(runs)
+    prompts = bench.order[: MARKED + ASKED]
+    first, second = opposed(bench, prompts[0])
+    rng = np.random.default_rng(SEED)
+    pictures: dict[str, list[Image.Image]] = {"A": [], "B": []}
+    for owner, user in zip("AB", (first, second), strict=True):
+        for prompt in prompts:
+            record = bench.run(user, prompt)
+            won = str(record.result["best"]["prompt"])
+            pictures[owner] += bench.parts.renderer.render([won], [Settings().seed])
+    asked = [(owner, i) for owner in "AB" for i in range(MARKED, MARKED + ASKED)]
+    asked = [asked[i] for i in rng.permutation(len(asked))]
+    shown = [(owner, i) for owner in "AB" for i in range(MARKED)] + asked
+    labels = ["A"] * MARKED + ["B"] * MARKED + [str(i + 1) for i in range(len(asked))]
+    sheet([pictures[owner][i] for owner, i in shown], labels, 6).save(out / "sheet-2.jpg", quality=88)
+    write_json(out / "key-2.json", [{"owner": owner} for owner, _ in asked])
+    print(f"A is user {first}, B is user {second}")
+
+
+def opposed(bench: Bench, prompt: str) -> tuple[str, str]:
+    """The two people whose ratings of the population's candidates, less everyone's mean, agree least."""
+    crowd = bench.run("population", prompt)
+    shown = [c.prompt for c in crowd.candidates if c.score is not None]
+    images = list(bench.parts.renderer.render(shown, [Settings().seed] * len(shown)))
+    people = [bench.scorer.person(user) for user in bench.users]
+    ratings = bench.scorer.score_people(images, prompt, people)
+    agreement = np.corrcoef(ratings - ratings.mean(0))
+    first, second = np.unravel_index(agreement.argmin(), agreement.shape)
+    return bench.users[int(first)], bench.users[int(second)]
 
 
 def sheet(pictures: list[Image.Image], labels: list[str], columns: int) -> Image.Image:
@@ -100,10 +141,12 @@ def sheet(pictures: list[Image.Image], labels: list[str], columns: int) -> Image
 
 
 def marked(answers: list[dict[str, str]], key: list[dict[str, str]]) -> dict[str, float]:
-    """Share of right answers for each axis."""
+    """Share of right answers for each question that the key has."""
     return {
-        axis: round(float(np.mean([a[axis] == k[axis] for a, k in zip(answers, key, strict=True)])), 3)
-        for axis in CHOICES
+        question: round(
+            float(np.mean([a[question] == k[question] for a, k in zip(answers, key, strict=True)])), 3
+        )
+        for question in key[0]
     }
 
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import HERE, RESULTS, CachedProposer, CachedRenderer, clustered, machine, write_json
 
-from reward.people import Person
 from reward.predictor import Predictor
 from steer.errors import SteerError
 from steer.presets import load
@@ -33,6 +32,7 @@ from steer.settings import Settings
 from steer.types import BASE_ID, Parts
 
 HALF = 0.05  # rating points: a smaller difference is half a win
+USERS = 20
 RANDOM = 5  # accepted rewrites drawn at random
 
 
@@ -41,46 +41,64 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("runs/steering"))
-    parser.add_argument("--users", type=int, default=20)
+    parser.add_argument("--users", type=int, default=USERS)
     parser.add_argument("--prompts", type=int, default=3)
     args = parser.parse_args()
-    plan = json.loads((HERE / "prompts.json").read_text(encoding="utf-8"))
-    parts = load("sandbox")
-    assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
-    renderer = CachedRenderer(parts.renderer, args.out / "cache")
-    parts = replace(
-        parts, renderer=renderer, proposer=CachedProposer(parts.proposer, args.out / "cache"), judge=None
-    )
-    scorer = parts.scorer
-    drawn = np.random.default_rng(plan["users_seed"]).permutation([p.id for p in scorer.people])[: args.users]
-    users = [str(user) for user in drawn]
-    judge = Judge(renderer, Truth())
+    bench = open_bench(args.out)
+    users = bench.users[: args.users]
+    judge = Judge(bench.parts.renderer, Truth())
     rows: list[dict[str, Any]] = []
-    for prompt in plan["order"][: args.prompts]:
-        crowd = finish(args.out, "population", prompt, scorer.population(), parts)
+    for prompt in bench.order[: args.prompts]:
+        crowd = bench.run("population", prompt)
         runs = {}
         for user in users:
-            runs[user] = finish(args.out, user, prompt, scorer.person(user), parts)
+            runs[user] = bench.run(user, prompt)
             print(prompt, user, runs[user].result["stop_reason"], runs[user].result["best"]["id"], flush=True)
-        rows += compare(prompt, users, runs, crowd, judge, parts)
+        rows += compare(prompt, users, runs, crowd, judge)
         write_json(RESULTS / "steering.json", {"machine": machine(), "summary": summary(rows), "runs": rows})
     print(json.dumps(summary(rows), indent=1))
 
 
-def finish(out: Path, who: str, prompt: str, person: Person, parts: Parts) -> Record:
-    """The record of this person's complete run; begun, resumed or found."""
-    folder = out / who
-    for old in sorted(folder.glob("*/config.json")):
-        record = Record.read(old.parent)
-        if record.result["prompt"] == prompt:
-            run = Run.resume(old.parent, person, parts)
-            break
-    else:
-        run = Run.start(prompt, person, parts, Settings(), folder)
-    for event in run:
-        if event.event == "error":
-            raise SteerError(str(event.data))
-    return Record.read(run.folder)
+@dataclass(frozen=True)
+class Bench:
+    """The committed people and prompts, and a folder of runs that are made once."""
+
+    out: Path
+    users: list[str]
+    order: list[str]  # prompts
+    parts: Parts  # of the sandbox, replies and pictures cached
+    scorer: Predictor
+
+    def run(self, who: str, prompt: str) -> Record:
+        """The record of this person's ("population": nobody's) complete run; begun, resumed or found."""
+        person = self.scorer.population() if who == "population" else self.scorer.person(who)
+        folder = self.out / who
+        for old in sorted(folder.glob("*/config.json")):
+            record = Record.read(old.parent)
+            if record.result["prompt"] == prompt:
+                run = Run.resume(old.parent, person, self.parts)
+                break
+        else:
+            run = Run.start(prompt, person, self.parts, Settings(), folder)
+        for event in run:
+            if event.event == "error":
+                raise SteerError(str(event.data))
+        return Record.read(run.folder)
+
+
+def open_bench(out: Path) -> Bench:
+    plan = json.loads((HERE / "prompts.json").read_text(encoding="utf-8"))
+    parts = load("sandbox")
+    assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
+    scorer = parts.scorer
+    users = np.random.default_rng(plan["users_seed"]).permutation([p.id for p in scorer.people])[:USERS]
+    cached = replace(
+        parts,
+        renderer=CachedRenderer(parts.renderer, out / "cache"),
+        proposer=CachedProposer(parts.proposer, out / "cache"),
+        judge=None,
+    )
+    return Bench(out, [str(user) for user in users], plan["order"], cached, scorer)
 
 
 class Judge:
@@ -106,7 +124,7 @@ class Judge:
 
 
 def compare(
-    prompt: str, users: list[str], runs: dict[str, Record], crowd: Record, judge: Judge, parts: Parts
+    prompt: str, users: list[str], runs: dict[str, Record], crowd: Record, judge: Judge
 ) -> list[dict[str, Any]]:
     """One row a user: true ratings of the winner and of what it is compared with."""
     seeds = Settings().confirm_seeds
