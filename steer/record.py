@@ -222,10 +222,10 @@ class Recorder(Record):
                 f"{person.label} ({person.hash}): the taste has changed since; start a new run: steer run"
             )
         for seat, now in describe(parts).items():
-            if now != config["parts"].get(seat):
+            if now != (then := config["parts"].get(seat)):
                 raise ResumeError(
-                    f"this run's {seat} was {config['parts'].get(seat)}, not {now}; a run goes on with what "
-                    "it was started with; start a new one: steer run"
+                    f"this run's {seat} was {_called(then)}, and is now {_called(now)}; a run goes on with "
+                    "what it was started with; start a new one: steer run"
                 )
         return cls(Path(folder), config)
 
@@ -372,6 +372,14 @@ def describe(parts: Parts) -> dict[str, dict[str, Any] | None]:
         "scorer": one(parts.scorer),
         "judge": one(parts.judge) if parts.judge is not None else None,
     }
+
+
+def _called(part: Mapping[str, Any] | None) -> str:
+    """A described part in words: its name, then whatever else tells it from its like."""
+    if part is None:
+        return "none"
+    name, *rest = (str(value)[:12] if key == "sha256" else str(value) for key, value in part.items())
+    return f"{name} ({', '.join(rest)})" if rest else name
 
 
 def versions() -> dict[str, str]:

@@ -193,6 +193,12 @@ def test_another_part_is_refused(unbroken, tmp_path):
         Run.resume(tmp_path / "killed", FakePerson(), parts(renderer=other))
 
 
+def test_a_judge_that_is_gone_is_refused_in_words(unbroken, tmp_path):
+    cut(unbroken, tmp_path / "killed", 5000)
+    with pytest.raises(ResumeError, match=r"judge was fake [^{}]+, and is now none;"):
+        Run.resume(tmp_path / "killed", FakePerson(), parts(judge=None))
+
+
 def test_a_run_in_work_is_refused_and_free_again_afterwards(tmp_path):
     run = Run.start(PROMPT, FakePerson(), parts(), SETTINGS, tmp_path)
     events = iter(run)
