@@ -7,6 +7,7 @@ RewardError
 ├── BadContext        the rated images of a new person cannot describe a taste
 ├── ImageError        an image cannot be decoded
 ├── ScoreError        the predictor returned something that is not a finite number
+├── BaselineError     a baseline's scores are wrong or missing, or it cannot run in this process
 └── DatasetError      a data set on disk is missing, damaged or not in the expected layout
 
 Every message is one line that says what is wrong and what to do next.
@@ -39,6 +40,10 @@ class ImageError(RewardError):
 
 class ScoreError(RewardError):
     """The predictor returned something that is not a finite number."""
+
+
+class BaselineError(RewardError):
+    """A baseline's scores are wrong or missing, or it cannot run in this process."""
 
 
 class DatasetError(RewardError):

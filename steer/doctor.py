@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from reward.licences import LICENCES
 from steer.presets import PRESETS, choose, requirements
 
 
@@ -24,18 +25,6 @@ class Check:
     ok: bool = True
     fix: str = ""  # a command, where one helps
 
-
-# Who may use what the presets are made of; steer itself is Apache-2.0.
-LICENCES = (
-    ("SmolLM2-135M-Instruct", "Apache-2.0", "sandbox"),
-    ("all-MiniLM-L6-v2", "Apache-2.0", "sandbox"),
-    ("sandbox weights and data", "Apache-2.0, made here", "sandbox"),
-    ("FLUX.2-klein-4B", "Apache-2.0", "klein"),
-    ("SigLIP2 so400m", "Apache-2.0", "klein, flux2"),
-    ("FLUX.2-dev", "FLUX non-commercial licence: no commercial use", "flux2"),
-    ("Llama-3.1-8B-Instruct", "Llama 3.1 Community License", "flux2, klein"),
-    ("llama-embed-nemotron-8b", "NVIDIA non-commercial licence: no commercial use", "flux2"),
-)
 
 _OPTIONAL = (
     (
@@ -68,7 +57,13 @@ def examine(runs: Path) -> dict[str, Any]:
         ],
         "auto": {"preset": chosen, "reason": reason},
         "licences": [
-            {"what": what, "licence": licence, "presets": presets} for what, licence, presets in LICENCES
+            {
+                "what": licence.id,
+                "licence": licence.terms,
+                "commercial": licence.commercial,
+                "presets": licence.used_by,
+            }
+            for licence in LICENCES
         ],
     }
 

@@ -426,7 +426,8 @@ def test_doctor_says_what_each_preset_lacks_and_who_may_use_it(steer):
         assert preset["ready"] == all(need["met"] for need in preset["needs"])
         assert all(need["fix"] for need in preset["needs"] if not need["met"])
     licences = {row["what"]: row["licence"] for row in found["licences"]}
-    assert "non-commercial" in licences["FLUX.2-dev"] and "Apache-2.0" in licences["SmolLM2-135M-Instruct"]
+    assert "non-commercial" in licences["black-forest-labs/FLUX.2-dev"]
+    assert "Apache-2.0" in licences["SmolLM2-135M-Instruct"]
     code, out, _ = steer("doctor")
     assert code == 0 and "Licences" in out and "--preset auto takes" in out
 

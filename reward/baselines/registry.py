@@ -1,0 +1,48 @@
+"""Which baselines there are, and where each one runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import BaselineError
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One reward of the paper's Table 2."""
+
+    name: str  # as in CSV files and --reward
+    title: str  # as in the paper
+    model: str  # hub id of the weights
+    adapter: str  # program in reward/adapters that scores images in its own environment
+    reads_prompt: bool  # whether the score depends on the text
+    in_process: bool = False  # whether `load_reward` can load it here, so that it can steer a run
+    ran_on_real_weights: bool = False  # anywhere, by us
+
+
+# No machine that built this had the released weights: all were tried with tiny random ones or stand-ins.
+BASELINES: dict[str, Baseline] = {
+    baseline.name: baseline
+    for baseline in (
+        Baseline(
+            "laion-aesthetics",
+            "LAION",
+            "ttj/sac-logos-ava1-l14-linearMSE",
+            "laion_aesthetics.py",
+            reads_prompt=False,
+            in_process=True,
+        ),
+        Baseline("qalign-quality", "Q-Align (IQA)", "q-future/one-align", "qalign.py", False),
+        Baseline("qalign-aesthetics", "Q-Align (Aesthetics)", "q-future/one-align", "qalign.py", False),
+        Baseline("imagereward", "ImageReward", "RE-N-Y/ImageReward", "imagereward.py", True),
+        Baseline("deqa", "DeQA", "zhiyuanyou/DeQA-Score-Mix3", "deqa.py", False),
+        Baseline("hpsv3", "HPSv3", "MizzenAI/HPSv3", "hpsv3_scores.py", True),
+    )
+}
+
+
+def find_baseline(name: str) -> Baseline:
+    """A baseline by name. Raises BaselineError."""
+    if name not in BASELINES:
+        raise BaselineError(f"there is no baseline {name!r}: the baselines are {', '.join(BASELINES)}")
+    return BASELINES[name]
