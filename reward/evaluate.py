@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ import torch
 from .data import Dataset
 from .features import Features
 from .metrics import UserLevel, user_level
-from .pamela import Pamela
+from .pamela import TOKENS, Pamela
 from .people import NEIGHBOURS, TEMPERATURE, interpolate_user, preference_profile
 
 CONTEXT = 15  # rated images of an unseen user (section 4)
@@ -22,10 +22,12 @@ class Predictions:
 
     rows: np.ndarray  # [n] indices of the data set's ratings
     scores: np.ndarray  # [n] on the 1-5 scale
+    without_rows: int = 0  # people of the split of whom no row was left to predict
 
     def user_level(self, dataset: Dataset) -> UserLevel:
         """Metrics within each user's rows."""
-        return user_level(dataset.users[self.rows], dataset.scores[self.rows], self.scores)
+        level = user_level(dataset.users[self.rows], dataset.scores[self.rows], self.scores)
+        return replace(level, left_out=level.left_out + self.without_rows)
 
 
 def predict(
@@ -39,8 +41,9 @@ def predict(
 ) -> np.ndarray:
     """Ratings [n] of image rows `images` [n] by user embeddings [n, hidden].
 
-    `demographics` [n, profile_dim] are the users' sentences; without both it is the population's rating.
-    `as_in_loop` takes the bare subject as text and metadata inferred from the image, not the released ones.
+    `demographics` [n, profile_dim] are the users' sentences; without both it is the population's rating. A
+    row of zeros is an absent token, whichever token it is. `as_in_loop` takes the bare subject as text and
+    metadata inferred from the image, not the released ones.
     """
     device = model.score_mean.device
     text = features.subject if as_in_loop else features.text
@@ -56,9 +59,8 @@ def predict(
             tokens["user"] = users[part]
         tensors = {name: torch.from_numpy(array).to(device) for name, array in tokens.items()}
         present = torch.ones(len(tensors["image"]), 5, dtype=torch.bool, device=device)
-        present[:, 2] = tensors["metadata"].any(1)
-        if demographics is not None:
-            present[:, 3] = tensors["demographics"].any(1)
+        for name, tensor in tensors.items():
+            present[:, TOKENS.index(name)] = tensor.any(1)
         with torch.inference_mode():
             scores.append(model(**tensors, present=present).cpu().numpy())
     return np.concatenate(scores) if scores else np.zeros(0, np.float32)
@@ -100,30 +102,34 @@ def unseen_users(
     context: int = CONTEXT,
     neighbours: int = NEIGHBOURS,
     temperature: float = TEMPERATURE,
+    reserved: int = 0,
 ) -> Predictions:
     """Predictions for people outside the user table, from `context` of their rated images (equation 1).
 
-    Contexts are the first of one permutation of a person's rows, so a larger one holds the smaller, and
-    are not
-    predicted. People without rows beyond the context are left out. `profiles` [table rows, image_dim].
+    Contexts are the first of one permutation of a person's rows, so a larger one holds the smaller, and are
+    not predicted, nor are the first `reserved`: contexts of several sizes are compared on the same rows.
+    People without rows beyond that are left out. `profiles` [table rows, image_dim].
     """
     rng = np.random.default_rng(seed)
     table = model.users.weight.detach().cpu().numpy()
     rows = dataset.rows(split)
-    kept, users = [], []
+    kept, users, without = [], [], 0
     for user in np.unique(dataset.users[rows]):
         mine = rng.permutation(rows[dataset.users[rows] == user])
-        rated, rest = mine[:context], mine[context:]
+        rated, rest = mine[:context], mine[max(context, reserved) :]
+        if not len(rest):
+            without += 1
+            continue
         profile = preference_profile(features.image[dataset.images[rated]], dataset.scores[rated])
         embedding = interpolate_user(profile, profiles, table, neighbours, temperature)
         kept.append(rest)
         users.append(np.repeat(embedding[None], len(rest), axis=0))
     if not kept:
-        return Predictions(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return Predictions(np.zeros(0, np.int64), np.zeros(0, np.float32), without)
     chosen = np.concatenate(kept)
     demographics = features.demographics[dataset.users[chosen], 0]
     scores = predict(model, features, dataset.images[chosen], np.concatenate(users), demographics)
-    return Predictions(chosen, scores)
+    return Predictions(chosen, scores, without)
 
 
 def profiles_of(dataset: Dataset, features: Features, rows: np.ndarray, table: np.ndarray) -> np.ndarray:
