@@ -1,0 +1,105 @@
+"""Check data sets and write them as one table: what `steer reward prepare` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..errors import DatasetError, ImageError
+from . import TABLE, load
+from .dataset import Dataset, join
+from .table import read_table, write_table
+
+COUNTS = "counts.json"  # beside the table, written last
+
+Progress = Callable[[str, int, int], None]  # what, done, of
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set that is checked and written."""
+
+    dataset: Dataset
+    table: Path  # Parquet, one row a rating
+    counts: Mapping[str, Any]  # ratings, users, images, by data set and split; sha256 of the content
+    written: bool  # False where the same table was there already
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Where the data differ from what is published."""
+        return self.dataset.notices
+
+
+def prepare(
+    sources: Sequence[str | Path],
+    out: str | Path,
+    *,
+    strict: bool = False,
+    progress: Progress = lambda what, done, of: None,
+) -> Prepared:
+    """Read data sets, join them, check that images decode, write `ratings.parquet` and `counts.json`.
+
+    The folder `out` then loads like a data set. Doing it again over the same data changes nothing. Raises
+    DatasetError and ImageError; nothing is written then. `strict`: see `load`.
+    """
+    parts = [load(source, strict=strict) for source in sources]
+    dataset = join(parts)
+    folder = Path(out)
+    table, record = folder / TABLE, folder / COUNTS
+    counts = {
+        "name": dataset.name,
+        "simulated": dataset.simulated,
+        "sha256": dataset.digest(),
+        "datasets": {part.name: part.counts() for part in parts},
+        "notices": list(dataset.notices),
+    }
+    if _same(record, counts) and _readable(table, dataset):
+        return Prepared(dataset, table, counts, written=False)
+    check_images(dataset.image_paths, progress)
+    write_table(dataset, table)
+    temporary = record.with_name(f".{record.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(counts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(record)
+    except OSError as error:
+        raise DatasetError(f"cannot write {record} ({error.strerror or error}): make room there") from error
+    return Prepared(dataset, table, counts, written=True)
+
+
+def check_images(paths: Sequence[Path], progress: Progress = lambda what, done, of: None) -> None:
+    """Check that files are images: checksums of PNG, headers of the rest. Raises ImageError."""
+    broken: list[tuple[Path, str]] = []
+    for done, path in enumerate(paths):
+        if done % 500 == 0:
+            progress("images", done, len(paths))
+        try:
+            with Image.open(path) as image:
+                image.verify()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            broken.append((path, str(error)))
+    progress("images", len(paths), len(paths))
+    if broken:
+        path, reason = broken[0]
+        raise ImageError(
+            f"{len(broken)} images cannot be decoded, first {path} ({reason}): unpack the data set again"
+        )
+
+
+def _same(record: Path, counts: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(record.read_text(encoding="utf-8")) == counts)
+    except (OSError, ValueError):
+        return False
+
+
+def _readable(table: Path, dataset: Dataset) -> bool:
+    """Whether the table is whole and its images are where the data set is."""
+    try:
+        return read_table(table).root == dataset.root.absolute()
+    except DatasetError:
+        return False
