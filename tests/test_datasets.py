@@ -266,7 +266,7 @@ def test_a_name_that_latin_1_mangled_on_disk_is_found(lapis):
         ({"rating": "nan"}, "between 0 and 100"),
         ({"rating": ""}, "not a number"),
         ({"participant_id": ""}, "no participant_id"),
-        ({"age": "old"}, "'old' where a number belongs"),
+        ({"participant_id": 99, "age": "old"}, "'old' where a number belongs"),
         ({"image_filename": "../secret.jpg"}, "outside the data set"),
         ({"image_filename": "a/b.jpg"}, "outside images/"),
     ],
