@@ -35,18 +35,18 @@ _LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Dataset]], ...] =
 )
 
 
-def load(root: str | Path, *, strict: bool = False) -> Dataset:
+def load(root: str | Path, *, strict: bool = False, quiet: bool = False) -> Dataset:
     """Read a data set, recognising its layout. Raises DatasetError.
 
     `root`: its folder, a folder that holds just that one, PAMELA.zip (unpacked beside itself, once), or what
     `prepare` wrote. Where its counts differ from the published ones, one warning with both numbers is logged
-    and kept in `notices`; `strict` makes it an error. A lone PAMELA or sandbox has plain user ids, those of
-    LAPIS and PARA begin with the data set's name.
+    and kept in `notices`; `strict` makes it an error, `quiet` leaves it to whoever reads `notices`. A lone
+    PAMELA or sandbox has plain user ids, those of LAPIS and PARA begin with the data set's name.
     """
     dataset = _read(Path(root))
     if dataset.notices and strict:
         raise DatasetError(" ".join(dataset.notices))
-    for notice in dataset.notices:
+    for notice in () if quiet else dataset.notices:
         log.warning("%s", notice)
     return dataset
 

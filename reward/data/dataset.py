@@ -191,8 +191,11 @@ class Ratings:
             column = self._extra.setdefault(name, [])
             column += [None] * (len(self._columns[0]) - len(column))
             column.append(value)
-        for column, value in zip(self._columns, (*row, split, score), strict=True):
-            column.append(value)
+        users, images, splits, scores = self._columns
+        users.append(row[0])
+        images.append(row[1])
+        splits.append(split)
+        scores.append(score)
 
     @property
     def users(self) -> list[str]:

@@ -44,10 +44,11 @@ def prepare(
 ) -> Prepared:
     """Read data sets, join them, check that images decode, write `ratings.parquet` and `counts.json`.
 
-    The folder `out` then loads like a data set. Doing it again over the same data changes nothing. Raises
-    DatasetError and ImageError; nothing is written then. `strict`: see `load`.
+    The folder `out` then loads like a data set. Doing it again over the same data changes nothing. Counts
+    that differ from the published ones are in `notices` of the result; `strict` makes them an error. Raises
+    DatasetError and ImageError; nothing is written then.
     """
-    parts = [load(source, strict=strict) for source in sources]
+    parts = [load(source, strict=strict, quiet=True) for source in sources]
     dataset = join(parts)
     folder = Path(out)
     table, record = folder / TABLE, folder / COUNTS
