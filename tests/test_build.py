@@ -52,6 +52,7 @@ def test_the_rating_stage_reproduces_the_frozen_ratings_and_is_then_skipped(tmp_
     assert isinstance(end, Built) and end.seconds["ratings"] > 0
     loaded = load(layout.pamela)
     assert len(loaded.scores) == 69_904
+    assert loaded.notices == () and loaded.simulated  # PAMELA's counts, so nothing to warn of
     assignment = dataset.assign(made.scenes_seed)
     ratings = {name: loaded.scores[loaded.rows(name)].astype(np.float64) for name in assignment}
     assert loaded.user_ids == tuple(str(i + 1) for i in range(199))
