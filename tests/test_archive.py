@@ -6,6 +6,7 @@ import shutil
 import stat
 import zipfile
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from releases import write_pamela, zip_pamela
 
 from reward.data import fetch_pamela, load
 from reward.data.archive import unpack
+from reward.data.prepare import prepare
 from reward.errors import DatasetError
 
 
@@ -120,6 +122,14 @@ def test_pamela_is_downloaded_once_and_unpacked(archive, tmp_path):
     assert hub.asked == [("bethgelab/PAMELA", "PAMELA.zip", "dataset", "abc123")]
     assert load(folder).name == "pamela" and folder == tmp_path / "new" / "place" / "PAMELA"
     assert fetch_pamela(tmp_path / "new" / "place", download=hub) == folder and len(hub.asked) == 1
+
+
+def test_preparing_pamela_by_its_name_on_the_hub_downloads_it(archive, tmp_path):
+    hub, out = Hub(archive), tmp_path / "out"
+    first = prepare(["bethgelab/PAMELA"], out, download=hub)
+    assert first.written and first.dataset.root == out / "PAMELA" and len(hub.asked) == 1
+    assert not prepare([Path("bethgelab/PAMELA")], out, download=hub).written and len(hub.asked) == 1
+    assert load(out).user_ids == first.dataset.user_ids
 
 
 def test_an_archive_that_was_put_there_by_hand_is_not_downloaded(archive, tmp_path):

@@ -31,6 +31,7 @@ _INTERNAL = "annotation/LAPIS_individualratings_metaANDdemodata.csv"
 _PERSON = ("age", "nationality", "demo_gender", "demo_edu", "demo_colorblind", "Art Interest VAIAK")
 _IMAGE = ("artist", "title", "genre", "style", "4_styles", "2_styles")
 _REQUIRED = ("image_filename", "rating", "participant_id", *_PERSON, "title", "genre", "style")
+_DEMOGRAPHICS = {"age", "gender", "nationality", "education"}  # without these a person counts as silent
 _ITEMS = (*(f"VAIAK{i}" for i in range(1, 8)), *(f"2VAIAK{i}" for i in range(1, 5)))
 _INTERNAL_PERSON = (*_PERSON[:-1], *_ITEMS)
 _INTERNAL_REQUIRED = ("file", "response", "participant_id", *_INTERNAL_PERSON)
@@ -180,7 +181,7 @@ class _Reader:
             ]
         if self._unlisted:
             faults = [*faults, f"{len(self._unlisted)} images are in no split, their ratings unused"]
-        silent = sum(not user.demographics for user in self._users.values())
+        silent = sum(not user.demographics.keys() & _DEMOGRAPHICS for user in self._users.values())
         counts = {"ratings": rows + lost, "users": len(self._users), "images": images}
         counted = {**counts, "users without demographics": silent, **sizes}
         notices = published.notice("LAPIS", counted, expected, faults)

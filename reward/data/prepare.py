@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..errors import DatasetError, ImageError
 from . import TABLE, load
+from .archive import DATASET_ID, Download, fetch_pamela
 from .dataset import Dataset, join
 from .table import read_table, write_table
 
@@ -41,16 +42,20 @@ def prepare(
     *,
     strict: bool = False,
     progress: Progress = lambda what, done, of: None,
+    download: Download | None = None,
 ) -> Prepared:
     """Read data sets, join them, check that images decode, write `ratings.parquet` and `counts.json`.
 
+    A source "bethgelab/PAMELA" that is no folder here is downloaded into `out` (`download`: see
+    `fetch_pamela`).
     The folder `out` then loads like a data set. Doing it again over the same data changes nothing. Counts
     that differ from the published ones are in `notices` of the result; `strict` makes them an error. Raises
     DatasetError and ImageError; nothing is written then.
     """
-    parts = [load(source, strict=strict, quiet=True) for source in sources]
-    dataset = join(parts)
     folder = Path(out)
+    places = [_place(Path(source), folder, download) for source in sources]
+    parts = [load(place, strict=strict, quiet=True) for place in places]
+    dataset = join(parts)
     table, record = folder / TABLE, folder / COUNTS
     counts = {
         "name": dataset.name,
@@ -89,6 +94,12 @@ def check_images(paths: Sequence[Path], progress: Progress = lambda what, done, 
         raise ImageError(
             f"{len(broken)} images cannot be decoded, first {path} ({reason}): unpack the data set again"
         )
+
+
+def _place(source: Path, folder: Path, download: Download | None) -> Path:
+    if source.as_posix() == DATASET_ID and not source.exists():
+        return fetch_pamela(folder, download=download)
+    return source
 
 
 def _same(record: Path, counts: Mapping[str, Any]) -> bool:
