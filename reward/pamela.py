@@ -29,7 +29,8 @@ class PamelaConfig:
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # inside the fusion transformer, while training
-    interaction: bool = False  # start [CLS] from user * content, see `Pamela`
+    feature_dropout: float = 0.0  # of the standardised image, text and metadata features, while training
+    interaction: bool = False  # start [CLS] from taste * content, see `Pamela`
 
 
 class Standardise(nn.Module):
@@ -57,20 +58,22 @@ class Standardise(nn.Module):
         return (features - self.mean) * self.scale
 
 
-def _mlp(inputs: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(Standardise(inputs), nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+def _linear(inputs: int, hidden: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(Standardise(inputs), nn.Dropout(dropout), nn.Linear(inputs, hidden))
+
+
+def _mlp(inputs: int, hidden: int, dropout: float = 0.0) -> nn.Sequential:
+    return nn.Sequential(*_linear(inputs, hidden, dropout), nn.GELU(), nn.Linear(hidden, hidden))
 
 
 class Pamela(nn.Module):
     """Predicts ratings on the 1-5 scale; never clamped, because ranking needs the raw value.
 
-    With `interaction`, [CLS] starts from the user embedding times a linear map of the content tokens
-    (image, text,
-    metadata), and no final norm stands between it and the head. A taste is a weight for each property of
-    an image:
-    the product says this directly, while attention has to discover it, which takes more ratings than a few
-    hundred
-    for each person. Without, the network is the paper's.
+    With `interaction`, [CLS] starts from taste times content: the user embedding plus the average taste,
+    times a linear map of the image, text and metadata tokens; and no final norm stands between it and the
+    head. A taste is a weight for each property of an image: the product says this directly, while attention
+    has to discover it, which takes more ratings than a few hundred for each person. Without, the network is
+    the paper's.
     """
 
     score_mean: Tensor
@@ -80,9 +83,9 @@ class Pamela(nn.Module):
         super().__init__()
         self.config = config
         hidden = config.hidden
-        self.image = nn.Sequential(Standardise(config.image_dim), nn.Linear(config.image_dim, hidden))
-        self.text = nn.Sequential(Standardise(config.text_dim), nn.Linear(config.text_dim, hidden))
-        self.metadata = _mlp(config.profile_dim, hidden)
+        self.image = _linear(config.image_dim, hidden, config.feature_dropout)
+        self.text = _linear(config.text_dim, hidden, config.feature_dropout)
+        self.metadata = _mlp(config.profile_dim, hidden, config.feature_dropout)
         self.demographics = _mlp(config.profile_dim, hidden)
         self.users = nn.Embedding(users, hidden)
         self.cls = nn.Parameter(torch.randn(hidden) * 0.02)
@@ -99,6 +102,7 @@ class Pamela(nn.Module):
         norm = nn.Identity() if config.interaction else nn.LayerNorm(hidden)
         self.fusion = nn.TransformerEncoder(layer, config.layers, norm, enable_nested_tensor=False)
         self.gate = nn.Linear(hidden, hidden, bias=False) if config.interaction else None
+        self.average = nn.Parameter(torch.randn(hidden) * 0.3) if config.interaction else None
         self.head = nn.Linear(hidden, 1)
         # the head works on standardised ratings; these two bring it back to the 1-5 scale
         self.register_buffer("score_mean", torch.tensor(3.0))
@@ -153,9 +157,10 @@ class Pamela(nn.Module):
             tokens = {n: tokens[n] * columns[:, i : i + 1] for i, n in enumerate(names)}
             absent = torch.cat([columns.new_zeros(batch, 1), ~columns], dim=1)
         cls = self.cls.expand(batch, -1)
-        if self.gate is not None and "user" in tokens:
+        if self.gate is not None:
             content = sum(tokens[name] for name in ("image", "text", "metadata") if name in tokens)
-            cls = cls + tokens["user"] * self.gate(content)
+            taste = self.average + tokens["user"] if "user" in tokens else self.average
+            cls = cls + taste * self.gate(content)
         state = self._cls_state(torch.stack([cls, *(tokens[name] for name in names)], dim=1), absent)
         return self.score_mean + self.score_scale * self.head(state).squeeze(-1)
 

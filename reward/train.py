@@ -37,7 +37,8 @@ class Recipe:
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # in the fusion transformer
-    interaction: bool = False  # [CLS] starts from user * content
+    feature_dropout: float = 0.0  # of the image, text and metadata features
+    interaction: bool = False  # [CLS] starts from taste * content
     learning_rate: float = 2e-5  # AdamW (section 4)
     batch_size: int = 32  # (section 4)
     epochs: int = 10  # (section 4)
@@ -53,8 +54,8 @@ class Recipe:
     drop_both: float = 0.1  # … both: the population
     drop_text: float = 0.1  # … its text token
     drop_metadata: float = 0.1  # … its metadata token
-    bare_text: float = 0.5  # chance that the text is the bare subject, as in the loop
-    inferred_metadata: float = 0.5  # chance that metadata is inferred from the image, as in the loop
+    as_in_loop: float = 0.4  # chance that the text is the bare subject, and metadata inferred from the image
+    mixed: float = 0.2  # chance that a row tosses a coin for each of the two instead
     partial_demographics: float = 0.5  # chance that one field stands for all, as in a demographic group
     patience: int = 0  # epochs without a better validation before stopping; 0 runs all of them
 
@@ -66,13 +67,14 @@ SANDBOX = Recipe(
     layers=1,
     heads=4,
     feedforward=512,
+    feature_dropout=0.2,
     interaction=True,
     learning_rate=2e-3,
     batch_size=256,
     epochs=8,
     schedule="cosine",
-    weight_decay=0.05,
-    user_decay=0.3,
+    weight_decay=0.2,
+    user_decay=1.0,
     user_init=0.3,
     average=0.99,
     patience=3,
@@ -102,7 +104,9 @@ class TrainingSet:
         images, users = self.images[rows], self.users[rows]
         partial = chance(recipe.partial_demographics)
         variant = torch.randint(self.demographics.shape[1], (len(rows),), device=rows.device) * partial
-        bare, inferred = chance(recipe.bare_text)[:, None], chance(recipe.inferred_metadata)[:, None]
+        loop, mixed = chance(recipe.as_in_loop), chance(recipe.mixed)
+        bare = torch.where(mixed, chance(0.5), loop)[:, None]
+        inferred = torch.where(mixed, chance(0.5), loop)[:, None]
         tokens = {
             "image": self.image[images],
             "text": torch.where(bare, self.subject[images], self.text[images]),
@@ -287,6 +291,7 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
             heads=recipe.heads,
             feedforward=recipe.feedforward,
             dropout=recipe.dropout,
+            feature_dropout=recipe.feature_dropout,
             interaction=recipe.interaction,
         ),
         users,

@@ -54,11 +54,11 @@ def reference(
 
     def projected(name, x):
         if name in ("image", "text"):
-            return linear((x - w[f"{name}.0.mean"]) * w[f"{name}.0.scale"], f"{name}.1")
+            return linear((x - w[f"{name}.0.mean"]) * w[f"{name}.0.scale"], f"{name}.2")
         if name == "user":
             return x
         x = (x - w[f"{name}.0.mean"]) * w[f"{name}.0.scale"]
-        return linear(gelu(linear(x, f"{name}.1")), f"{name}.3")
+        return linear(gelu(linear(x, f"{name}.2")), f"{name}.4")
 
     ratings = []
     for row in range(len(tokens["image"])):
@@ -68,9 +68,9 @@ def reference(
             if name in tokens and (present is None or present[row, i])
         }
         cls = w["cls"]
-        if model.config.interaction and "user" in row_tokens:
+        if model.config.interaction:
             content = sum(row_tokens[n] for n in ("image", "text", "metadata") if n in row_tokens)
-            cls = cls + row_tokens["user"] * (w["gate.weight"] @ content)
+            cls = cls + (w["average"] + row_tokens.get("user", 0)) * (w["gate.weight"] @ content)
         x = np.stack([cls, *row_tokens.values()])
         for layer in (f"fusion.layers.{i}" for i in range(CONFIG.layers)):
             normed = norm(x, f"{layer}.norm1")

@@ -33,7 +33,7 @@ SIZE = 256  # pixels a side of the rated paintings; the raters measure at this s
 
 
 STAGES = ("paintings", "measurements", "ratings", "pairs", "encoder", "features", "predictor", "judge")
-PAIRS = 7200  # paintings that the encoder learns from
+PAIRS = 20_000  # paintings that the encoder learns from
 PAIRS_SIZE = 192  # pixels a side of those
 
 Tell = Callable[[int, int, Mapping[str, float]], None]  # done, total, figures

@@ -57,7 +57,7 @@ class EncoderSettings:
     text_heads: int = 2
     text_length: int = 64  # tokens, all used: SigLIP attends to its padding
     vocabulary: int = 4096  # at most
-    epochs: int = 8
+    epochs: int = 14
     batch: int = 128
     learning_rate: float = 2e-3  # peak, after a linear warmup, then a cosine to zero
     warmup: float = 0.05  # share of all steps
