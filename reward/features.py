@@ -1,29 +1,40 @@
 """Every distinct image and sentence of a data set through the frozen encoders, once.
 
-The store is a folder of safetensors shards, each named after the encoder and holding rows under the hash
-of what was
-encoded. A shard is renamed into place when it is complete, so an interrupted run goes on where it stopped.
+The store is a folder of safetensors shards, each named after its encoder and holding rows under the hash of
+what was encoded; `index.json` says in words what each encoder's name stands for. A shard is renamed into
+place when it is complete, so an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import transformers
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .data import Dataset
 from .encoders import ImageTextEncoder, SentenceEncoder
-from .errors import ImageError
+from .errors import CheckpointError, ImageError
 from .profile import MetadataVocabulary, demographics_variants, metadata_sentence
 
-SHARD = 512  # rows encoded and saved at a time
+SHARD = 512  # sentences encoded and saved at a time
+IMAGE_SHARD = 64  # images: slower by far, so less is lost when a run is killed
+IMAGE_BATCH = 32  # images decoded together, while the batch before is encoded
+DECODERS = 4  # threads that decode
+# Tokenizers differ between major versions of transformers; rows of this one carry no mark in their name.
+TOKENIZERS = "5"
+INDEX_FILE = "index.json"
+HASHES_FILE = "hashes.json"
 Progress = Callable[[str, int, int], None]  # what, done, of
 
 
@@ -48,29 +59,59 @@ class Features:
 class FeatureStore:
     """Encoded rows on disk, by encoder and by content."""
 
-    def __init__(self, folder: Path, encoder: str, dim: int) -> None:
-        """`encoder`: what makes its rows different from others', in file-name characters."""
+    def __init__(
+        self,
+        folder: Path,
+        encoder: str,
+        dim: int,
+        about: Mapping[str, Any] | None = None,
+        shard: int | None = None,
+    ) -> None:
+        """`encoder`: what makes its rows different from others', in file-name characters.
+
+        `about` is what the index says of it, `shard` how many rows are saved at a time. A shard that cannot
+        be read is encoded again. Raises CheckpointError for rows of another length.
+        """
         self._folder = folder
         self._encoder = encoder
         self._dim = dim
+        self._shard = shard or SHARD
         self._rows: dict[str, np.ndarray] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(folder.glob(f"{encoder}-*.safetensors")):
-            with safe_open(file, "numpy") as shard:
-                keys = json.loads(shard.metadata()["keys"])
-                self._rows.update(zip(keys, shard.get_tensor("features"), strict=True))
+            self._read(file)
+        if about is not None:
+            index = _read_json(folder / INDEX_FILE)
+            if index.get(encoder) != about:
+                _write_json(folder / INDEX_FILE, {**index, encoder: dict(about)})
 
     def rows(
         self, keys: Sequence[str], encode: Callable[[list[int]], np.ndarray], progress: Progress, what: str
     ) -> np.ndarray:
         """[len(keys), dim]; `encode` gets the positions of distinct contents that are not stored yet."""
         missing = [i for i in {key: i for i, key in enumerate(keys)}.values() if keys[i] not in self._rows]
-        for start in range(0, len(missing), SHARD):
+        for start in range(0, len(missing), self._shard):
             progress(what, start, len(missing))
-            chosen = missing[start : start + SHARD]
+            chosen = missing[start : start + self._shard]
             self._add([keys[i] for i in chosen], encode(chosen))
         progress(what, len(missing), len(missing))
         return np.stack([self._rows[key] for key in keys]) if keys else np.zeros((0, self._dim), np.float32)
+
+    def _read(self, file: Path) -> None:
+        if len(file.stem) != len(self._encoder) + 17:  # of an encoder whose name starts like this one's
+            return
+        try:
+            with safe_open(file, "numpy") as shard:
+                keys = json.loads(shard.metadata()["keys"])
+                features = shard.get_tensor("features")
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            return
+        if features.shape != (len(keys), self._dim):
+            raise CheckpointError(
+                f"{file} holds features {features.shape}, expected {(len(keys), self._dim)}: they are of "
+                "another encoder, remove the file"
+            )
+        self._rows.update(zip(keys, features, strict=True))
 
     def _add(self, keys: list[str], features: np.ndarray) -> None:
         name = f"{self._encoder}-{hashlib.sha256(''.join(keys).encode()).hexdigest()[:16]}.safetensors"
@@ -90,13 +131,13 @@ def encode_dataset(
 ) -> Features:
     """Encode a data set. `subjects`: image id -> what it shows in a few words. Raises ImageError."""
     paths = dataset.image_paths
-    images = FeatureStore(store, f"image-{encoder.hash[:16]}", encoder.image_dim).rows(
-        [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
-        lambda chosen: encoder.images([_open(paths[i]) for i in chosen]),
-        progress,
-        "images",
+    images = image_rows(paths, encoder, store, progress)
+    text_store = FeatureStore(
+        store,
+        f"text-{encoder.hash[:16]}{_tokenizers()}",
+        encoder.text_dim,
+        {"what": "texts, lowercased, 64 tokens", **_about(encoder)},
     )
-    text_store = FeatureStore(store, f"text-{encoder.hash[:16]}", encoder.text_dim)
 
     def texts(values: Sequence[str]) -> np.ndarray:
         keys = [_hash(value) for value in values]
@@ -104,8 +145,12 @@ def encode_dataset(
             keys, lambda chosen: encoder.texts([values[i] for i in chosen]), progress, "texts"
         )
 
-    name = "".join(c if c.isalnum() else "_" for c in sentences.id)
-    sentence_store = FeatureStore(store, f"sentence-{name}", sentences.dim)
+    sentence_store = FeatureStore(
+        store,
+        f"sentence-{sentences.key}{_tokenizers()}",
+        sentences.dim,
+        {"what": "sentences", "model": sentences.id, **_versions()},
+    )
 
     def described(values: Sequence[str | None]) -> np.ndarray:
         known = [value for value in values if value]
@@ -139,6 +184,72 @@ def encode_dataset(
     )
 
 
+def image_rows(
+    paths: Sequence[Path],
+    encoder: ImageTextEncoder,
+    store: Path,
+    progress: Progress = lambda what, done, of: None,
+) -> np.ndarray:
+    """Features of image files [len(paths), image_dim], through the store. Raises ImageError."""
+    images = FeatureStore(
+        store,
+        f"image-{encoder.hash[:16]}",
+        encoder.image_dim,
+        {"what": "images", **_about(encoder)},
+        IMAGE_SHARD,
+    )
+
+    def encode(chosen: list[int]) -> np.ndarray:
+        return np.concatenate([encoder.images(batch) for batch in _opened([paths[i] for i in chosen])])
+
+    return images.rows(content_hashes(paths, store), encode, progress, "images")
+
+
+def content_hashes(paths: Sequence[Path], store: Path) -> list[str]:
+    """sha256 of each file. The store remembers them by size and time, so an unchanged file is read once."""
+    store.mkdir(parents=True, exist_ok=True)
+    known = _read_json(store / HASHES_FILE)
+    fresh = dict(known)
+    for path in paths:
+        try:
+            status = path.stat()
+            stamp = [status.st_size, status.st_mtime_ns]
+            if fresh.get(str(path), [])[:2] != stamp:
+                with path.open("rb") as file:
+                    fresh[str(path)] = [*stamp, hashlib.file_digest(file, "sha256").hexdigest()]
+        except OSError as error:
+            raise ImageError(f"{path} cannot be read ({error}): unpack the data set again") from error
+    if fresh != known:
+        _write_json(store / HASHES_FILE, fresh)
+    return [fresh[str(path)][2] for path in paths]
+
+
+def _opened(paths: Sequence[Path]) -> Iterator[list[Image.Image]]:
+    """Decoded images in batches; the next batch is decoded while the caller works on one."""
+    batches = [paths[start : start + IMAGE_BATCH] for start in range(0, len(paths), IMAGE_BATCH)]
+    ahead: deque[list[Future[Image.Image]]] = deque()
+    with ThreadPoolExecutor(DECODERS, "decode") as pool:
+        for batch in batches:
+            ahead.append([pool.submit(_open, path) for path in batch])
+            if len(ahead) > 1:
+                yield [image.result() for image in ahead.popleft()]
+        while ahead:
+            yield [image.result() for image in ahead.popleft()]
+
+
+def _tokenizers() -> str:
+    major = transformers.__version__.partition(".")[0]
+    return "" if major == TOKENIZERS else f"-transformers{major}"
+
+
+def _about(encoder: ImageTextEncoder) -> dict[str, str]:
+    return {"model": encoder.source, "sha256": encoder.hash, **_versions()}
+
+
+def _versions() -> dict[str, str]:
+    return {"transformers": transformers.__version__}
+
+
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -149,3 +260,18 @@ def _open(path: Path) -> Image.Image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{path} cannot be decoded ({error}): unpack the data set again") from error
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """The object in a file; empty where there is none. Both files here can be made again."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_json(file: Path, data: Mapping[str, Any]) -> None:
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    temporary.replace(file)

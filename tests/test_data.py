@@ -128,7 +128,7 @@ class Counting:
     def __init__(self, encoder):
         self._encoder = encoder
         self.hash, self.image_dim, self.text_dim = encoder.hash, encoder.image_dim, encoder.text_dim
-        self.encoded = 0
+        self.source, self.encoded = encoder.source, 0
 
     def images(self, images):
         self.encoded += len(images)

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import tiny_encoder
-from transformers import AutoTokenizer, SiglipImageProcessorPil, SiglipModel
+from tiny import tiny_clip, tiny_encoder, tiny_naflex
+from transformers import (
+    AutoTokenizer,
+    Siglip2ImageProcessorPil,
+    Siglip2Model,
+    SiglipImageProcessorPil,
+    SiglipModel,
+)
 
 from reward.encoders import ImageTextEncoder, sentence_encoder
 from reward.errors import CheckpointError, ImageError
@@ -38,6 +44,28 @@ def test_images_are_prepared_and_encoded_as_transformers_does(folder, encoder):
         output = SiglipModel.from_pretrained(folder).eval().get_image_features(**prepared).pooler_output
     expected = output / output.norm(dim=-1, keepdim=True)
     np.testing.assert_allclose(encoder.images(images), expected.numpy(), atol=1e-5)
+
+
+def test_naflex_checkpoints_get_patches_at_the_images_own_aspect(tmp_path):
+    folder = tiny_naflex(tmp_path)
+    wide, tall = pictures(2)
+    images = [wide.resize((60, 20)), tall.resize((20, 60))]
+    prepared = Siglip2ImageProcessorPil.from_pretrained(folder)(images, return_tensors="pt")
+    assert prepared["spatial_shapes"][0].tolist() == prepared["spatial_shapes"][1].tolist()[::-1]
+    with torch.inference_mode():
+        output = Siglip2Model.from_pretrained(folder).eval().get_image_features(**prepared).pooler_output
+    expected = output / output.norm(dim=-1, keepdim=True)
+    encoder = ImageTextEncoder.load(folder)
+    np.testing.assert_allclose(encoder.images(images), expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(encoder.texts(["A Red CAR"]), encoder.texts(["a red car"]))
+    assert encoder.text_length == 64 and encoder.texts(["a red car"]).shape == (1, 32)
+
+
+def test_a_model_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(
+        CheckpointError, match="'clip' model, not an image-text encoder: give the folder or id"
+    ):
+        ImageTextEncoder.load(tiny_clip(tmp_path))
 
 
 def test_texts_are_lowercased_and_padded_to_64_tokens(folder, encoder):

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    Siglip2Config,
+    Siglip2Model,
+    SiglipConfig,
+    SiglipModel,
+)
 
 from reward.checkpoint import Card, Tables, write_checkpoint
 from reward.encoders import SENTENCE_ENCODER_ID, ImageTextEncoder
@@ -71,11 +82,7 @@ def tiny_encoder(folder: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         SiglipModel(config).save_pretrained(folder)
-    words = Tokenizer(WordLevel({w: i for i, w in enumerate(["[PAD]", "[UNK]", *WORDS])}, unk_token="[UNK]"))
-    words.pre_tokenizer = Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
-        folder
-    )
+    word_tokenizer(folder)
     preprocessing = {
         "image_processor_type": "SiglipImageProcessor",
         "size": {"height": 16, "width": 16},
@@ -89,6 +96,78 @@ def tiny_encoder(folder: Path, seed: int = 0) -> Path:
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing), encoding="utf-8")
     return folder
+
+
+def tiny_naflex(folder: Path, seed: int = 0) -> Path:
+    """A random SigLIP2 of the kind that keeps an image's aspect, in the layout of a released checkpoint."""
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Siglip2Config(
+        vision_config={**tower, "num_patches": 16, "patch_size": 8},
+        text_config={
+            **tower,
+            "vocab_size": len(WORDS) + 2,
+            "max_position_embeddings": 64,
+            "projection_size": 32,
+            "bos_token_id": None,
+            "eos_token_id": None,
+            "pad_token_id": 0,
+        },
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        Siglip2Model(config).save_pretrained(folder)
+    word_tokenizer(folder)
+    settings = {"image_processor_type": "Siglip2ImageProcessor", "patch_size": 8, "max_num_patches": 16}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+def tiny_clip(folder: Path, seed: int = 0) -> Path:
+    """A random CLIP (16 dimensions, 32-pixel images) in the layout of a released checkpoint."""
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(
+        vision_config={**tower, "image_size": 32, "patch_size": 16},
+        text_config={**tower, "vocab_size": 32, "max_position_embeddings": 16, "eos_token_id": 1},
+        projection_dim=16,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        CLIPModel(config).save_pretrained(folder)
+    word_tokenizer(folder)
+    settings = {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": 32},
+        "crop_size": {"height": 32, "width": 32},
+        "image_mean": [0.48, 0.46, 0.41],
+        "image_std": [0.27, 0.26, 0.28],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+def tiny_head(folder: Path, sizes: Sequence[int] = (16, 8, 4, 1)) -> Path:
+    """A random aesthetic head; its layers are numbered with gaps, as dropout leaves them."""
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for number, (before, after) in zip((0, 2, 10), pairwise(sizes), strict=False):
+        tensors[f"layers.{number}.weight"] = torch.randn(after, before, generator=generator)
+        tensors[f"layers.{number}.bias"] = torch.randn(after, generator=generator)
+    folder.mkdir(parents=True)
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def word_tokenizer(folder: Path, special: Sequence[str] = ()) -> None:
+    """A tokenizer of whole words, saved into a folder; `special` are tokens of its own."""
+    listed = ["[PAD]", "[UNK]", *WORDS, *special]
+    words = Tokenizer(WordLevel({word: i for i, word in enumerate(listed)}, unk_token="[UNK]"))
+    words.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        additional_special_tokens=list(special),
+    ).save_pretrained(folder)
 
 
 def tiny_people(count: int = 20) -> tuple[KnownPerson, ...]:
