@@ -111,8 +111,9 @@ def load(
 ) -> Parts:
     """The parts of a preset, loaded; `auto` takes the largest that this machine can run.
 
-    `llm` is another language model (an id or a folder), `reward` and `judge` are other predictor folders,
-    `threads` is how many the renderer may use. Raises `UsageError`, `PresetError`.
+    `llm` is another language model (an id or a folder); `reward` and `judge` are other predictors' folders or
+    baselines by name; `threads` is how many the renderer may use. Raises `UsageError`, `PresetError`,
+    `RewardError`.
     """
     name, reason = choose() if preset == "auto" else (preset, "asked for")
     missing = [need for need in requirements(name) if not need.met]
@@ -121,19 +122,19 @@ def load(
             f"the preset {name} cannot run here, it lacks {', '.join(need.what for need in missing)}; "
             f"first: {missing[0].fix}; more: steer doctor"
         )
+    from reward.baselines import load_reward
     from reward.encoders import sentence_encoder
-    from reward.predictor import Predictor
     from steer.proposer.smollm import LocalProposer
     from steer.sandbox.renderer import SandboxRenderer
 
-    scorer = Predictor.load(reward or WEIGHTS / "predictor")
+    scorer = load_reward(reward or WEIGHTS / "predictor")
     default_judge = WEIGHTS / "judge" if reward is None and (WEIGHTS / "judge").is_dir() else None
     second = judge or default_judge
     return Parts(
         proposer=LocalProposer(llm, threads=threads),
         renderer=SandboxRenderer() if threads is None else SandboxRenderer(threads=threads),
         scorer=scorer,
-        judge=Predictor.load(second) if second is not None else None,
+        judge=load_reward(second) if second is not None else None,
         similarity=sentence_encoder().similarity,
         preset=name,
         reason=reason,

@@ -81,7 +81,7 @@ def test_reward_knows_nothing_of_steer():
 def test_only_the_command_line_prints_prompts_or_exits():
     guilty = []
     for module, path in MODULES.items():
-        if module.startswith("steer.cli"):
+        if module.startswith(("steer.cli", "reward.adapters")):  # the adapters are programs of their own
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (

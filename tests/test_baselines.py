@@ -4,12 +4,27 @@ import csv
 
 import numpy as np
 import pytest
+import torch
+from fakes import PROMPT, fake_parts
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import load_file
+from tiny import tiny_checkpoint, tiny_clip, tiny_head
+from transformers import CLIPImageProcessorPil, CLIPModel
 
-from reward.baselines import BASELINES, StoredScores, find_baseline, read_scores, scores_of, write_images
-from reward.errors import BaselineError
+from reward.baselines import (
+    BASELINES,
+    StoredScores,
+    find_baseline,
+    load_reward,
+    read_scores,
+    scores_of,
+    write_images,
+)
+from reward.baselines.laion import LaionAesthetics
+from reward.errors import BaselineError, CheckpointError
+from steer import Settings, steer
 
 HEADER = "image,scorer,score\n"
 
@@ -109,3 +124,63 @@ def test_the_papers_six_baselines_are_there_and_none_claims_to_have_run():
     assert find_baseline("hpsv3").reads_prompt
     with pytest.raises(BaselineError, match="the baselines are laion-aesthetics"):
         find_baseline("pickscore")
+
+
+# --- LAION-Aesthetics in this process, at tiny sizes
+
+
+@pytest.fixture(scope="module")
+def laion(tmp_path_factory):
+    """Folders of a random CLIP and a random head, laid out as the releases are."""
+    folder = tmp_path_factory.mktemp("laion")
+    return tiny_clip(folder / "clip"), tiny_head(folder / "head")
+
+
+def test_laions_score_is_the_head_on_clips_unit_embedding(laion):
+    clip, head = laion
+    images = [Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 10 + i).convert("RGB") for i in range(3)]
+    pixels = CLIPImageProcessorPil.from_pretrained(clip)(images, return_tensors="pt")["pixel_values"]
+    with torch.inference_mode():
+        x = CLIPModel.from_pretrained(clip).eval().get_image_features(pixel_values=pixels).pooler_output
+        x = x / x.norm(dim=-1, keepdim=True)
+        weights = load_file(head / "model.safetensors")
+        for layer in (0, 2, 10):
+            x = x @ weights[f"layers.{layer}.weight"].T + weights[f"layers.{layer}.bias"]
+    scorer = LaionAesthetics.load(clip, head)
+    np.testing.assert_allclose(scorer.score(images, "anything", None), x[:, 0].numpy(), rtol=1e-4, atol=1e-5)
+    assert scorer.score([]) == [] and not hasattr(scorer, "people")
+
+
+def test_laion_can_tell_how_well_an_image_fits_a_text(laion):
+    scorer = LaionAesthetics.load(*laion)
+    cosines = scorer.adherence([Image.new("RGB", (32, 32), "red")] * 2, "a red car " * 100)
+    assert cosines[0] == cosines[1] and -1 <= cosines[0] <= 1
+
+
+def test_a_head_that_does_not_fit_is_refused(laion, tmp_path):
+    clip, head = laion
+    with pytest.raises(CheckpointError, match=r"no aesthetic head for embeddings of 16 numbers"):
+        LaionAesthetics.load(clip, tiny_head(tmp_path / "wide", sizes=(32, 1)))
+    with pytest.raises(CheckpointError, match="no aesthetic head that ends in one score"):
+        LaionAesthetics.load(clip, tiny_head(tmp_path / "long", sizes=(16, 4)))
+    with pytest.raises(CheckpointError, match="copy or download it again"):
+        LaionAesthetics.load(head, head)
+
+
+def test_a_reward_is_a_baseline_by_name_or_a_predictors_folder(laion, tmp_path, monkeypatch):
+    clip, head = laion
+    monkeypatch.setattr("reward.baselines.laion.CLIP_ID", str(clip))
+    monkeypatch.setattr("reward.baselines.laion.HEAD_ID", str(head))
+    assert load_reward("laion-aesthetics").population().kind == "population"
+    assert load_reward(tiny_checkpoint(tmp_path)).name == "pamela"
+    with pytest.raises(BaselineError, match=r"compared but not steer a run; .*laion-aesthetics") as error:
+        load_reward("hpsv3")
+    assert "reward/adapters/hpsv3_scores.py" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_loop_steers_for_a_baseline(laion, tmp_path):
+    scorer = LaionAesthetics.load(*laion)
+    settings = Settings(iterations=1, proposals=3, confirm=2, gate_sd=None)
+    found = steer(PROMPT, scorer.population(), fake_parts(scorer=scorer), settings=settings, out=tmp_path)
+    assert found.status == "complete" and found.specificity is None
+    assert found.best["score"] >= found.baseline["score"]

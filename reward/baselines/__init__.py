@@ -7,7 +7,7 @@ in `reward/adapters`, and hand over a CSV file with the columns image, scorer, s
 
 from __future__ import annotations
 
-from .registry import BASELINES, Baseline, find_baseline
+from .registry import BASELINES, Baseline, find_baseline, load_reward
 from .scores import StoredScores, read_scores, scores_of, write_images
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Baseline",
     "StoredScores",
     "find_baseline",
+    "load_reward",
     "read_scores",
     "scores_of",
     "write_images",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from ..errors import BaselineError
 
@@ -46,3 +48,25 @@ def find_baseline(name: str) -> Baseline:
     if name not in BASELINES:
         raise BaselineError(f"there is no baseline {name!r}: the baselines are {', '.join(BASELINES)}")
     return BASELINES[name]
+
+
+def load_reward(name_or_folder: str | Path, device: str = "cpu") -> Any:
+    """A Scorer: a baseline by name, else the predictor in a folder.
+
+    Raises BaselineError for a baseline that cannot run in this process, CheckpointError.
+    """
+    baseline = BASELINES.get(str(name_or_folder))
+    if baseline is None:
+        from ..predictor import Predictor
+
+        return Predictor.load(name_or_folder, device)
+    if not baseline.in_process:
+        here = ", ".join(b.name for b in BASELINES.values() if b.in_process)
+        raise BaselineError(
+            f"{baseline.name} needs an environment of its own, so it can be compared but not steer a run; of "
+            f"the baselines {here} can. Its scores of images that exist: reward/adapters/{baseline.adapter}, "
+            "explained in docs/baselines.md"
+        )
+    from .laion import LaionAesthetics
+
+    return LaionAesthetics.load(device=device)

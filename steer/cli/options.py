@@ -119,7 +119,11 @@ Llm = Annotated[
 ]
 Reward = Annotated[
     Path | None,
-    typer.Option(help="Another predictor's folder.", envvar="STEER_REWARD", rich_help_panel=_MODELS),
+    typer.Option(
+        help="Another predictor's folder, or a baseline: laion-aesthetics.",
+        envvar="STEER_REWARD",
+        rich_help_panel=_MODELS,
+    ),
 ]
 Judge = Annotated[
     Path | None,

@@ -42,7 +42,12 @@ class Who:
         """This person as `scorer` knows them. Raises `UnknownPerson`, `EmptyGroup`, `UsageError`."""
         method = {"known": "person", "group": "group", "population": "population"}[self.kind]
         if not hasattr(scorer, method):
-            raise UsageError(f"the predictor {scorer.name} knows no people; name another with --reward")
+            remedy = (
+                "steer run --population" if hasattr(scorer, "population") else "name another with --reward"
+            )
+            raise UsageError(
+                f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}"
+            )
         if self.kind == "known":
             return scorer.person(str(self.user))
         if self.kind == "group":
