@@ -20,6 +20,14 @@ _DEMOGRAPHICS = {
     "education": "educated to the level of {}",
     "art_experience": "{} in art",
     "photography_experience": "{} in photography",
+    "art_interest": "with {} interest in art",
+    "colour_blind": "{}",
+}
+# Kinds of image: type -> how a sentence begins, what the image-text encoder is asked for.
+_KINDS = {
+    "art": ("An artwork", "an artwork"),
+    "photorealism": ("A photorealistic image", "a photorealistic image"),
+    "photograph": ("A photograph", "a photograph"),
 }
 
 
@@ -29,7 +37,7 @@ def demographics_sentence(demographics: Mapping[str, Any] | None) -> str | None:
     An age may be a range written "18-25". `age_binned` is used only where `age` is unknown. None if
     nothing is known.
     """
-    known = {key: _text(value) for key, value in (demographics or {}).items()}
+    known = {key: _said(key, value) for key, value in (demographics or {}).items()}
     if known.get("age"):
         known.pop("age_binned", None)
     phrases = [phrase.format(known[field]) for field, phrase in _DEMOGRAPHICS.items() if known.get(field)]
@@ -54,7 +62,7 @@ def metadata_sentence(metadata: Mapping[str, Any] | None) -> str | None:
     The prompt is not repeated here: it has a token of its own. None if nothing is known.
     """
     known = {key: _text(value).replace("_", " ") for key, value in (metadata or {}).items()}
-    kind = {"art": "An artwork", "photorealism": "A photorealistic image"}.get(known.get("type", "").lower())
+    kind, _ = _KINDS.get(known.get("type", "").lower(), (None, None))
     phrases = [kind or (known.get("type") and f"An image of type {known['type']}") or "An image"]
     if known.get("group"):
         phrases.append(known["group"])
@@ -63,7 +71,24 @@ def metadata_sentence(metadata: Mapping[str, Any] | None) -> str | None:
     return f"{', '.join(phrases)}." if kind or len(phrases) > 1 or known.get("type") else None
 
 
+def _styled(kind: str | None) -> bool:
+    return kind not in ("Photorealism", "Photograph")
+
+
+def _said(field: str, value: Any) -> str:
+    """A demographic value as it goes into its phrase; "" leaves it out."""
+    if value is None:
+        return ""
+    if field == "art_interest" and isinstance(value, int | float):  # LAPIS asks 11 questions, mean 0-6
+        return "low" if value < 2 else "moderate" if value < 4 else "high"
+    if field == "colour_blind":
+        return "colour-blind" if value is True else ""
+    return _text(value)
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():  # an age that a table with gaps made a float
+        value = int(value)
     return "" if value is None else " ".join(str(value).split())
 
 
@@ -72,7 +97,7 @@ class MetadataVocabulary:
     """The values that metadata took in training; zero-shot inference chooses among them."""
 
     group: tuple[str, ...]
-    style: tuple[str, ...]  # of the rows that have one; photorealistic images have none
+    style: tuple[str, ...]  # of the rows that have one; photographs and photorealistic images have none
     type: tuple[str, ...]
 
     @classmethod
@@ -82,21 +107,20 @@ class MetadataVocabulary:
         return cls(**{field: tuple(values) for field, values in columns.items()})
 
     def combinations(self) -> list[dict[str, str | None]]:
-        """All metadata that `infer` can return, in a fixed order: a photorealistic image has no style."""
+        """All metadata that `infer` can return, in a fixed order: only art has a style."""
         result: list[dict[str, str | None]] = []
         for kind in self.type or (None,):
-            styles = (None,) if kind == "Photorealism" else self.style or (None,)
+            styles = self.style or (None,) if _styled(kind) else (None,)
             for group in self.group or (None,):
                 result += [{"group": group, "style": style, "type": kind} for style in styles]
         return result
 
     def queries(self) -> list[str]:
         """The texts that stand for each value in the image-text space: groups, then styles, then types."""
-        types = {"Art": "an artwork", "Photorealism": "a photorealistic image"}
         return [
             *(f"a picture of {group}" for group in self.group),
             *(f"a painting in the style of {style.replace('_', ' ')}" for style in self.style),
-            *(types.get(kind, kind) for kind in self.type),
+            *(_KINDS.get(kind.lower(), ("", kind))[1] for kind in self.type),
         ]
 
     def infer(self, images: np.ndarray, queries: np.ndarray) -> np.ndarray:
@@ -115,6 +139,6 @@ class MetadataVocabulary:
         chosen = []
         for g, s, t in zip(group, style, kind, strict=True):
             name = self.type[t] if self.type else None
-            styled = self.style[s] if self.style and name != "Photorealism" else None
+            styled = self.style[s] if self.style and _styled(name) else None
             chosen.append(places[(self.group[g] if self.group else None, styled, name)])
         return np.array(chosen, int)
