@@ -112,7 +112,14 @@ class Predictor:
         return None if sentence is None else self._sentences().encode([sentence])[0]
 
     def _sentences(self) -> SentenceEncoder:
-        return sentence_encoder(str(self.card.sentence_encoder["id"]))
+        card = self.card.sentence_encoder
+        found = sentence_encoder(str(card["id"]), card.get("revision"), str(self._device))
+        if found.dim != self.card.config.profile_dim:
+            raise CheckpointError(
+                f"the predictor of {self.world} was trained with sentences of {self.card.config.profile_dim} "
+                f"numbers, but {card['id']} makes {found.dim}: restore the one that it was trained with"
+            )
+        return found
 
     def _label(self, who: str) -> str:
         return f"{self.world.split(':')[0]}:{who}"

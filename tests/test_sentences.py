@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import word_tokenizer
+from tiny import tiny_checkpoint, word_tokenizer
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, Qwen3Config, Qwen3Model
 
 from reward.encoders import SENTENCE_ENCODER_ID, SentenceEncoder, sentence_encoder
 from reward.errors import CheckpointError
+from reward.predictor import Predictor
 from reward.sentences import load_bidirectional
 
 SENTENCES = ["a red car", "floating mossy rocks in the style of a painting", "blue"]
@@ -224,3 +225,9 @@ def test_the_name_in_the_store_tells_models_precisions_and_versions_apart(nemotr
     # the one that comes as a package keeps the name that its rows have always had
     assert sentence_encoder().key == "sentence_transformers_all_MiniLM_L6_v2"
     assert sentence_encoder(SENTENCE_ENCODER_ID) is sentence_encoder()
+
+
+def test_a_predictor_refuses_sentences_of_another_length_than_it_was_trained_with(qwen, tmp_path):
+    predictor = Predictor.load(tiny_checkpoint(tmp_path, sentence_encoder={"id": str(qwen)}))
+    with pytest.raises(CheckpointError, match="sentences of 384 numbers, but .* makes 32"):
+        predictor.group(gender="female")

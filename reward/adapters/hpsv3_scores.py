@@ -1,6 +1,9 @@
 # /// script
 # requires-python = ">=3.10,<3.12"
-# dependencies = ["hpsv3==1.0.0", "transformers==4.45.2", "torch==2.5.1", "torchvision==0.20.1", "numpy<2"]
+# dependencies = [
+#     "hpsv3==1.0.0", "transformers==4.45.2", "torch==2.5.1", "torchvision==0.20.1", "accelerate==1.1.1",
+#     "peft==0.13.2", "trl==0.11.4", "deepspeed==0.15.4", "diffusers==0.31.0", "numpy<2",
+# ]
 # ///
 """HPSv3 with the prompt: the mean of its two outputs. Not run on the released weights here.
 
