@@ -25,6 +25,8 @@ from reward.baselines import (
 from reward.baselines.laion import LaionAesthetics
 from reward.errors import BaselineError, CheckpointError
 from steer import Settings, steer
+from steer.cli.session import Who
+from steer.errors import UsageError
 
 HEADER = "image,scorer,score\n"
 
@@ -184,3 +186,12 @@ def test_the_loop_steers_for_a_baseline(laion, tmp_path):
     found = steer(PROMPT, scorer.population(), fake_parts(scorer=scorer), settings=settings, out=tmp_path)
     assert found.status == "complete" and found.specificity is None
     assert found.best["score"] >= found.baseline["score"]
+
+
+def test_a_baseline_knows_no_people_and_says_what_to_do(laion):
+    scorer = LaionAesthetics.load(*laion)
+    assert Who("population").find(scorer).label == "everyone:population"
+    with pytest.raises(
+        UsageError, match="knows no people, its opinion is everybody's: steer run --population"
+    ):
+        Who("known", user="17").find(scorer)

@@ -229,5 +229,5 @@ def test_the_name_in_the_store_tells_models_precisions_and_versions_apart(nemotr
 
 def test_a_predictor_refuses_sentences_of_another_length_than_it_was_trained_with(qwen, tmp_path):
     predictor = Predictor.load(tiny_checkpoint(tmp_path, sentence_encoder={"id": str(qwen)}))
-    with pytest.raises(CheckpointError, match="sentences of 384 numbers, but .* makes 32"):
+    with pytest.raises(CheckpointError, match=r"sentences of 384 numbers, but .* makes 32"):
         predictor.group(gender="female")
