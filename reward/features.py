@@ -140,10 +140,7 @@ def encode_dataset(
     )
 
     def texts(values: Sequence[str]) -> np.ndarray:
-        keys = [_hash(value) for value in values]
-        return text_store.rows(
-            keys, lambda chosen: encoder.texts([values[i] for i in chosen]), progress, "texts"
-        )
+        return _rows_of(values, text_store, encoder.texts, encoder.text_dim, progress, "texts")
 
     sentence_store = FeatureStore(
         store,
@@ -153,13 +150,7 @@ def encode_dataset(
     )
 
     def described(values: Sequence[str | None]) -> np.ndarray:
-        known = [value for value in values if value]
-        keys = [_hash(value) for value in known]
-        rows = np.zeros((len(values), sentences.dim), np.float32)
-        rows[[bool(value) for value in values]] = sentence_store.rows(
-            keys, lambda chosen: sentences.encode([known[i] for i in chosen]), progress, "sentences"
-        )
-        return rows
+        return _rows_of(values, sentence_store, sentences.encode, sentences.dim, progress, "sentences")
 
     prompts = [dataset.prompt(i) for i in range(len(paths))]
     bare = [(subjects or {}).get(id) or prompt for id, prompt in zip(dataset.image_ids, prompts, strict=True)]
@@ -182,6 +173,26 @@ def encode_dataset(
         combinations=combinations,
         queries=queries,
     )
+
+
+def _rows_of(
+    values: Sequence[str | None],
+    store: FeatureStore,
+    encode: Callable[[list[str]], np.ndarray],
+    dim: int,
+    progress: Progress,
+    what: str,
+) -> np.ndarray:
+    """[len(values), dim]; zeros where there is nothing to encode, as for a photograph without a prompt."""
+    known = [value for value in values if value]
+    rows = np.zeros((len(values), dim), np.float32)
+    rows[[bool(value) for value in values]] = store.rows(
+        [_hash(value) for value in known],
+        lambda chosen: encode([known[i] for i in chosen]),
+        progress,
+        what,
+    )
+    return rows
 
 
 def image_rows(

@@ -6,11 +6,12 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny_encoder
+from tiny import tiny_dataset, tiny_encoder
 
-from reward.encoders import ImageTextEncoder
+from reward.data import load
+from reward.encoders import ImageTextEncoder, sentence_encoder
 from reward.errors import CheckpointError, ImageError
-from reward.features import FeatureStore, content_hashes, image_rows
+from reward.features import FeatureStore, content_hashes, encode_dataset, image_rows
 
 
 def silent(what, done, of):
@@ -46,6 +47,19 @@ def test_images_are_encoded_in_their_order_and_each_content_once(encoder, pictur
     again = image_rows(pictures[::-1], encoder, tmp_path / "store")
     assert sum(sizes) == 69
     np.testing.assert_array_equal(again[::-1], rows)
+
+
+def test_an_image_without_a_prompt_has_a_text_of_zeros(encoder, tmp_path):
+    root = tiny_dataset(tmp_path / "PAMELA", people=3, images=6)
+    file = root / "annotations" / "pamela_train.json"
+    rows = json.loads(file.read_text())
+    for row in rows:
+        if row["image_path"] == rows[0]["image_path"]:
+            row["image_metadata"]["prompt"] = None
+    file.write_text(json.dumps(rows))
+    features = encode_dataset(load(root, quiet=True), encoder, sentence_encoder(), tmp_path / "store")
+    assert not features.text[0].any() and not features.subject[0].any()
+    assert features.text[1:].any(1).all() and features.metadata[0].any()
 
 
 def test_an_unchanged_file_is_read_once_and_a_changed_one_again(pictures, tmp_path):
