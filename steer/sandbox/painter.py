@@ -241,9 +241,9 @@ def paint(scene: Scene, size: int = 512) -> Array:
         _world(scene, lamp, things, eye, d[:, i : i + _BAND], offset)
         for i in range(0, traced * traced, _BAND)
     ]
-    layers = enlarge(np.concatenate(bands, 1).T.reshape(traced, traced, 4), size)
+    layers = enlarge(np.concatenate(bands, 1).reshape(4, traced, traced), size)
     focus = float(np.linalg.norm(eye.ravel() - np.array(things[0].centre)))
-    return finish(scene, layers[..., :3], layers[..., 3], focus, rng)
+    return finish(scene, layers, focus, rng)
 
 
 def _world(scene: Scene, lamp: Light, things: list[Placed], eye: Array, d: Array, offset: float) -> Array:
