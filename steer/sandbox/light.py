@@ -170,7 +170,6 @@ GROUND_COLOURS = {
     "grass": (rgb(0.2, 0.33, 0.09), rgb(0.36, 0.47, 0.16)),
     "sand": (rgb(0.66, 0.5, 0.32), rgb(0.83, 0.69, 0.48)),
     "snow": (rgb(0.78, 0.83, 0.9), rgb(0.95, 0.96, 0.98)),
-    "water": (rgb(0.03, 0.11, 0.15), rgb(0.05, 0.2, 0.24)),
     "rock": (rgb(0.25, 0.24, 0.235), rgb(0.47, 0.45, 0.43)),
     "forest": (rgb(0.16, 0.12, 0.06), rgb(0.22, 0.31, 0.09)),
     "street": (rgb(0.13, 0.135, 0.145), rgb(0.28, 0.28, 0.29)),
@@ -179,7 +178,7 @@ GROUND_COLOURS = {
 
 
 def ground_albedo(scene: Scene, x: Array, z: Array, t: Array, offset: float) -> tuple[Array, Array]:
-    """Colour [3, n] and height [n] (about -1 to 1, for bumps) of the ground at world (x, z), t away."""
+    """Colour [3, n] and height [n] (about -1 to 1, for bumps) of dry ground at world (x, z), t away."""
     dark, bright = GROUND_COLOURS[scene.ground]
     broad = noise2(x * 0.021 + offset, z * 0.021)
     fade = 1 / (1 + t * t * 0.012)  # far texture is finer than a pixel
@@ -211,13 +210,14 @@ def ground_albedo(scene: Scene, x: Array, z: Array, t: Array, offset: float) -> 
         return mix(dark, bright, np.clip(0.5 + 0.22 * broad + 0.2 * fine, 0, 1)) * (
             1 - 0.5 * joint
         ), fine * 0.15 - joint
-    if scene.ground == "rock":
-        crack = np.clip(1 - np.abs(noise2(x * 0.07, z * 0.07 + offset)) * 9, 0, 1) * fade
-        fine = noise2(x * 0.6, z * 0.6) * fade
-        return mix(dark, bright, np.clip(0.5 + 0.3 * broad + 0.25 * fine, 0, 1)) * (
-            1 - 0.55 * crack
-        ), fine - crack
-    wave = (
-        noise2(x * 0.05 + 0.4 * offset, z * 0.16) * 0.8 + noise2(x * 0.17, z * 0.5 + offset) * 0.35
-    )  # water
-    return mix(dark, bright, np.clip(0.5 + 0.3 * broad, 0, 1)), wave * fade
+    crack = np.clip(1 - np.abs(noise2(x * 0.07, z * 0.07 + offset)) * 9, 0, 1) * fade  # rock
+    fine = noise2(x * 0.6, z * 0.6) * fade
+    return mix(dark, bright, np.clip(0.5 + 0.3 * broad + 0.25 * fine, 0, 1)) * (
+        1 - 0.55 * crack
+    ), fine - crack
+
+
+def waves(x: Array, z: Array, t: Array, offset: float) -> Array:
+    """Height [n] (about -1 to 1, for bumps) of water at world (x, z), t away."""
+    wave = noise2(x * 0.05 + 0.4 * offset, z * 0.16) * 0.8 + noise2(x * 0.17, z * 0.5 + offset) * 0.35
+    return wave * (1 / (1 + t * t * 0.012))  # far waves are finer than a pixel

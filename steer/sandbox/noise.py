@@ -8,16 +8,22 @@ import numpy as np
 
 Array = np.ndarray
 _TILE = 512  # width of the tileable 2-D texture
+_CELLS = 32  # width of the 3-D lattice
 
 
 @lru_cache(maxsize=1)
 def _lattice() -> Array:
-    return np.random.default_rng(20261).random((32 * 32 * 32,), dtype=np.float32)
+    """[_CELLS + 1] ** 3 in one row; the last of each axis repeats the first, so that no corner wraps."""
+    cells = np.random.default_rng(20261).random((_CELLS, _CELLS, _CELLS), dtype=np.float32)
+    return np.pad(cells, (0, 1), mode="wrap").ravel()
 
 
 @lru_cache(maxsize=1)
 def _texture() -> Array:
-    """Fractal value noise, [_TILE * _TILE], mean 0, standard deviation 1, tileable."""
+    """Fractal value noise, mean 0, standard deviation 1, tileable.
+
+    [_TILE + 1] ** 2 in one row; the last row and column repeat the first, so that no corner wraps.
+    """
     rng = np.random.default_rng(20262)
     total = np.zeros((_TILE, _TILE), np.float64)
     for octave in range(1, 8):
@@ -29,44 +35,47 @@ def _texture() -> Array:
         rows = grid[i] * (1 - f[:, None]) + grid[(i + 1) % n] * f[:, None]
         total += (rows[:, i] * (1 - f) + rows[:, (i + 1) % n] * f) * 0.64**octave
     total = (total - total.mean()) / total.std()
-    return total.astype(np.float32).ravel()
+    return np.pad(total.astype(np.float32), (0, 1), mode="wrap").ravel()
+
+
+def _cell(p: Array, period: int) -> tuple[Array, Array]:
+    """The cell that p lies in, repeating after `period` (a power of two), and how far into it, 0-1."""
+    whole = np.floor(p)
+    return whole.astype(np.int32) & (period - 1), p - whole
+
+
+def _between(a: Array, b: Array, t: Array) -> Array:
+    """a + (b - a) * t, written over b."""
+    b -= a
+    b *= t
+    b += a
+    return b
 
 
 def noise2(u: Array, v: Array) -> Array:
     """Fractal noise at (u, v), one tile per unit; about standard normal."""
-    x, y = u * _TILE, v * _TILE
-    ix, iy = np.floor(x), np.floor(y)
-    fx, fy = x - ix, y - iy
-    i = ix.astype(np.int32) & (_TILE - 1)
-    j = (iy.astype(np.int32) & (_TILE - 1)) * _TILE
-    i1, j1 = (i + 1) & (_TILE - 1), (j + _TILE) & (_TILE * _TILE - 1)
-    t = _texture()
-    top, low = t.take(j + i), t.take(j1 + i)
-    top += (t.take(j + i1) - top) * fx
-    low += (t.take(j1 + i1) - low) * fx
-    return top + (low - top) * fy
+    i, fx = _cell(u * _TILE, _TILE)
+    j, fy = _cell(v * _TILE, _TILE)
+    t, row = _texture(), _TILE + 1
+    at = np.add(j * row, i, dtype=np.intp)
+    top = _between(t.take(at), t[1:].take(at), fx)
+    low = _between(t[row:].take(at), t[row + 1 :].take(at), fx)
+    return _between(top, low, fy)
 
 
 def noise3(x: Array, y: Array, z: Array) -> Array:
     """Smooth value noise in 0-1, one lattice cell per unit."""
-    lattice = _lattice()
-    corner, weight = [], []
-    for p in (x, y, z):
-        i = np.floor(p)
-        f = p - i
-        weight.append(f * f * (3 - 2 * f))
-        i = i.astype(np.int32)
-        corner.append((i & 31, (i + 1) & 31))
-    wx, wy, wz = weight
+    (i, fx), (j, fy), (k, fz) = (_cell(p, _CELLS) for p in (x, y, z))
+    wx, wy, wz = (f * f * (3 - 2 * f) for f in (fx, fy, fz))
+    t, row = _lattice(), _CELLS + 1
+    at = np.add((k * row + j) * row, i, dtype=np.intp)
     planes = []
-    for k in corner[2]:
-        rows = []
-        for j in corner[1]:
-            base = k * 1024 + j * 32
-            a = lattice.take(base + corner[0][0])
-            rows.append(a + (lattice.take(base + corner[0][1]) - a) * wx)
-        planes.append(rows[0] + (rows[1] - rows[0]) * wy)
-    return planes[0] + (planes[1] - planes[0]) * wz
+    for plane in (0, row * row):
+        rows = [
+            _between(t[corner:].take(at), t[corner + 1 :].take(at), wx) for corner in (plane, plane + row)
+        ]
+        planes.append(_between(rows[0], rows[1], wy))
+    return _between(planes[0], planes[1], wz)
 
 
 def ripples(x: Array, y: Array, z: Array) -> Array:

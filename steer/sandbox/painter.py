@@ -10,7 +10,7 @@ from functools import reduce
 
 import numpy as np
 
-from .light import Light, ground_albedo, light, mix, rgb, sky
+from .light import Light, ground_albedo, light, mix, rgb, sky, waves
 from .noise import noise2, noise3, ripples
 from .scene import Scene
 from .shapes import ARCHETYPES, Subject
@@ -42,7 +42,9 @@ class Placed:
         return self.subject.radius * self.scale
 
     def local(self, p: Array) -> tuple[Array, Array, Array]:
-        x, y, z = (p[0] - self.x) / self.scale, (p[1] - self.y) / self.scale, (p[2] - self.z) / self.scale
+        x, y, z = p[0] - self.x, p[1] - self.y, p[2] - self.z
+        if self.scale != 1:
+            x, y, z = x / self.scale, y / self.scale, z / self.scale
         c, s = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
         return c * x + s * z, y, c * z - s * x
 
@@ -52,7 +54,11 @@ class Placed:
         distances = []
         for part in self.subject.parts:
             d = part.distance(x, y, z)
-            distances.append((d - part.bumps * bumps if part.bumps and bumps is not None else d) * self.scale)
+            if part.bumps and bumps is not None:
+                d -= part.bumps * bumps
+            if self.scale != 1:
+                d *= self.scale
+            distances.append(d)
         return distances
 
     def distance(self, p: Array) -> Array:
@@ -65,7 +71,7 @@ class Placed:
         b = ox * d[0] + oy * d[1] + oz * d[2]
         root = b * b - (ox * ox + oy * oy + oz * oz - self.radius**2)
         hit = np.flatnonzero((root > 0) & (np.sqrt(np.maximum(root, 0)) > b))
-        half, b = np.sqrt(root[hit]), np.broadcast_to(b, root.shape)[hit]
+        half, b = np.sqrt(root[hit]), b[hit]
         return hit, np.maximum(-b - half, 0.02), -b + half
 
 
@@ -73,43 +79,62 @@ def _at(origin: Array, d: Array, t: Array) -> Array:
     return origin + d * t
 
 
-def march(placed: Placed, origin: Array, d: Array, steps: int = 44) -> tuple[Array, Array]:
-    """First meeting of rays with a subject: (indices of the rays that hit, distances)."""
+def march(
+    placed: Placed, origin: Array, d: Array, steps: int = 44, within: Array | None = None
+) -> tuple[Array, Array]:
+    """First meeting of rays with a subject: (indices of the rays that hit, distances).
+
+    A ray goes no further than `within` [n].
+    """
     rays, t, leave = placed.sphere(origin, d)
+    if within is not None:
+        leave = np.minimum(leave, within[rays])
+        rays, t, leave = _only(t < leave, rays, t, leave)
     moving = origin.shape[1] > 1
+    start, way = origin.take(rays, 1) if moving else origin, d.take(rays, 1)
     found, at = [], []
     for _ in range(steps):
         if not len(rays):
             break
-        p = _at(origin[:, rays] if moving else origin, d[:, rays], t)
-        gap = placed.distance(p)
+        gap = placed.distance(_at(start, way, t))
         hit = gap < 0.0018 * t
         if hit.any():
             found.append(rays[hit])
             at.append(t[hit])
-        t = t + gap * 0.85
+        gap *= 0.85
+        t += gap
         go = ~hit & (t < leave)
-        rays, t, leave = rays[go], t[go], leave[go]
+        if not go.all():
+            rays, t, leave, way = _only(go, rays, t, leave, way)
+            start = _only(go, start)[0] if moving else start
     if not found:
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
     return np.concatenate(found), np.concatenate(at)
 
 
+def _only(go: Array, *of_rays: Array) -> list[Array]:
+    """Each array without the rays (its last axis) that do not go on."""
+    keep = np.flatnonzero(go)
+    return [a.take(keep, -1) for a in of_rays]
+
+
 def shadow(things: list[Placed], p: Array, toward: Array, softness: float = 10.0) -> Array:
     """How much of the first lamp reaches points p [3, n]: 0 none - 1 all."""
     lit = np.ones(p.shape[1], np.float32)
-    d = np.broadcast_to(toward, p.shape)
     for placed in things:
-        rays, t, leave = placed.sphere(p, d)
-        t = np.maximum(t, 0.04)
+        rays, t, leave = placed.sphere(p, toward)
+        rays, t, leave = _only(lit[rays] > 0, rays, np.maximum(t, 0.04), leave)
+        start, reach = p.take(rays, 1), lit[rays]
         for _ in range(14):
             if not len(rays):
                 break
-            gap = placed.distance(_at(p[:, rays], d[:, rays], t))
-            lit[rays] = np.minimum(lit[rays], np.clip(softness * gap / t, 0, 1))
-            t = t + np.clip(gap, 0.04, 0.5)
-            go = (t < leave) & (lit[rays] > 0.02)
-            rays, t, leave = rays[go], t[go], leave[go]
+            gap = placed.distance(_at(start, toward, t))
+            reach = np.minimum(reach, np.clip(softness * gap / t, 0, 1))
+            lit[rays] = reach
+            t += np.clip(gap, 0.04, 0.5)
+            go = (t < leave) & (reach > 0.02)
+            if not go.all():
+                rays, t, leave, reach, start = _only(go, rays, t, leave, reach, start)
     return lit
 
 
@@ -170,7 +195,7 @@ def _surface(scene: Scene, placed: Placed, p: Array, n: Array) -> tuple[Array, A
     distances = np.stack(placed.parts(p))
     part = distances.argmin(0)
     parts = placed.subject.parts
-    colour = np.array([q.colour for q in parts], np.float32)[part].T
+    colour = np.array([q.colour for q in parts], np.float32).T.take(part, 1)
     glow = np.array([q.glow for q in parts], np.float32)[part]
     gloss = np.array([q.gloss for q in parts], np.float32)[part]
     x, y, z = placed.local(p)
@@ -257,35 +282,40 @@ def _world(scene: Scene, lamp: Light, things: list[Placed], eye: Array, d: Array
     owner = np.full(n_rays, -1)
     nearest = np.where(on_ground, t, np.float32(1e9))
     for i, placed in enumerate(things):
-        rays, at = march(placed, eye, d)
-        closer = at < nearest[rays]
-        nearest[rays[closer]] = at[closer]
-        owner[rays[closer]] = i
+        rays, at = march(placed, eye, d, within=nearest)
+        nearest[rays] = at
+        owner[rays] = i
     air = np.flatnonzero((owner < 0) & ~on_ground)
-    colour[:, air] = sky(scene, lamp, d[:, air], offset)
+    _put(colour, air, sky(scene, lamp, d.take(air, 1), offset))
     floor = np.flatnonzero((owner < 0) & on_ground)
     if len(floor):
-        colour[:, floor] = _floor(scene, lamp, things, eye, d[:, floor], t[floor].astype(np.float32), offset)
+        _put(colour, floor, _floor(scene, lamp, things, eye, d.take(floor, 1), t[floor], offset))
         depth[floor] = t[floor]
     for i, placed in enumerate(things):
         rays = np.flatnonzero(owner == i)
         if len(rays):
-            depth[rays] = nearest[rays]
-            colour[:, rays] = _body(
-                scene, lamp, things, placed, _at(eye, d[:, rays], nearest[rays]), d[:, rays], offset
-            )
+            way, depth[rays] = d.take(rays, 1), nearest[rays]
+            p = _at(eye, way, nearest[rays])
+            _put(colour, rays, _body(scene, lamp, things, placed, p, way, offset))
     mist = (
         0.01
         + scene.haze**1.5 * 0.34
         + (0.16 if scene.weather == "fog" else 0.05 if scene.weather in ("rain", "snowfall") else 0.0)
     )
     if scene.ground != "studio":
-        seen = np.flatnonzero(depth < 59)
         veil = lamp.horizon * 0.85 + lamp.ambient * 0.1
-        colour[:, seen] = mix(colour[:, seen], veil, 1 - np.exp(-np.maximum(depth[seen] - 1.5, 0) * mist))
+        amount = 1 - np.exp(-np.maximum(depth - 1.5, 0) * mist)
+        amount[depth >= 59] = 0
         if scene.weather == "fog":
-            colour[:, air] = mix(colour[:, air], veil, 0.9 * np.exp(-np.maximum(d[1][air], 0) * 3.0))
+            amount[air] = 0.9 * np.exp(-np.maximum(d[1][air], 0) * 3.0)
+        colour = mix(colour, veil, amount)
     return np.concatenate([colour, depth[None]])
+
+
+def _put(planes: Array, at: Array, values: Array) -> None:
+    """planes[:, at] = values, plane by plane, which NumPy does faster."""
+    for plane, value in zip(planes, values, strict=True):
+        plane[at] = value
 
 
 def _pool(lamp: Light, things: list[Placed], p: Array) -> Array:
@@ -299,6 +329,8 @@ def _floor(
 ) -> Array:
     p = _at(eye, d, t)
     p[1] = 0.0
+    if scene.ground == "water":
+        return _water(scene, lamp, things, p, d, waves(p[0], p[2], t, offset), offset, t)
     albedo, height = ground_albedo(scene, p[0], p[2], t, offset)
     albedo = albedo * (
         1 + (0.9 * scene.detail - 0.3) * (noise2(p[0] * 0.9, p[2] * 0.9) * 0.22) / (1 + 0.05 * t * t)
@@ -308,8 +340,6 @@ def _floor(
     for placed in things:  # contact shade under what stands or hovers here
         away = np.hypot(p[0] - placed.x, p[2] - placed.z) / placed.radius
         near = np.minimum(near, 1 - 0.5 * np.exp(-away * away * 2.2) / (1 + 1.5 * placed.y))
-    if scene.ground == "water":
-        return _water(scene, lamp, things, p, d, height, offset, t)
     e = 0.16 * (0.4 + scene.detail)
     slope = np.roll(height, 1) - height  # along the scan line
     n = np.stack([-slope * e, np.ones_like(slope), slope * e])
@@ -334,9 +364,9 @@ def _reflection(scene: Scene, lamp: Light, things: list[Placed], p: Array, d: Ar
     for placed in things:
         rays, at = march(placed, p, d, steps=20)
         if len(rays):
-            seen[:, rays] = _body(
-                scene, lamp, things, placed, _at(p[:, rays], d[:, rays], at), d[:, rays], offset, plain=True
-            )
+            way = d.take(rays, 1)
+            where = _at(p.take(rays, 1), way, at)
+            _put(seen, rays, _body(scene, lamp, things, placed, where, way, offset, plain=True))
     return seen
 
 
@@ -395,14 +425,14 @@ def _body(
     result = albedo * total * dark + spark
     if gloss.max() > 0.2 and not plain:
         shiny = np.flatnonzero(gloss > 0.2)
-        v, m = d[:, shiny], n[:, shiny]
+        v, m, own = d.take(shiny, 1), n.take(shiny, 1), result.take(shiny, 1)
         along = (v * m).sum(0)
         mirror = v - 2 * along * m
         mirror[1] = np.maximum(mirror[1], -0.2)
         view = sky(scene, lamp, mirror, offset) * np.where(mirror[1] > 0, 1.0, 0.45)
         g = gloss[shiny]
         strength = g * (0.25 + 0.75 * (1 - np.clip(-along, 0, 1)) ** 3)
-        tint = albedo[:, shiny] if scene.material == "gold" else rgb(1.0, 1.0, 1.0)
+        tint = albedo.take(shiny, 1) if scene.material == "gold" else rgb(1.0, 1.0, 1.0)
         if scene.material == "gold":
             strength = g * 0.8
         elif scene.material == "glass":  # see the backdrop through it, bent
@@ -410,8 +440,8 @@ def _body(
             through[1] = np.abs(through[1]) * 0.8
             through /= np.sqrt((through * through).sum(0))
             behind = sky(scene, lamp, through, offset) * rgb(0.75, 0.95, 0.95)
-            result[:, shiny] = mix(result[:, shiny], behind, 0.6)
-        result[:, shiny] = mix(result[:, shiny], view * tint, np.clip(strength, 0, 0.95))
+            own = mix(own, behind, 0.6).astype(np.float32)
+        _put(result, shiny, mix(own, view * tint, np.clip(strength, 0, 0.95)))
     rim = (1 - np.clip(-(d * n).sum(0), 0, 1)) ** 3
     back = np.clip(lamp.lamps[0][0][2], 0, 1) * 0.35  # a lamp ahead of the camera draws an edge of light
     result = result + lamp.lamps[0][1] * rim * back * lit

@@ -27,9 +27,9 @@ def luma(picture: Array) -> Array:
 
 
 def _luma_of_four(planes: Array) -> Array:
-    """`luma` of the first three of four planes, rounded as BLAS does it for pixels that lie four floats apart.
+    """`luma` of the first three of four planes, as BLAS rounds it for pixels four floats apart.
 
-    Every painting that exists was made with this rounding where it is called.
+    Where it is called, every painting that exists was made with this rounding.
     """
     return np.ascontiguousarray(np.moveaxis(planes, 0, -1))[..., :3] @ _LUMA
 
@@ -49,9 +49,7 @@ def shrink(a: Array, factor: int) -> Array:
         n = len(a) // factor
         return a.reshape(n, factor, n, factor).mean((1, 3))
     total = a[:, ::factor, ::factor].copy()
-    for k in range(
-        1, factor * factor
-    ):  # one place in all blocks at a time: NumPy's mean is slow on short rows
+    for k in range(1, factor * factor):  # a place in all blocks at a time: NumPy's mean is slow here
         total += a[:, k // factor :: factor, k % factor :: factor]
     total /= factor * factor
     return total
