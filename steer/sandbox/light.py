@@ -84,6 +84,20 @@ def light(scene: Scene, rng: np.random.Generator) -> Light:
     )  # fmt: skip
 
 
+def shine(lamp: Light, n: Array, view: Array, gloss: Array, lit: Array, pool: Array) -> tuple[Array, Array]:
+    """Light falling on a surface [3, n] and the highlights on it [3, n]."""
+    total = lamp.ambient * (0.62 + 0.38 * n[1])
+    spark = np.zeros_like(n)
+    for i, (toward, colour) in enumerate(lamp.lamps):
+        facing = (toward * n).sum(0)
+        reach = pool * (1 - lamp.shadow * (1 - lit) if i == 0 else 1.0)
+        total = total + colour * (np.clip(facing, 0, None) * reach)
+        half = toward - view
+        half = half / (np.sqrt((half * half).sum(0)) + 1e-6)
+        spark = spark + colour * (np.clip((half * n).sum(0), 0, 1) ** 40 * gloss * reach * (facing > 0))
+    return total, spark
+
+
 def skyline(scene: Scene, offset: float) -> list[tuple[Array, float]]:
     """Backdrop layers from far to near: (height as tangent of elevation, all around [4096], nearness 0-1)."""
     a = np.linspace(0, 1, 4096, dtype=np.float32) + offset

@@ -10,7 +10,7 @@ from functools import reduce
 
 import numpy as np
 
-from .light import Light, ground_albedo, light, mix, rgb, sky, waves
+from .light import Light, ground_albedo, light, mix, rgb, shine, sky, waves
 from .noise import noise2, noise3, ripples
 from .scene import Scene
 from .shapes import ARCHETYPES, Subject
@@ -240,20 +240,6 @@ def _surface(scene: Scene, placed: Placed, p: Array, n: Array) -> tuple[Array, A
     return np.maximum(colour, 0.01), glow, gloss
 
 
-def _shine(lamp: Light, n: Array, view: Array, gloss: Array, lit: Array, pool: Array) -> tuple[Array, Array]:
-    """Light falling on a surface [3, n] and the highlights on it [3, n]."""
-    total = lamp.ambient * (0.62 + 0.38 * n[1])
-    spark = np.zeros_like(n)
-    for i, (toward, colour) in enumerate(lamp.lamps):
-        facing = (toward * n).sum(0)
-        reach = pool * (1 - lamp.shadow * (1 - lit) if i == 0 else 1.0)
-        total = total + colour * (np.clip(facing, 0, None) * reach)
-        half = toward - view
-        half = half / (np.sqrt((half * half).sum(0)) + 1e-6)
-        spark = spark + colour * (np.clip((half * n).sum(0), 0, 1) ** 40 * gloss * reach * (facing > 0))
-    return total, spark
-
-
 def paint(scene: Scene, size: int = 512) -> Array:
     """The painting of a scene as uint8 [size, size, 3]; size a multiple of 64."""
     rng = np.random.default_rng(scene.seed)
@@ -345,14 +331,12 @@ def _floor(
     n = np.stack([-slope * e, np.ones_like(slope), slope * e])
     n /= np.sqrt((n * n).sum(0))
     wet = 0.35 if scene.weather == "rain" or (scene.ground == "street" and scene.lighting == "neon") else 0.0
-    total, spark = _shine(
-        lamp, n, d, np.full(p.shape[1], 0.03 + wet, np.float32), lit, _pool(lamp, things, p)
-    )
+    total, spark = shine(lamp, n, d, np.full(p.shape[1], 0.03 + wet, np.float32), lit, _pool(lamp, things, p))
     result = albedo * total * near + spark * 0.5
     if wet or scene.ground == "studio":
         mirror = np.stack([d[0], -d[1], d[2]])
-        shine = (0.1 if scene.ground == "studio" else wet) * (1 - np.abs(d[1])) ** 2
-        result = mix(result, _reflection(scene, lamp, things, p, mirror, offset), shine)
+        gleam = (0.1 if scene.ground == "studio" else wet) * (1 - np.abs(d[1])) ** 2
+        result = mix(result, _reflection(scene, lamp, things, p, mirror, offset), gleam)
     if scene.ground == "studio":  # the paper sweeps up into the wall
         wall = sky(scene, lamp, d, offset)
         result = mix(result, wall * (0.4 + 0.6 * near), np.clip((t - 5.5) / 9.0, 0, 1))
@@ -421,7 +405,7 @@ def _body(
     )  # less sky is seen near the ground
     if not plain:
         dark = dark * np.clip(0.3 + 0.7 * placed.distance(p + n * 0.16) / 0.16, 0.3, 1)
-    total, spark = _shine(lamp, n, d, gloss + 0.03, lit, _pool(lamp, things, p))
+    total, spark = shine(lamp, n, d, gloss + 0.03, lit, _pool(lamp, things, p))
     result = albedo * total * dark + spark
     if gloss.max() > 0.2 and not plain:
         shiny = np.flatnonzero(gloss > 0.2)
