@@ -417,6 +417,11 @@ def test_a_missing_predictor_names_the_command_that_makes_it(steer, isolated):
     assert code == 1 and "steer sandbox build" in err
 
 
+def test_a_baseline_has_no_people_to_list(steer):
+    code, _, err = steer("people", "list", "--reward", "hpsv3")
+    assert code == 2 and "hpsv3 knows no people" in err
+
+
 def test_doctor_says_what_each_preset_lacks_and_who_may_use_it(steer):
     code, out, _ = steer("doctor", "--json")
     assert code == 0

@@ -11,7 +11,7 @@ import typer
 
 from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json
-from steer.errors import PresetError
+from steer.errors import PresetError, UsageError
 
 app = typer.Typer(help="Whom the predictor knows.", no_args_is_help=True)
 
@@ -155,6 +155,12 @@ def _card(reward: Path | None) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
+        from reward.baselines import BASELINES
+
+        if str(reward) in BASELINES:
+            raise UsageError(
+                f"the reward {reward} knows no people, its opinion is everybody's: name a predictor's folder"
+            ) from None
         raise PresetError(
             f"there is no predictor in {path.parent}; make the sandbox's: steer sandbox build"
         ) from None
