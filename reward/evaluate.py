@@ -1,4 +1,4 @@
-"""Predictions for the splits of a data set: seen users by their embedding, unseen ones by equation 1."""
+"""Predictions for the splits of a data set: seen users by their embedding, unseen ones by their context."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from .data import Dataset
 from .features import Features
 from .metrics import UserLevel, user_level
+from .newcomer import DEFAULT_PRIOR, Method, TastePrior, check_method, mix_start, mix_weights, ridge_residual
 from .pamela import TOKENS, Pamela
 from .people import NEIGHBOURS, TEMPERATURE, interpolate_user, preference_profile
 
@@ -103,33 +104,127 @@ def unseen_users(
     neighbours: int = NEIGHBOURS,
     temperature: float = TEMPERATURE,
     reserved: int = 0,
+    *,
+    method: Method = "knn",
+    prior: TastePrior = DEFAULT_PRIOR,
+    known: KnownRatings | None = None,
 ) -> Predictions:
-    """Predictions for people outside the user table, from `context` of their rated images (equation 1).
+    """Predictions for people outside the user table, from `context` of their rated images.
 
     Contexts are the first of one permutation of a person's rows, so a larger one holds the smaller, and are
     not predicted, nor are the first `reserved`: contexts of several sizes are compared on the same rows.
-    People without rows beyond that are left out. `profiles` [table rows, image_dim].
+    People without rows beyond that are left out. `method` is the paper's equation 1 ("knn", with
+    `neighbours`, `temperature` and `profiles` [table rows, image_dim]) or another of `reward.newcomer`; "mix"
+    reads `prior` and `known`, the known people's ratings of the split's images. Raises BadContext.
     """
+    check_method(method)
     rng = np.random.default_rng(seed)
-    table = model.users.weight.detach().cpu().numpy()
     rows = dataset.rows(split)
-    kept, users, without = [], [], 0
+    people, contexts, rest, without = [], [], [], 0
     for user in np.unique(dataset.users[rows]):
         mine = rng.permutation(rows[dataset.users[rows] == user])
-        rated, rest = mine[:context], mine[max(context, reserved) :]
-        if not len(rest):
+        beyond = mine[max(context, reserved) :]
+        if not len(beyond):
             without += 1
             continue
-        profile = preference_profile(features.image[dataset.images[rated]], dataset.scores[rated])
-        embedding = interpolate_user(profile, profiles, table, neighbours, temperature)
-        kept.append(rest)
-        users.append(np.repeat(embedding[None], len(rest), axis=0))
-    if not kept:
+        people.append(user)
+        contexts.append(mine[:context])
+        rest.append(beyond)
+    if not people:
         return Predictions(np.zeros(0, np.int64), np.zeros(0, np.float32), without)
-    chosen = np.concatenate(kept)
-    demographics = features.demographics[dataset.users[chosen], 0]
-    scores = predict(model, features, dataset.images[chosen], np.concatenate(users), demographics)
+    chosen = np.concatenate(rest)
+    if method == "knn":
+        table = model.users.weight.detach().cpu().numpy()
+        users = [
+            np.repeat(_nearest(rated, profiles, table, dataset, features, neighbours, temperature), len(r), 0)
+            for rated, r in zip(contexts, rest, strict=True)
+        ]
+        demographics = features.demographics[dataset.users[chosen], 0]
+        scores = predict(model, features, dataset.images[chosen], np.concatenate(users), demographics)
+    elif method == "mix":
+        if known is None:
+            raise ValueError("the method mix needs `known`: see `known_ratings`")
+        mixed = [
+            known.mixed(dataset, features, user, rated, dataset.images[r], prior)
+            for user, rated, r in zip(people, contexts, rest, strict=True)
+        ]
+        scores = np.concatenate(mixed)
+    else:
+        scores = _ridge(model, dataset, features, contexts, rest)
     return Predictions(chosen, scores, without)
+
+
+def _nearest(
+    rated: np.ndarray,
+    profiles: np.ndarray,
+    table: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    neighbours: int,
+    temperature: float,
+) -> np.ndarray:
+    """User embedding [1, hidden] by equation 1 from the ratings `rated`."""
+    profile = preference_profile(features.image[dataset.images[rated]], dataset.scores[rated])
+    return interpolate_user(profile, profiles, table, neighbours, temperature)[None]
+
+
+def _ridge(
+    model: Pamela,
+    dataset: Dataset,
+    features: Features,
+    contexts: list[np.ndarray],
+    rest: list[np.ndarray],
+) -> np.ndarray:
+    """Ratings of the images of all of `rest`: the population's, and each person's ridge over it."""
+    mean, scale = model.image[0].arrays()
+    shown = np.unique(dataset.images[np.concatenate([*contexts, *rest])])
+    population = np.zeros(len(features.image), np.float32)
+    population[shown] = predict(model, features, shown)
+    scores = []
+    for rated, beyond in zip(contexts, rest, strict=True):
+        images, others = dataset.images[rated], dataset.images[beyond]
+        missed = dataset.scores[rated] - population[images]
+        added = ridge_residual(features.image[images], missed, mean, scale)
+        scores.append(population[others] + features.image[others] @ added[:-1] + added[-1])
+    return np.concatenate(scores).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class KnownRatings:
+    """What the known people would give to images: they are what new people are mixed of."""
+
+    ratings: np.ndarray  # [table rows, images]; nan where nobody asked
+    demographics: np.ndarray  # [table rows, profile_dim] of their sentences
+
+    def mixed(
+        self,
+        dataset: Dataset,
+        features: Features,
+        user: int,
+        rated: np.ndarray,
+        images: np.ndarray,
+        prior: TastePrior,
+    ) -> np.ndarray:
+        """Ratings [n] of image rows `images` [n] by a data set's user, from the ratings `rated` [k]."""
+        start = mix_start(self.demographics, features.demographics[user, 0])
+        mine = self.ratings[:, dataset.images[rated]]
+        weights = mix_weights(mine, dataset.scores[rated].astype(np.float64), prior, start)
+        return (weights[:-1] @ self.ratings[:, images] + weights[-1]).astype(np.float32)
+
+
+def known_ratings(
+    model: Pamela, demographics: np.ndarray, features: Features, images: np.ndarray
+) -> KnownRatings:
+    """The known people's ratings of image rows `images`.
+
+    demographics [table rows, profile_dim] are of the same people, zeros where nothing is known.
+    """
+    wanted = np.unique(images)
+    ratings = np.full((len(demographics), len(features.image)), np.nan)
+    for row, user in enumerate(model.users.weight.detach().cpu().numpy()):
+        everyone = (np.repeat(array[None], len(wanted), axis=0) for array in (user, demographics[row]))
+        ratings[row, wanted] = predict(model, features, wanted, *everyone)
+    return KnownRatings(ratings, demographics)
 
 
 def profiles_of(dataset: Dataset, features: Features, rows: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -56,6 +57,10 @@ class Standardise(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return (features - self.mean) * self.scale
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and scale [dim], float64."""
+        return self.mean.cpu().numpy().astype(np.float64), self.scale.cpu().numpy().astype(np.float64)
 
 
 def _linear(inputs: int, hidden: int, dropout: float) -> nn.Sequential:
@@ -194,3 +199,18 @@ class Pamela(nn.Module):
                 pairs[name] = tokens[start : start + size].repeat_interleave(n, 0)
             rows.append(self.fuse(pairs).view(size, n))
         return torch.cat(rows)
+
+    def known(self, images: dict[str, Tensor], demographics: Tensor) -> Tensor:
+        """Every person of the user table on every image: ratings [users, N].
+
+        images: projected image, text and metadata tokens [N, hidden]; demographics [users, profile_dim] of
+        the same people, zeros where nothing is known.
+        """
+        ratings = demographics.new_zeros(len(demographics), len(images["image"]))
+        told = demographics.any(1)
+        for rows in (told, ~told):
+            if rows.any():
+                described = demographics[rows] if rows is told else None
+                people = self.project(demographics=described, user=self.users.weight[rows])
+                ratings[rows] = self.grid(images, people, int(rows.sum()))
+        return ratings

@@ -15,6 +15,7 @@ from .errors import BadContext, EmptyGroup, UnknownPerson
 if TYPE_CHECKING:
     from PIL import Image
 
+    from .newcomer import Method
     from .predictor import Predictor
 
 NEIGHBOURS = 5  # K of equation 1
@@ -40,6 +41,12 @@ class Person:
     demographics: np.ndarray | None  # [profile_dim] sentence embedding; None leaves the token out
     hash: str  # 12 hex digits over kind and embeddings: equal hashes score equally
     size: int = 1  # how many known people stand behind it
+    mix: np.ndarray | None = (
+        None  # [known people + 1] weights of their ratings and an offset; replaces `user`
+    )
+    residual: np.ndarray | None = None  # [image_dim + 1] slopes along the image embedding, offset; is added
+    ratings: int = 0  # how many of their own ratings stand behind a new person
+    note: str = ""  # what was done instead where the ratings of a new person say nothing
 
     @classmethod
     def known(cls, user: str, predictor: Predictor) -> Person:
@@ -70,9 +77,12 @@ class Person:
         ratings: Sequence[float],
         demographics: Mapping[str, Any] | None = None,
         name: str = "new",
+        *,
+        prompts: Sequence[str] | None = None,
+        method: Method = "mix",
     ) -> Person:
-        """Someone who rated a few images (15 in the paper). Raises BadContext."""
-        return predictor.newcomer(images, ratings, demographics, name)
+        """Someone who rated a few images (15 in the paper), see `Predictor.newcomer`. Raises BadContext."""
+        return predictor.newcomer(images, ratings, demographics, name, prompts=prompts, method=method)
 
 
 def make_person(
@@ -81,13 +91,22 @@ def make_person(
     user: np.ndarray | None,
     demographics: np.ndarray | None,
     size: int = 1,
+    mix: np.ndarray | None = None,
+    residual: np.ndarray | None = None,
+    ratings: int = 0,
+    note: str = "",
 ) -> Person:
     """A Person with its content hash; a label may hold "{hash}"."""
     digest = hashlib.sha256(kind.encode())
     for array in (user, demographics):
         digest.update(b"-" if array is None else np.ascontiguousarray(array, np.float32).tobytes())
+    for name, part in (("mix", mix), ("residual", residual)):  # only new people have any
+        if part is not None:
+            digest.update(name.encode() + np.ascontiguousarray(part, np.float32).tobytes())
     short = digest.hexdigest()[:12]
-    return Person(kind, label.replace("{hash}", short), user, demographics, short, size)
+    return Person(
+        kind, label.replace("{hash}", short), user, demographics, short, size, mix, residual, ratings, note
+    )
 
 
 def preference_profile(features: np.ndarray, ratings: np.ndarray) -> np.ndarray:
@@ -95,14 +114,23 @@ def preference_profile(features: np.ndarray, ratings: np.ndarray) -> np.ndarray:
 
     features [k, d], ratings [k] on the 1-5 scale -> [d]. Raises BadContext.
     """
-    weights = np.asarray(ratings, np.float64)
+    weights = checked_ratings(ratings, len(features))
     if len(weights) == 0:
         raise BadContext("no rated images: rate at least one, better 15")
-    if len(weights) != len(features):
-        raise BadContext(f"{len(features)} images but {len(weights)} ratings: give one rating for each image")
-    if not np.isfinite(weights).all() or weights.min() < 1 or weights.max() > 5:
-        raise BadContext("ratings must be numbers from 1 to 5: correct them and try again")
     return (weights @ features / weights.sum()).astype(np.float32)
+
+
+def checked_ratings(ratings: Sequence[float] | np.ndarray, images: int) -> np.ndarray:
+    """Ratings of so many images, float64. Raises BadContext."""
+    try:
+        checked = np.asarray(ratings, np.float64)
+    except (TypeError, ValueError):
+        checked = np.full(len(ratings), np.nan)
+    if checked.ndim != 1 or len(checked) != images:
+        raise BadContext(f"{images} images but {len(ratings)} ratings: give one rating for each image")
+    if not np.isfinite(checked).all() or (checked < 1).any() or (checked > 5).any():
+        raise BadContext("ratings must be numbers from 1 to 5: correct them and try again")
+    return checked
 
 
 def interpolate_user(

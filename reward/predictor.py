@@ -17,10 +17,12 @@ from PIL import Image
 
 from .checkpoint import Card, Tables, read_checkpoint
 from .encoders import ImageTextEncoder, SentenceEncoder, sentence_encoder
-from .errors import CheckpointError, ImageError, ScoreError
+from .errors import BadContext, CheckpointError, ImageError, ScoreError
+from .newcomer import Method, check_method, mix_start, mix_weights, ridge_residual
 from .pamela import Pamela
 from .people import (
     Person,
+    checked_ratings,
     describe_group,
     find_group,
     find_known,
@@ -28,6 +30,7 @@ from .people import (
     make_person,
     preference_profile,
 )
+from .people_file import Calibration, read_calibration
 from .profile import demographics_sentence
 
 CACHED = 4096  # features kept in memory; a run of the loop sees about 110 images
@@ -38,11 +41,19 @@ class Predictor:
 
     name = "pamela"
 
-    def __init__(self, model: Pamela, card: Card, tables: Tables, encoder: ImageTextEncoder) -> None:
+    def __init__(
+        self,
+        model: Pamela,
+        card: Card,
+        tables: Tables,
+        encoder: ImageTextEncoder,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.card = card
         self.tables = tables
         self.encoder = encoder
+        self.calibration = calibration or Calibration()
         self.world = card.world
         self.simulated = card.simulated
         self.people = card.people
@@ -55,7 +66,13 @@ class Predictor:
     def load(cls, folder: str | Path, device: str = "cpu") -> Predictor:
         """Load a checkpoint folder and its encoder. Raises CheckpointError with the next step."""
         card, model, tables = read_checkpoint(Path(folder))
-        return cls(model.to(device), card, tables, _encoder_of(Path(folder), card, device))
+        return cls(
+            model.to(device),
+            card,
+            tables,
+            _encoder_of(Path(folder), card, device),
+            read_calibration(Path(folder)),
+        )
 
     def person(self, user: str) -> Person:
         """Someone known, by exact id, else by 1-based position in `people`. Raises UnknownPerson."""
@@ -90,15 +107,72 @@ class Predictor:
         ratings: Sequence[float],
         demographics: Mapping[str, Any] | None = None,
         name: str = "new",
+        *,
+        prompts: Sequence[str] | None = None,
+        method: Method = "mix",
     ) -> Person:
-        """Someone new, placed among the known people by a few rated images (equation 1).
+        """Someone new, by a few rated images; `prompts` are the texts that these were made from, if known.
 
+        `method` is one of `reward.newcomer`: "mix" (the default), "knn" (equation 1 of the paper) or "ridge".
+        Without ratings, or with equal ones, the known people stand in, those of like demographics first
+        ("mix"), or the population ("ridge"), and `note` says so; equation 1 is not defined without ratings.
         Raises BadContext.
         """
-        profile = preference_profile(self.image_features(images), np.asarray(ratings))
-        user = interpolate_user(profile, self.tables.profiles, self._users())
-        return make_person(
-            "new", f"profile:{name}@{{hash}}", user, self._sentence(demographics_sentence(demographics))
+        check_method(method)
+        given = checked_ratings(ratings, len(images))
+        if prompts is not None and len(prompts) != len(images):
+            raise BadContext(f"{len(images)} images but {len(prompts)} prompts: give one for each image")
+        sentence = self._sentence(demographics_sentence(demographics))
+        label, count = f"profile:{name}@{{hash}}", len(given)
+        if method == "knn":
+            profile = preference_profile(self.image_features(images), given)
+            user = interpolate_user(profile, self.tables.profiles, self._users())
+            return make_person("new", label, user, sentence, ratings=count)
+        note = "" if count and np.ptp(given) else _says_nothing(count, method, sentence is not None)
+        if method == "ridge":
+            residual = None if note else self._residual(images, given, prompts)
+            return make_person("new", label, None, None, residual=residual, ratings=count, note=note)
+        start = mix_start(self.tables.demographics, sentence)
+        if note:
+            known, given = np.zeros((len(self.people), 0)), given[:0]
+        else:
+            with torch.inference_mode():
+                known = self._known(self._content(images, prompts)).astype(np.float64)
+        mix = mix_weights(known, given, self.calibration.prior, start)
+        return make_person("new", label, None, sentence, mix=mix, ratings=count, note=note)
+
+    def expected_accuracy(self, ratings: int) -> float | None:
+        """Rank correlation to expect of the scores of someone new who rated so many images.
+
+        Measured on people whom the predictor was not trained with; None where nobody measured it.
+        """
+        return self.calibration.expected_accuracy(ratings)
+
+    def _residual(
+        self, images: Sequence[Image.Image], ratings: np.ndarray, prompts: Sequence[str] | None
+    ) -> np.ndarray:
+        """Slopes along the image embedding, and an offset, of what the population's rating misses."""
+        with torch.inference_mode():
+            population = self.model.fuse(self._content(images, prompts)).cpu().numpy()
+        mean, scale = self.model.image[0].arrays()
+        return ridge_residual(self.image_features(images), ratings - population, mean, scale)
+
+    def _known(self, content: dict[str, torch.Tensor]) -> np.ndarray:
+        """What every known person would give these images [known people, n]."""
+        return self.model.known(content, self._tensor(self.tables.demographics)).cpu().numpy()
+
+    def _content(
+        self, images: Sequence[Image.Image], prompts: Sequence[str] | None
+    ) -> dict[str, torch.Tensor]:
+        """Projected image, text and metadata tokens [n, hidden]; no text where there are no prompts."""
+        features = self.image_features(images)
+        text = (
+            None if prompts is None else self._texts.rows(prompts, self.encoder.texts, self.encoder.text_dim)
+        )
+        return self.model.project(
+            self._tensor(features),
+            None if text is None else self._tensor(text),
+            self._tensor(self._metadata(features)),
         )
 
     def _users(self) -> np.ndarray:
@@ -140,11 +214,12 @@ class Predictor:
             return scores
         features = self.image_features(images)
         text = np.repeat(self._text_features(prompt), len(images), axis=0)
-        metadata = self.tables.metadata[self.card.metadata_vocabulary.infer(features, self.tables.queries)]
+        metadata = self._metadata(features)
         # people who lack a token cannot share a batch with people who have it
         kinds: dict[tuple[bool, bool], list[int]] = {}
         for i, person in enumerate(people):
-            kinds.setdefault((person.user is None, person.demographics is None), []).append(i)
+            if person.mix is None:
+                kinds.setdefault((person.user is None, person.demographics is None), []).append(i)
         with torch.inference_mode():
             tokens = self.model.project(self._tensor(features), self._tensor(text), self._tensor(metadata))
             for rows in kinds.values():
@@ -153,6 +228,14 @@ class Predictor:
                     user=self._stack([people[i].user for i in rows]),
                 )
                 scores[rows] = self.model.grid(tokens, described, len(rows)).cpu().numpy()
+        if any(person.mix is not None for person in people):
+            with torch.inference_mode():
+                known = self._known(tokens)
+        for row, person in enumerate(people):
+            if person.mix is not None:
+                scores[row] = person.mix[:-1] @ known + person.mix[-1]
+            if person.residual is not None:
+                scores[row] += features @ person.residual[:-1] + person.residual[-1]
         if not np.isfinite(scores).all():
             raise ScoreError(
                 f"the predictor of {self.world} returned a score that is not a number, so its weights are "
@@ -182,6 +265,10 @@ class Predictor:
 
         return self._images.rows(keys, encode, self.encoder.image_dim)
 
+    def _metadata(self, features: np.ndarray) -> np.ndarray:
+        """Sentence embeddings [n, profile_dim] of metadata inferred from image embeddings, zero-shot."""
+        return self.tables.metadata[self.card.metadata_vocabulary.infer(features, self.tables.queries)]
+
     def _text_features(self, text: str) -> np.ndarray:
         return self._texts.rows([text], self.encoder.texts, self.encoder.text_dim)
 
@@ -191,6 +278,16 @@ class Predictor:
     def _stack(self, vectors: Sequence[np.ndarray | None]) -> torch.Tensor | None:
         arrays = [v for v in vectors if v is not None]
         return self._tensor(np.stack(arrays)) if arrays else None
+
+
+def _says_nothing(ratings: int, method: Method, described: bool) -> str:
+    """What becomes of a new person whose ratings say nothing about taste."""
+    alike = ", those of like demographics first," if described else ""
+    stand_in = f"the known people{alike} stand in" if method == "mix" else "the population stands in"
+    if not ratings:
+        return f"no ratings yet: {stand_in}"
+    says = "one rating says" if ratings == 1 else f"{ratings} equal ratings say"
+    return f"{says} nothing about taste: {stand_in}"
 
 
 class _Cache:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .calibrate import calibrate
 from .checkpoint import Card, Tables, write_checkpoint
 from .data import Dataset
 from .errors import DatasetError
@@ -25,6 +26,7 @@ from .evaluate import profiles_of, seen_users, unseen_users
 from .features import Features
 from .pamela import Pamela, PamelaConfig
 from .people import KnownPerson
+from .people_file import write_calibration
 
 
 @dataclass(frozen=True)
@@ -277,6 +279,7 @@ def train(
     )
     tables = Tables(profiles, features.demographics[table, 0], features.combinations, features.queries)
     write_checkpoint(out, model.cpu(), card, tables)
+    write_calibration(out, calibrate(model, table, dataset, features, seed))
     return {"epochs": history, "best": best, "seconds": round(time.monotonic() - started, 1)}
 
 

@@ -141,9 +141,9 @@ def test_someone_who_tells_nothing_has_a_user_token_only(predictor):
     assert last.user is not None and last.demographics is None
 
 
-def test_a_new_person_is_a_mix_of_the_nearest_known_people(predictor):
+def test_by_the_papers_way_a_new_person_is_a_mix_of_the_nearest_known_people(predictor):
     images, ratings = pictures(6), [1, 2, 3, 4, 5, 5]
-    person = Person.new(predictor, images, ratings, name="me")
+    person = Person.new(predictor, images, ratings, name="me", method="knn")
     profile = preference_profile(predictor.image_features(images), ratings)
     expected = interpolate_user(profile, predictor.tables.profiles, predictor.model.users.weight.numpy())
     np.testing.assert_allclose(person.user, expected, rtol=1e-5)

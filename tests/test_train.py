@@ -12,6 +12,7 @@ from reward.encoders import SENTENCE_ENCODER_ID, ImageTextEncoder, sentence_enco
 from reward.errors import DatasetError
 from reward.evaluate import predict, profiles_of, seen_users, unseen_users
 from reward.features import encode_dataset
+from reward.newcomer import DEFAULT_PRIOR
 from reward.predictor import Predictor
 from reward.train import PAPER, SANDBOX, Recipe, TrainingSet, train
 
@@ -146,6 +147,12 @@ def test_the_checkpoint_says_who_was_trained_and_how(world, trained):
     table = np.unique(dataset.users[dataset.rows("train")])
     expected = profiles_of(dataset, features, dataset.rows("train"), table)
     np.testing.assert_allclose(predictor.tables.profiles, expected, rtol=1e-6)
+
+
+def test_the_checkpoint_says_how_to_judge_new_people_and_what_to_compare_people_on(world, trained):
+    calibration = trained[0].calibration
+    assert calibration.image.shape == (40, 32) and calibration.metadata.shape == (40, 384)
+    assert calibration.prior == DEFAULT_PRIOR  # two people are too few to estimate it from
 
 
 def test_the_saved_predictor_scores_images_as_the_evaluation_does(world, trained):

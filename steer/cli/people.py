@@ -13,6 +13,8 @@ from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json
 from steer.errors import PresetError, UsageError
 
+OPPOSED = 10  # people that --opposed shows in a terminal
+
 app = typer.Typer(help="Whom the predictor knows.", no_args_is_help=True)
 
 
@@ -21,6 +23,12 @@ def list_(
     age: Annotated[str | None, typer.Option(help="Only this range of ages, as in 18-25.")] = None,
     gender: Annotated[str | None, typer.Option(help="Only this gender.")] = None,
     nationality: Annotated[str | None, typer.Option(help="Only this nationality.")] = None,
+    opposed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER", help="Those whose predicted ratings agree least with this person's, first."
+        ),
+    ] = None,
     reward: opt.Reward = None,
     as_json: opt.Json = False,
 ) -> None:
@@ -31,6 +39,8 @@ def list_(
     steer people list
 
     steer people list --age 18-25 --gender female
+
+    steer people list --opposed 17
     """
     from reward.people import KnownPerson, find_group
     from steer.cli.search import parse_age
@@ -41,12 +51,31 @@ def list_(
         known = [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
         rows = find_group(known, parse_age(age), gender, nationality)
     people = [{"position": row + 1, **card["people"][row]} for row in rows]
+    about: dict[str, Any] = {
+        "schema_version": 1,
+        "world": card["world"],
+        "simulated": card["simulated"],
+        "new_people": _new_people(reward),
+    }
+    if opposed is not None:
+        other, agreement = _agreement(card, opposed, reward)
+        about["opposed"] = card["people"][other]["id"]
+        people = [p | {"agreement": round(agreement[p["position"] - 1], 3)} for p in people]
+        people = sorted((p for p in people if p["position"] - 1 != other), key=lambda p: p["agreement"])
     if as_json:
-        print_json(
-            {"schema_version": 1, "world": card["world"], "simulated": card["simulated"], "people": people}
-        )
+        print_json({**about, "people": people})
         return
     _about(card, len(people))
+    shown = people
+    if opposed is None and about["new_people"]["accuracy"]:
+        found = about["new_people"]
+        curve = ", ".join(f"{value:.2f} after {k}" for k, value in found["accuracy"].items() if k != "0")
+        hint(f"someone new: rank correlation of {curve} ratings (measured on {found['measured_on']} people)")
+    elif opposed is not None:
+        hint(f"agreement with {about['opposed']}: correlation of predicted ratings of the same images")
+        shown = people[:OPPOSED]
+        if len(shown) < len(people):
+            hint(f"the {len(shown)} most opposed; all of them: steer people list --opposed {opposed} --json")
     columns = list(dict.fromkeys(key for person in people for key in person["demographics"]))
     lines = [
         [
@@ -54,8 +83,9 @@ def list_(
             str(p["id"]),
             *(_known(p["demographics"].get(c)) for c in columns),
             str(p["ratings"]),
+            *([f"{p['agreement']:.2f}"] if "agreement" in p else []),
         ]
-        for p in people
+        for p in shown
     ]
     if not sys.stdout.isatty():
         for line in lines:
@@ -64,8 +94,9 @@ def list_(
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for column in ("#", "id", *columns, "ratings"):
-        table.add_column(column, justify="right" if column in ("#", "age", "ratings") else "left")
+    figures = ("#", "age", "ratings", "agreement")
+    for column in ("#", "id", *columns, "ratings", *(["agreement"] if opposed is not None else [])):
+        table.add_column(column, justify="right" if column in figures else "left")
     for line in lines:
         table.add_row(*line)
     out().print(table)
@@ -166,6 +197,37 @@ def _card(reward: Path | None) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise PresetError(f"cannot read {path}: {error}; name another predictor with --reward") from error
+
+
+def _new_people(reward: Path | None) -> dict[str, Any]:
+    """How accurate scores of someone new are by how much they rated, where it was measured."""
+    from reward.people_file import read_calibration
+    from steer.presets import WEIGHTS
+
+    found = read_calibration(reward or WEIGHTS / "predictor")
+    return {
+        "accuracy": {str(k): value for k, value in found.accuracy.items()},
+        "measured_on": found.measured_on,
+    }
+
+
+def _agreement(card: dict[str, Any], user: str, reward: Path | None) -> tuple[int, list[float]]:
+    """Row of a known person, and everyone's agreement with them."""
+    from reward.checkpoint import read_checkpoint
+    from reward.people import KnownPerson, find_known
+    from reward.people_file import read_calibration
+    from steer.presets import WEIGHTS
+
+    row = find_known([KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]], user)
+    folder = reward or WEIGHTS / "predictor"
+    _, model, tables = read_checkpoint(folder)
+    agreement = read_calibration(folder).agreement(model.eval(), tables.demographics)
+    if agreement is None:
+        raise PresetError(
+            f"the predictor in {folder} was saved without images to compare people on; make the sandbox's "
+            "again: steer sandbox build"
+        )
+    return row, agreement[row].tolist()
 
 
 def _about(card: dict[str, Any], count: int) -> None:

@@ -106,12 +106,13 @@ def assign(seed: int) -> dict[str, Assignment]:
     an image twice.
     """
     return {
-        name: _assign_split(split, people_of(split.people, seed), np.random.default_rng((seed, 4, i)))
+        name: assign_split(split, people_of(split.people, seed), np.random.default_rng((seed, 4, i)))
         for i, (name, split) in enumerate(SPLITS.items())
     }
 
 
-def _assign_split(split: Split, people: NDArray[np.int64], rng: np.random.Generator) -> Assignment:
+def assign_split(split: Split, people: NDArray[np.int64], rng: np.random.Generator) -> Assignment:
+    """One file's part of `assign`, for these 0-based people."""
     images = np.array(image_range(split.images))
     if split.distinct < len(images):
         images = rng.choice(images, split.distinct, replace=False)
