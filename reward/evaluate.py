@@ -222,8 +222,9 @@ def known_ratings(
     wanted = np.unique(images)
     ratings = np.full((len(demographics), len(features.image)), np.nan)
     for row, user in enumerate(model.users.weight.detach().cpu().numpy()):
-        everyone = (np.repeat(array[None], len(wanted), axis=0) for array in (user, demographics[row]))
-        ratings[row, wanted] = predict(model, features, wanted, *everyone)
+        users = np.repeat(user[None], len(wanted), axis=0)
+        described = np.repeat(demographics[row][None], len(wanted), axis=0)
+        ratings[row, wanted] = predict(model, features, wanted, users, described)
     return KnownRatings(ratings, demographics)
 
 
