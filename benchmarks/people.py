@@ -64,7 +64,6 @@ class Trained:
 
     model: Pamela
     profiles: np.ndarray
-    demographics: np.ndarray  # [known people, profile_dim]
     bare: Pamela
 
 
@@ -91,10 +90,13 @@ def main() -> None:
     dataset, features, encoder, _ = read_features(layout, lambda done, of, figures: None)
     _, model, tables = read_checkpoint(layout.predictor)
     bare = without_participant(dataset, features, encoder.hash, work / "no-participant")
-    trained = Trained(model.eval().requires_grad_(False), tables.profiles, tables.demographics, bare)
+    trained = Trained(model.eval().requires_grad_(False), tables.profiles, bare)
     measured = Table.load(layout.measured)
 
-    val = crowd_of(trained, dataset, features, "val_unseen")
+    shown = dataset.images[dataset.rows("val_unseen", "test_unseen", "val_seen", "test_seen")]
+    known = known_ratings(model, tables.demographics, features, shown)
+    crowd = partial(crowd_of, trained, known)
+    val = crowd(dataset, features, "val_unseen")
     prior = estimate(val.known, val.dataset, val.features, "val_unseen")
     print(
         f"prior from {len(np.unique(dataset.users[dataset.rows('val_unseen')]))} people: {prior}", flush=True
@@ -109,7 +111,7 @@ def main() -> None:
         return found
 
     def fresh(seed: int, part: str) -> Crowd:
-        return crowd_of(trained, *fresh_people(dataset, features, world, measured, seed, part), "fresh")
+        return crowd(*fresh_people(dataset, features, world, measured, seed, part), "fresh")
 
     chosen = stage("choice", lambda: choose(trained, fresh(CHOOSING, "val"), prior))
     judge_by = partial(judge, trained, prior=prior, chosen=chosen)
@@ -118,7 +120,7 @@ def main() -> None:
         "prior": asdict(prior),
         "choice": chosen,
         "fresh": stage("fresh", lambda: judge_by(fresh(JUDGING, "test"))),
-        "split": stage("split", lambda: judge_by(crowd_of(trained, dataset, features, "test_unseen"))),
+        "split": stage("split", lambda: judge_by(crowd(dataset, features, "test_unseen"))),
     }
     write_json(RESULTS / "people.json", report)
 
@@ -160,11 +162,12 @@ def fresh_people(
     return fresh, replace(features, demographics=sentences[:, None])
 
 
-def crowd_of(trained: Trained, dataset: Dataset, features: Features, split: str) -> Crowd:
+def crowd_of(
+    trained: Trained, known: KnownRatings, dataset: Dataset, features: Features, split: str
+) -> Crowd:
     rows = dataset.rows(split)
     images, users = dataset.images[rows], dataset.users[rows]
     described = features.demographics[users, 0]
-    known = known_ratings(trained.model, trained.demographics, features, images)
     at = np.zeros((4, len(dataset.users)))
     at[0, rows] = predict(trained.model, features, images)
     at[1, rows] = predict(trained.model, features, images, None, described)
