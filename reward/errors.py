@@ -8,7 +8,9 @@ RewardError
 ├── ImageError        an image cannot be decoded
 ├── ScoreError        the predictor returned something that is not a finite number
 ├── BaselineError     a baseline's scores are wrong or missing, or it cannot run in this process
-└── DatasetError      a data set on disk is missing, damaged or not in the expected layout
+├── DatasetError      a data set on disk is missing, damaged or not in the expected layout
+├── TrainingError     training went wrong where the data are right
+└── MissingPackage    something needs an optional package that is not installed
 
 Every message is one line that says what is wrong and what to do next.
 """
@@ -48,3 +50,11 @@ class BaselineError(RewardError):
 
 class DatasetError(RewardError):
     """A data set on disk is missing, damaged or not in the expected layout."""
+
+
+class TrainingError(RewardError):
+    """Training went wrong where the data are right."""
+
+
+class MissingPackage(RewardError):
+    """Something needs an optional package that is not installed."""
