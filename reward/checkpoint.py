@@ -25,6 +25,7 @@ from .profile import MetadataVocabulary
 SCHEMA_VERSION = 1
 CARD_FILE = "predictor.json"
 WEIGHTS_FILE = "model.safetensors"
+SENTENCE_FILES = ("tokenizer.json", "config.json")  # that decide, with the weights, what sentences become
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Card:
     simulated: bool  # true where those people are simulated
     config: PamelaConfig
     encoder: Mapping[str, Any]  # id (hub id, or a folder relative to the checkpoint), revision, sha256
-    sentence_encoder: Mapping[str, Any]  # id
+    sentence_encoder: Mapping[str, Any]  # id, revision; sha256 where it is a folder
     people: tuple[KnownPerson, ...]  # rows of the user table, ids in natural order
     metadata_vocabulary: MetadataVocabulary
     trained: Mapping[str, Any] = field(default_factory=dict)  # recipe, seed, rows, metrics

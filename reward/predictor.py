@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .checkpoint import Card, Tables, read_checkpoint
+from .checkpoint import SENTENCE_FILES, Card, Tables, read_checkpoint
 from .encoders import ImageTextEncoder, SentenceEncoder, sentence_encoder
 from .errors import BadContext, CheckpointError, ImageError, ScoreError
 from .newcomer import Method, check_method, mix_start, mix_weights, ridge_residual
@@ -32,6 +33,7 @@ from .people import (
 )
 from .people_file import Calibration, read_calibration
 from .profile import demographics_sentence
+from .weights import content_hash, resolve
 
 CACHED = 4096  # features kept in memory; a run of the loop sees about 110 images
 
@@ -57,6 +59,7 @@ class Predictor:
         self.world = card.world
         self.simulated = card.simulated
         self.people = card.people
+        self.folder = Path()  # the checkpoint's, from where encoders in folders are found
         self.images_encoded = 0  # counts encoder work; an image seen before adds nothing
         self._images = _Cache(CACHED)
         self._texts = _Cache(CACHED)
@@ -66,13 +69,15 @@ class Predictor:
     def load(cls, folder: str | Path, device: str = "cpu") -> Predictor:
         """Load a checkpoint folder and its encoder. Raises CheckpointError with the next step."""
         card, model, tables = read_checkpoint(Path(folder))
-        return cls(
+        predictor = cls(
             model.to(device),
             card,
             tables,
             _encoder_of(Path(folder), card, device),
             read_calibration(Path(folder)),
         )
+        predictor.folder = Path(folder)
+        return predictor
 
     def person(self, user: str) -> Person:
         """Someone known, by exact id, else by 1-based position in `people`. Raises UnknownPerson."""
@@ -183,20 +188,16 @@ class Predictor:
         return known if known.any() else None
 
     def _sentence(self, sentence: str | None) -> np.ndarray | None:
-        return None if sentence is None else self._sentences().encode([sentence])[0]
+        return None if sentence is None else self.sentences.encode([sentence])[0]
 
-    def _sentences(self) -> SentenceEncoder:
-        card = self.card.sentence_encoder
-        found = sentence_encoder(str(card["id"]), card.get("revision"), str(self._device))
-        if found.dim != self.card.config.profile_dim:
-            raise CheckpointError(
-                f"the predictor of {self.world} was trained with sentences of {self.card.config.profile_dim} "
-                f"numbers, but {card['id']} makes {found.dim}: restore the one that it was trained with"
-            )
-        return found
+    @cached_property
+    def sentences(self) -> SentenceEncoder:
+        """The sentence encoder that it was trained with, checked. Raises CheckpointError."""
+        return _sentence_encoder_of(self.folder, self.card)
 
     def _label(self, who: str) -> str:
-        return f"{self.world.split(':')[0]}:{who}"
+        # with several data sets, an id begins with its own: "lapis:17"
+        return who if "+" in self.world and ":" in who else f"{self.world.split(':')[0]}:{who}"
 
     def score(self, images: Sequence[Image.Image], prompt: str, person: Person) -> list[float]:
         """Expected rating of each image by this person; the text is `prompt`.
@@ -332,3 +333,19 @@ def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:
             f"restore that one, or {remake}"
         )
     return encoder
+
+
+def _sentence_encoder_of(folder: Path, card: Card) -> SentenceEncoder:
+    """The sentence encoder that a checkpoint was trained with, by its commit or, in a folder, its content."""
+    id, revision = str(card.sentence_encoder["id"]), card.sentence_encoder.get("revision")
+    place = str(folder / id) if (folder / id).is_dir() else id
+    wanted = card.sentence_encoder.get("sha256")
+    found = sentence_encoder(place, revision)
+    if found.dim != card.config.profile_dim or (
+        wanted and content_hash(resolve(place), SENTENCE_FILES) != wanted
+    ):
+        raise CheckpointError(
+            f"the predictor in {folder} was trained with another version of the sentence encoder {id}: "
+            "restore that one, or train the predictor again"
+        )
+    return found

@@ -1,0 +1,224 @@
+"""`steer reward`: data sets, training, evaluation and scores of the predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steer.cli import options as opt
+from steer.cli.bars import bar
+from steer.cli.console import hint, out, print_json
+from steer.cli.training import Store, feature_store, subjects_of, train
+from steer.errors import UsageError
+
+if TYPE_CHECKING:
+    from reward.pipeline import SplitFigures
+    from reward.predictor import Predictor
+
+app = typer.Typer(help="Data sets, training, evaluation and scores of the predictor.", no_args_is_help=True)
+
+app.command("train")(train)
+SPLITS = ("val_seen", "val_unseen", "test_seen", "test_unseen")
+SCORED_AT_ONCE = 64  # images in memory
+
+
+@app.command()
+def prepare(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE…", help="Folders or PAMELA.zip.", show_default=False)
+    ],
+    to: Annotated[Path, typer.Option("--out", help="Folder for the table.", show_default=False)],
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Counts that differ from the published ones are an error.")
+    ] = False,
+    as_json: opt.Json = False,
+) -> None:
+    """Check data sets and write them as one table that training and evaluation read.
+
+    [bold]Examples[/bold]
+
+    steer reward prepare PAMELA.zip --out ratings
+
+    steer reward prepare PAMELA LAPIS PARA --out ratings --strict
+    """
+    from reward.data.prepare import prepare as check
+
+    with bar() as progress:
+        prepared = check(sources, to, strict=strict, progress=progress)
+    for notice in prepared.notices:
+        hint(notice, style="yellow")
+    if as_json:
+        print_json({"schema_version": 1, "table": str(prepared.table), **prepared.counts})
+        return
+    for name, counts in prepared.counts["datasets"].items():
+        people = f"{counts['users']:,} people"
+        print(f"{name}: {counts['ratings']:,} ratings of {counts['images']:,} images by {people}")
+        for split, part in counts["splits"].items():
+            print(f"  {split:<12}{part['ratings']:>9,} ratings {part['users']:>5,} people")
+    if not prepared.written:
+        hint("the table was there already, nothing to do")
+    hint(f"train on it: steer reward train {to} --out weights")
+    print(prepared.table)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder of a predictor.")],
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DATA…", help="What it was trained on.", show_default=False)
+    ],
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="May be given again; by default test_seen and test_unseen.", show_default=False),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Contexts drawn for each unseen person.", min=1)] = 20,
+    seed: Annotated[int, typer.Option(help="Of the contexts and the intervals.")] = 0,
+    features: Store = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Measure a predictor on splits that it was not trained on, within each person and for the population.
+
+    [bold]Examples[/bold]
+
+    steer reward evaluate weights ratings
+
+    steer reward evaluate weights ratings --split val_seen --split val_unseen --json
+    """
+    splits = tuple(split or ("test_seen", "test_unseen"))
+    if unknown := [name for name in splits if name not in SPLITS]:
+        raise UsageError(f"there is no split {unknown[0]!r}; the splits are {', '.join(SPLITS)}")
+    from reward.data import join, load
+    from reward.pipeline import evaluate_predictor
+    from reward.predictor import Predictor
+
+    predictor = Predictor.load(checkpoint)
+    dataset = join([load(source) for source in data])
+    with bar() as progress:
+        figures = evaluate_predictor(
+            predictor,
+            dataset,
+            features or feature_store(data[0], checkpoint),
+            splits,
+            subjects=subjects_of(dataset),
+            draws=draws,
+            seed=seed,
+            encoding=progress,
+        )
+    if as_json:
+        about = {"world": predictor.world, "simulated": predictor.simulated, "draws": draws, "seed": seed}
+        print_json({"schema_version": 1, **about, "splits": [asdict(each) for each in figures]})
+        return
+    _show_figures(figures)
+    if predictor.simulated:
+        hint(f"simulated people ({predictor.world}): no evidence about real ones", style="yellow")
+
+
+@app.command()
+def score(
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE…", exists=True, dir_okay=False, help="Pictures.", show_default=False),
+    ],
+    prompt: opt.Prompt = None,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", "-u", help="Whose taste: participant id or position.", envvar="STEER_USER"),
+    ] = None,
+    population: Annotated[
+        bool, typer.Option("--population", help="The average taste instead of one person's.")
+    ] = False,
+    age: Annotated[str | None, typer.Option(help="A group's range of ages, as in 18-25.")] = None,
+    gender: Annotated[str | None, typer.Option(help="A group's, as participants wrote it.")] = None,
+    nationality: Annotated[str | None, typer.Option(help="A group's, as participants wrote it.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a predictor; by default the sandbox's.", show_default=False),
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Predict how one person, a group or the population would rate pictures, on the 1-5 scale.
+
+    [bold]Examples[/bold]
+
+    steer reward score a.png b.png --user 17 --prompt "floating mossy rocks"
+
+    steer reward score *.png --age 18-25 --prompt "a quiet harbour" --checkpoint weights
+    """
+    from steer.cli.search import parse_age
+    from steer.cli.session import Who
+    from steer.settings import clean_prompt
+
+    group = any(value is not None for value in (age, gender, nationality))
+    if sum((user is not None, population, group)) != 1:
+        raise UsageError(
+            "say whose taste: --user ID, --population, or a group by --age, --gender, --nationality; "
+            "who is known: steer people list"
+        )
+    if prompt is None:
+        raise UsageError('say what the pictures were to show, as in: --prompt "floating mossy rocks"')
+    text = clean_prompt(prompt)
+    who = Who("population") if population else Who("known", user=user)
+    if group:
+        who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
+    from reward.predictor import Predictor
+    from steer.presets import WEIGHTS
+
+    predictor = Predictor.load(checkpoint or WEIGHTS / "predictor")
+    person = who.find(predictor)
+    scores = list(_scores(predictor, images, text, person))
+    if as_json:
+        about = {"world": predictor.world, "simulated": predictor.simulated, "person": person.label}
+        listed = [{"image": str(path), "score": value} for path, value in zip(images, scores, strict=True)]
+        print_json({"schema_version": 1, **about, "prompt": text, "scores": listed})
+        return
+    whose = "simulated person, " if predictor.simulated else ""
+    hint(f"predicted ratings, {whose}{person.label}", style="yellow" if predictor.simulated else None)
+    for path, value in zip(images, scores, strict=True):
+        print(f"{value:.3f}\t{path}")
+
+
+def _scores(predictor: Predictor, paths: Sequence[Path], prompt: str, person: Any) -> Iterator[float]:
+    """Ratings in the order of the paths, a few pictures in memory at a time."""
+    for start in range(0, len(paths), SCORED_AT_ONCE):
+        images = [_image(path) for path in paths[start : start + SCORED_AT_ONCE]]
+        yield from predictor.score(images, prompt, person)
+
+
+def _image(path: Path) -> Any:
+    from PIL import Image
+
+    from reward.errors import ImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(
+            f"{path} is not a picture that can be read ({type(error).__name__}): "
+            "render or download it again, or leave it out"
+        ) from error
+
+
+def _show_figures(figures: Sequence[SplitFigures]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for column in ("split", "metric", "within each person", "95% interval", "people", "population", "images"):
+        table.add_column(column, justify="left" if column in ("split", "metric") else "right")
+    for each in figures:
+        left_out = f" ({each.left_out} left out)" if each.left_out else ""
+        for row, (metric, value) in enumerate(each.personal.items()):
+            table.add_row(
+                "" if row else each.split,
+                metric,
+                f"{value['value']:.3f}",
+                f"{value['low']:.3f}–{value['high']:.3f}",
+                "" if row else f"{each.users}{left_out}",
+                f"{each.population[metric]:.3f}",
+                "" if row else str(each.images),
+            )
+    out().print(table)
