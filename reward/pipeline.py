@@ -15,11 +15,12 @@ from .checkpoint import CARD_FILE, SENTENCE_FILES
 from .data import Dataset
 from .encoders import ImageTextEncoder, SentenceEncoder, sentence_encoder
 from .errors import CheckpointError, DatasetError
-from .evaluate import CONTEXT, Predictions, predict, seen_users, unseen_users
+from .evaluate import CONTEXT, Predictions, known_ratings, predict, seen_users, unseen_users
 from .features import Features, encode_dataset
 from .fit import accelerator_for
 from .licences import licences_of
 from .metrics import METRICS, UserLevel, average_draws, population_level
+from .newcomer import Method, check_method
 from .people import KnownPerson
 from .predictor import Predictor
 from .recipe import Recipe
@@ -121,19 +122,22 @@ def evaluate_predictor(
     splits: tuple[str, ...],
     *,
     subjects: Mapping[str, str] | None = None,
+    method: Method = "mix",
     draws: int = 20,
     seed: int = 0,
     encoding: Progress = lambda what, done, of: None,
 ) -> list[SplitFigures]:
     """Figures of a predictor on splits of the data set that it was trained on.
 
-    Seen people by their embedding; unseen ones by equation 1 with 15 of their images, each person's mean over
-    `draws` contexts. Intervals are 95% bootstraps over people. Raises CheckpointError for another data set
-    than the predictor's own, DatasetError for a split with nobody to judge.
+    Seen people by their embedding; unseen ones by a method of `reward.newcomer` ("knn" is equation 1) with 15
+    of their images, each person's mean over `draws` contexts. Intervals are 95% bootstraps over people.
+    Raises CheckpointError for another data set than the predictor's own, DatasetError for a split with nobody
+    to judge.
     """
+    check_method(method)
     table = known_rows(predictor.people, dataset)
     features = encode_dataset(dataset, predictor.encoder, predictor.sentences, store, subjects, encoding)
-    return [_figures(predictor, table, dataset, features, split, draws, seed) for split in splits]
+    return [_figures(predictor, table, dataset, features, split, method, draws, seed) for split in splits]
 
 
 def known_rows(people: tuple[KnownPerson, ...], dataset: Dataset) -> np.ndarray:
@@ -159,18 +163,24 @@ def _figures(
     dataset: Dataset,
     features: Features,
     split: str,
+    method: Method,
     draws: int,
     seed: int,
 ) -> SplitFigures:
-    model, profiles = predictor.model, predictor.tables.profiles
-    predicted: list[Predictions] = (
-        [
-            unseen_users(model, profiles, dataset, features, split, seed + draw, CONTEXT)
+    model, profiles, prior = predictor.model, predictor.tables.profiles, predictor.calibration.prior
+    predicted: list[Predictions]
+    if split.endswith("_unseen"):
+        images = dataset.images[dataset.rows(split)]
+        known = known_ratings(model, features.demographics[table, 0], features, images)
+        predicted = [
+            unseen_users(
+                model, profiles, dataset, features, split, seed + draw, CONTEXT,
+                method=method, prior=prior, known=known,
+            )
             for draw in range(draws)
-        ]
-        if split.endswith("_unseen")
-        else [seen_users(model, table, dataset, features, split)]
-    )
+        ]  # fmt: skip
+    else:
+        predicted = [seen_users(model, table, dataset, features, split)]
     level: UserLevel = average_draws([each.user_level(dataset) for each in predicted])
     if not len(level.users):
         raise DatasetError(

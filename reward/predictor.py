@@ -193,11 +193,12 @@ class Predictor:
     @cached_property
     def sentences(self) -> SentenceEncoder:
         """The sentence encoder that it was trained with, checked. Raises CheckpointError."""
-        return _sentence_encoder_of(self.folder, self.card)
+        return _sentence_encoder_of(self.folder, self.card, str(self._device))
 
     def _label(self, who: str) -> str:
-        # with several data sets, an id begins with its own: "lapis:17"
-        return who if "+" in self.world and ":" in who else f"{self.world.split(':')[0]}:{who}"
+        world = self.world.partition(":")[0]
+        # an id that begins with its data set, as in "lapis:17", says it already
+        return who if who.partition(":")[0] in world.split("+") and ":" in who else f"{world}:{who}"
 
     def score(self, images: Sequence[Image.Image], prompt: str, person: Person) -> list[float]:
         """Expected rating of each image by this person; the text is `prompt`.
@@ -335,15 +336,18 @@ def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:
     return encoder
 
 
-def _sentence_encoder_of(folder: Path, card: Card) -> SentenceEncoder:
+def _sentence_encoder_of(folder: Path, card: Card, device: str) -> SentenceEncoder:
     """The sentence encoder that a checkpoint was trained with, by its commit or, in a folder, its content."""
     id, revision = str(card.sentence_encoder["id"]), card.sentence_encoder.get("revision")
     place = str(folder / id) if (folder / id).is_dir() else id
+    found = sentence_encoder(place, revision, device)
+    if found.dim != card.config.profile_dim:
+        raise CheckpointError(
+            f"the predictor in {folder} was trained with sentences of {card.config.profile_dim} numbers, but "
+            f"{id} makes {found.dim}: restore the one that it was trained with"
+        )
     wanted = card.sentence_encoder.get("sha256")
-    found = sentence_encoder(place, revision)
-    if found.dim != card.config.profile_dim or (
-        wanted and content_hash(resolve(place), SENTENCE_FILES) != wanted
-    ):
+    if wanted and content_hash(resolve(place), SENTENCE_FILES) != wanted:
         raise CheckpointError(
             f"the predictor in {folder} was trained with another version of the sentence encoder {id}: "
             "restore that one, or train the predictor again"

@@ -222,7 +222,7 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
     )
     trained = data.images.unique()
     model.image[0].fit(data.image[trained])
-    model.text[0].fit(torch.cat([data.text[trained], data.subject[trained]]))
+    model.text[0].fit(_known(torch.cat([data.text[trained], data.subject[trained]])))
     model.metadata[0].fit(_known(torch.cat([data.metadata[trained], data.inferred[trained]])))
     model.demographics[0].fit(_known(data.demographics.flatten(0, 1)))
     model.score_mean.copy_(data.scores.mean())

@@ -32,14 +32,16 @@ SHORT = replace(
 )
 PLAIN = replace(
     SHORT,
+    epochs=1,
     dropout=0.0,
     drop_user=0.0,
     drop_demographics=0.0,
     drop_both=0.0,
     drop_text=0.0,
     drop_metadata=0.0,
-    bare_text=0.0,
-    inferred_metadata=0.0,
+    feature_dropout=0.0,
+    as_in_loop=0.0,
+    mixed=0.0,
     partial_demographics=0.0,
     batch_size=31,  # an odd batch does not split evenly, and the last one holds ten
 )

@@ -29,7 +29,10 @@ SCORED_AT_ONCE = 64  # images in memory
 @app.command()
 def prepare(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE…", help="Folders or PAMELA.zip.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="SOURCE…", help="Folders, PAMELA.zip or bethgelab/PAMELA.", show_default=False
+        ),
     ],
     to: Annotated[Path, typer.Option("--out", help="Folder for the table.", show_default=False)],
     strict: Annotated[
@@ -75,6 +78,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="May be given again; by default test_seen and test_unseen.", show_default=False),
     ] = None,
+    method: Annotated[
+        str, typer.Option(help="How unseen people are judged: mix, knn (the paper's equation 1) or ridge.")
+    ] = "mix",
     draws: Annotated[int, typer.Option(help="Contexts drawn for each unseen person.", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Of the contexts and the intervals.")] = 0,
     features: Store = None,
@@ -92,9 +98,12 @@ def evaluate(
     if unknown := [name for name in splits if name not in SPLITS]:
         raise UsageError(f"there is no split {unknown[0]!r}; the splits are {', '.join(SPLITS)}")
     from reward.data import join, load
+    from reward.newcomer import METHODS
     from reward.pipeline import evaluate_predictor
     from reward.predictor import Predictor
 
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}; the methods are {', '.join(METHODS)}")
     predictor = Predictor.load(checkpoint)
     dataset = join([load(source) for source in data])
     with bar() as progress:
@@ -104,13 +113,15 @@ def evaluate(
             features or feature_store(data[0], checkpoint),
             splits,
             subjects=subjects_of(dataset),
+            method=method,
             draws=draws,
             seed=seed,
             encoding=progress,
         )
     if as_json:
-        about = {"world": predictor.world, "simulated": predictor.simulated, "draws": draws, "seed": seed}
-        print_json({"schema_version": 1, **about, "splits": [asdict(each) for each in figures]})
+        about = {"world": predictor.world, "simulated": predictor.simulated}
+        asked = {"method": method, "draws": draws, "seed": seed}
+        print_json({"schema_version": 1, **about, **asked, "splits": [asdict(each) for each in figures]})
         return
     _show_figures(figures)
     if predictor.simulated:
