@@ -1,0 +1,196 @@
+"""Section 7.1: pairs of images of which one person prefers the first and another the second.
+
+The paper does not say how it counts such pairs, so two counts stand side by side. *Conflicts*: one pair of
+people on one pair of images, where a score that is the same for everyone is right for exactly one of the two:
+50%, always. *Preferences*: a person's order of two images that at least one other person contradicts, each
+counted once; here the majority's taste is right more often than not, so the population's score stands beside
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ..data import Dataset
+from ..errors import DatasetError
+from ..evaluate import Predictions
+from ..metrics import RESAMPLES, Interval
+from .experiment import DRAWS, Experiment, Progress, silent
+
+SPLITS = ("test_seen", "test_unseen")
+MARGINS = (0.0, 0.5, 1.0)  # both people's ratings must differ by this much, in points of the 1-5 scale
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """Every pair of images on which two given people are of opposite opinion."""
+
+    people: tuple[int, int]  # the data set's users x and y
+    first: np.ndarray  # [c] images that x prefers
+    second: np.ndarray  # [c] images that y prefers
+    ratings: np.ndarray  # [c, 2, 2] by person, then image
+    predicted: np.ndarray  # [c, 2, 2]
+
+    @property
+    def margin(self) -> np.ndarray:
+        """[c] difference of the ratings, of the person for whom it is smaller."""
+        return np.abs(self.ratings[:, :, 0] - self.ratings[:, :, 1]).min(1)
+
+    @property
+    def right(self) -> np.ndarray:
+        """[c, 2] whether each person's order is predicted; a tied prediction is half right."""
+        order = np.sign(self.predicted[:, :, 0] - self.predicted[:, :, 1]) * np.array([1, -1])
+        return 0.5 + 0.5 * order
+
+
+@dataclass(frozen=True)
+class Diverging:
+    """How many diverging preferences of a split are predicted."""
+
+    split: str
+    margin: float
+    users: int  # who take part in a conflict
+    conflicts: int  # pairs of people on pairs of images, mean over draws
+    accuracy: Interval  # share right over conflicts; the same score for everyone gives exactly 0.5
+    both: float  # share of conflicts where both people's orders are right; 0 for the same score for everyone
+    preferences: int  # distinct orders of one person that somebody contradicts, mean over draws
+    preference_accuracy: Interval  # share right over those
+    population_accuracy: float  # of the population's score, on the same preferences
+
+
+def divergence(
+    experiment: Experiment, draws: int = DRAWS, seed: int = 0, progress: Progress = silent
+) -> tuple[Diverging, ...]:
+    """Both test splits at every margin; unseen people by equation 1 with 15 images. Raises DatasetError."""
+    population = experiment.population()
+    made = []
+    for split in SPLITS:
+        predictions = experiment.personal(split, draws, seed)
+        tallies: dict[float, list[_Tally]] = {margin: [] for margin in MARGINS}
+        for done, each in enumerate(predictions):
+            progress(split, done, len(predictions))
+            found = list(conflicts(experiment.dataset, each))
+            for margin in MARGINS:
+                tallies[margin].append(_tally(experiment.dataset, found, population, margin))
+        progress(split, len(predictions), len(predictions))
+        made += [_summary(split, margin, tallies[margin], seed) for margin in MARGINS]
+    if not any(each.conflicts for each in made):
+        raise DatasetError(
+            f"no two people of {experiment.dataset.root} order the same two images differently: give a data "
+            "set in which several people rate an image by --data"
+        )
+    return tuple(made)
+
+
+def conflicts(dataset: Dataset, predictions: Predictions) -> Iterator[Conflicts]:
+    """Of every two people who have any: the pairs of images on which they are of opposite opinion."""
+    users = dataset.users[predictions.rows]
+    images, scores = dataset.images[predictions.rows], dataset.scores[predictions.rows].astype(float)
+    mine = {user: np.flatnonzero(users == user) for user in np.unique(users)}
+    for x, y in combinations(mine, 2):
+        shared, at_x, at_y = np.intersect1d(images[mine[x]], images[mine[y]], True, True)
+        if len(shared) < 2:
+            continue
+        rows = np.stack([mine[x][at_x], mine[y][at_y]])  # [2, shared]
+        a, b = np.triu_indices(len(shared), 1)
+        difference = scores[rows][:, a] - scores[rows][:, b]
+        opposed = difference[0] * difference[1] < 0
+        if not opposed.any():
+            continue
+        a, b, swap = a[opposed], b[opposed], difference[0][opposed] < 0
+        first, second = np.where(swap, b, a), np.where(swap, a, b)  # x prefers the first
+        pairs = np.stack([rows[:, first], rows[:, second]], axis=-1).transpose(1, 0, 2)  # [c, 2, 2]
+        yield Conflicts(
+            (int(x), int(y)),
+            shared[first],
+            shared[second],
+            scores[pairs],
+            predictions.scores[pairs].astype(float),
+        )
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Sums of one draw, by person, so that people can be resampled."""
+
+    right: np.ndarray  # [users, users] right orders in the conflicts of x and y
+    count: np.ndarray  # [users, users] orders in them: two for each conflict
+    both: float
+    preferences: np.ndarray  # [users]
+    preferences_right: np.ndarray  # [users]
+    population_right: float
+
+
+def _tally(dataset: Dataset, found: Sequence[Conflicts], population: np.ndarray, margin: float) -> _Tally:
+    size = len(dataset.user_ids)
+    right, count, both = np.zeros((size, size)), np.zeros((size, size)), 0.0
+    orders: list[np.ndarray] = []  # person, better image, worse image, right, right by the population
+    for each in found:
+        kept = each.margin >= margin - 1e-6
+        x, y = each.people
+        hits = each.right[kept]
+        right[x, y], count[x, y] = hits.sum(), 2 * len(hits)
+        both += float((hits == 1).all(1).sum())
+        first, second = each.first[kept], each.second[kept]
+        crowd = 0.5 + 0.5 * np.sign(population[first] - population[second])
+        orders.append(np.stack([np.full(len(hits), x), first, second, hits[:, 0], crowd], 1))
+        orders.append(np.stack([np.full(len(hits), y), second, first, hits[:, 1], 1 - crowd], 1))
+    listed = np.concatenate(orders) if orders else np.zeros((0, 5))
+    distinct = np.unique(listed, axis=0)  # what is right depends on person and images alone
+    people = distinct[:, 0].astype(int)
+    return _Tally(
+        right,
+        count,
+        both,
+        np.bincount(people, minlength=size).astype(float),
+        np.bincount(people, distinct[:, 3], minlength=size),
+        float(distinct[:, 4].sum()),
+    )
+
+
+def _summary(split: str, margin: float, draws: Sequence[_Tally], seed: int) -> Diverging:
+    """Means over draws; intervals by resampling people, a conflict drawn as often as both its people are."""
+    right = np.mean([draw.right for draw in draws], axis=0)
+    count = np.mean([draw.count for draw in draws], axis=0)
+    orders = np.mean([draw.preferences for draw in draws], axis=0)
+    orders_right = np.mean([draw.preferences_right for draw in draws], axis=0)
+    active = np.flatnonzero(count.sum(0) + count.sum(1))
+    right, count = right[np.ix_(active, active)], count[np.ix_(active, active)]
+    orders, orders_right = orders[active], orders_right[active]
+    rng = np.random.default_rng(seed)
+    size = max(len(active), 1)
+    weight = rng.multinomial(size, np.full(size, 1 / size), RESAMPLES)[:, : len(active)].astype(float)
+    pairs = (
+        np.einsum("rx,xy,ry->r", weight, right, weight, optimize=True),
+        np.einsum("rx,xy,ry->r", weight, count, weight, optimize=True),
+    )
+    total = float(count.sum())
+    return Diverging(
+        split=split,
+        margin=margin,
+        users=len(active),
+        conflicts=round(total / 2),
+        accuracy=_ratio(float(right.sum()), total, *pairs),
+        both=sum(draw.both for draw in draws) / len(draws) / (total / 2) if total else float("nan"),
+        preferences=round(float(orders.sum())),
+        preference_accuracy=_ratio(
+            float(orders_right.sum()), float(orders.sum()), weight @ orders_right, weight @ orders
+        ),
+        population_accuracy=(
+            sum(draw.population_right for draw in draws) / len(draws) / float(orders.sum())
+            if orders.sum()
+            else float("nan")
+        ),
+    )
+
+
+def _ratio(right: float, count: float, drawn_right: np.ndarray, drawn_count: np.ndarray) -> Interval:
+    if not count:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    usable = drawn_count > 0
+    low, high = np.quantile(drawn_right[usable] / drawn_count[usable], (0.025, 0.975))
+    return Interval(right / count, float(low), float(high))

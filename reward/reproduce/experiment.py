@@ -1,0 +1,150 @@
+"""A data set, its features and the predictor that is judged on it: what every figure starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..data import Dataset
+from ..errors import DatasetError
+from ..evaluate import CONTEXT, Predictions, predict, seen_users, unseen_users
+from ..features import Features, encode_dataset
+from ..metrics import UserLevel, average_draws
+from ..pamela import Pamela
+from ..people import NEIGHBOURS, TEMPERATURE
+from ..pipeline import known_rows
+from ..predictor import Predictor
+
+Progress = Callable[[str, int, int], None]  # what, done, of
+DRAWS = 20  # contexts of every unseen person
+
+
+def silent(what: str, done: int, of: int) -> None:
+    """The progress of someone who does not watch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """Everything that a table or figure is computed from."""
+
+    model: Pamela
+    profiles: np.ndarray  # [table rows, image_dim] of the known people
+    table: np.ndarray  # [table rows] the data set's user of each row of the model's user table
+    dataset: Dataset
+    features: Features
+    world: str  # whose ratings: "sandbox:2", "pamela"
+    simulated: bool
+    judged: str = ""  # the one data set of several whose people are judged
+
+    @classmethod
+    def of(cls, predictor: Predictor, dataset: Dataset, features: Features) -> Experiment:
+        """A predictor on the data set that it was trained on. Raises CheckpointError where it was not."""
+        return cls(
+            model=predictor.model,
+            profiles=predictor.tables.profiles,
+            table=known_rows(predictor.people, dataset),
+            dataset=dataset,
+            features=features,
+            world=predictor.world,
+            simulated=predictor.simulated,
+        )
+
+    @property
+    def label(self) -> str:
+        """Whose figures these are, for every table and plot."""
+        world = f"{self.world}, people of {self.judged}" if self.judged else self.world
+        return f"{world}, a simulation" if self.simulated else world
+
+    def of_source(self, name: str) -> Experiment:
+        """Judged on the people of one data set alone, as the paper's Tables 2 and 4 are on PAMELA's.
+
+        Training rows stay. Raises DatasetError for a data set that is not there.
+        """
+        sources = sources_of(self.dataset)
+        if name not in sources:
+            raise DatasetError(
+                f"{self.dataset.root} holds no ratings of {name!r}, only of {', '.join(np.unique(sources))}: "
+                "name one of these"
+            )
+        splits = self.dataset.splits
+        kept = (sources[self.dataset.users] == name) | (splits == "train")
+        dataset = replace(self.dataset, splits=np.where(kept, splits, ""))
+        return replace(self, dataset=dataset, judged=name)
+
+    def personal(
+        self,
+        split: str,
+        draws: int = DRAWS,
+        seed: int = 0,
+        context: int = CONTEXT,
+        neighbours: int = NEIGHBOURS,
+        temperature: float = TEMPERATURE,
+        reserved: int = 0,
+    ) -> list[Predictions]:
+        """Each person's own ratings: of seen people one set, of unseen ones a set for each drawn context."""
+        if not unseen(split):
+            return [seen_users(self.model, self.table, self.dataset, self.features, split)]
+        return [
+            unseen_users(
+                self.model,
+                self.profiles,
+                self.dataset,
+                self.features,
+                split,
+                seed + draw,
+                context,
+                neighbours,
+                temperature,
+                reserved,
+            )
+            for draw in range(draws)
+        ]
+
+    def population(self) -> np.ndarray:
+        """The population's rating of every image [images]: neither a user nor a demographics token."""
+        return predict(self.model, self.features, np.arange(len(self.dataset.image_ids)))
+
+    def level(self, predictions: Sequence[Predictions]) -> UserLevel:
+        """User-level metrics, each person's mean over the draws. Raises DatasetError without people."""
+        level = average_draws([each.user_level(self.dataset) for each in predictions])
+        if not len(level.users):
+            raise DatasetError(
+                f"{self.dataset.root} has nobody with enough varied ratings outside the context to be "
+                "judged: give a data set with more ratings by --data"
+            )
+        return level
+
+    def shared(self, scores: np.ndarray, rows_of: Sequence[Predictions]) -> list[Predictions]:
+        """The same rows predicted by one score per image [images], broadcast to everyone (section 4)."""
+        images = self.dataset.images
+        return [replace(each, scores=scores[images[each.rows]]) for each in rows_of]
+
+
+def sources_of(dataset: Dataset) -> np.ndarray:
+    """Name of the data set that each user is from [users]; a joint one has several."""
+    return np.array([dataset.source(user) for user in range(len(dataset.user_ids))])
+
+
+def unseen(split: str) -> bool:
+    """Whether a split's people are outside the user table."""
+    return split.endswith("_unseen")
+
+
+def open_experiment(
+    dataset: Dataset,
+    predictor: Predictor,
+    store: Path,
+    subjects: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> Experiment:
+    """A predictor on the data set that it was trained on; what is not in the feature store yet is encoded.
+
+    `subjects`: image id -> what it shows in a few words. Raises CheckpointError for another data set,
+    ImageError.
+    """
+    known_rows(predictor.people, dataset)  # before the features, which may take long
+    encoders = predictor.encoder, predictor.sentences
+    return Experiment.of(predictor, dataset, encode_dataset(dataset, *encoders, store, subjects, progress))
