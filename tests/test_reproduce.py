@@ -25,7 +25,7 @@ from reward.reproduce.divergence import conflicts, divergence
 from reward.reproduce.experiment import Experiment, open_experiment, sources_of
 from reward.reproduce.figure10 import figure10
 from reward.reproduce.figure11 import figure11
-from reward.reproduce.table2 import OURS, POPULATION, table2
+from reward.reproduce.table2 import OTHER_WAYS, OURS, POPULATION, table2
 from reward.train import train
 from steer.cli.app import run_command
 
@@ -121,6 +121,13 @@ def test_people_without_rows_outside_their_context_are_left_out_and_counted(expe
     assert len(predictions.rows) == 0 and predictions.without_rows == 3
     with pytest.raises(DatasetError, match="--data"):
         experiment.level([predictions])
+
+
+def test_a_data_set_without_a_test_split_is_one_clear_error(experiment):
+    training = replace(experiment.dataset, splits=np.full_like(experiment.dataset.splits, "train"))
+    for compute in (table2, figure11, divergence):
+        with pytest.raises(DatasetError, match=r"no ratings in test_.* or test_.*--data"):
+            compute(replace(experiment, dataset=training))
 
 
 def test_a_predictor_of_other_people_is_refused(built, experiment):
@@ -224,6 +231,10 @@ def test_a_baseline_is_one_score_for_everyone_and_ours_is_each_persons(experimen
     # the paper: population columns leave out user and demographics
     assert rows[OURS].average == rows[POPULATION].average
     assert rows[OURS].ours_above is None
+    mix = next(row for row in unseen.rows if row.scorer == "PAMELA, mix of the known")
+    level = experiment.level(experiment.personal("test_unseen", 2, method="mix"))
+    assert mix.user["srocc"].value == pytest.approx(level.srocc.mean())
+    assert not set(OTHER_WAYS) & set(rows)
 
 
 # --- table 3

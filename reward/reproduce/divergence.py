@@ -68,7 +68,7 @@ def divergence(
     """Both test splits at every margin; unseen people by equation 1 with 15 images. Raises DatasetError."""
     population = experiment.population()
     made = []
-    for split in SPLITS:
+    for split in experiment.splits(*SPLITS):
         predictions = experiment.personal(split, draws, seed)
         tallies: dict[float, list[_Tally]] = {margin: [] for margin in MARGINS}
         for done, each in enumerate(predictions):

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..data import Dataset
 from ..errors import DatasetError
-from ..evaluate import CONTEXT, Predictions, predict, seen_users, unseen_users
+from ..evaluate import CONTEXT, Predictions, known_ratings, predict, seen_users, unseen_users
 from ..features import Features, encode_dataset
 from ..metrics import UserLevel, average_draws
+from ..newcomer import DEFAULT_PRIOR, Method, TastePrior
 from ..pamela import Pamela
 from ..people import NEIGHBOURS, TEMPERATURE
 from ..pipeline import known_rows
@@ -37,6 +38,7 @@ class Experiment:
     features: Features
     world: str  # whose ratings: "sandbox:2", "pamela"
     simulated: bool
+    prior: TastePrior = DEFAULT_PRIOR  # what the predictor expects of new people
     judged: str = ""  # the one data set of several whose people are judged
 
     @classmethod
@@ -50,6 +52,7 @@ class Experiment:
             features=features,
             world=predictor.world,
             simulated=predictor.simulated,
+            prior=predictor.calibration.prior,
         )
 
     @property
@@ -83,10 +86,19 @@ class Experiment:
         neighbours: int = NEIGHBOURS,
         temperature: float = TEMPERATURE,
         reserved: int = 0,
+        method: Method = "knn",
     ) -> list[Predictions]:
-        """Each person's own ratings: of seen people one set, of unseen ones a set for each drawn context."""
+        """Each person's own ratings: of seen people one set, of unseen ones a set for each drawn context.
+
+        `method` is how unseen people are placed, one of `reward.newcomer`; the paper's is "knn", equation 1.
+        """
         if not unseen(split):
             return [seen_users(self.model, self.table, self.dataset, self.features, split)]
+        known = None
+        if method == "mix":
+            demographics = self.features.demographics[self.table, 0]
+            images = self.dataset.images[self.dataset.rows(split)]
+            known = known_ratings(self.model, demographics, self.features, images)
         return [
             unseen_users(
                 self.model,
@@ -99,9 +111,22 @@ class Experiment:
                 neighbours,
                 temperature,
                 reserved,
+                method=method,
+                prior=self.prior,
+                known=known,
             )
             for draw in range(draws)
         ]
+
+    def splits(self, *wanted: str) -> list[str]:
+        """Those of some splits that have ratings. Raises DatasetError where none has."""
+        found = [split for split in wanted if len(self.dataset.rows(split))]
+        if not found:
+            raise DatasetError(
+                f"{self.dataset.root} has no ratings in {' or '.join(wanted)}: give the whole data set "
+                "by --data"
+            )
+        return found
 
     def population(self) -> np.ndarray:
         """The population's rating of every image [images]: neither a user nor a demographics token."""

@@ -44,12 +44,10 @@ def figure11(
     progress: Progress = silent,
 ) -> tuple[Margins, ...]:
     """Both test splits; unseen people by equation 1 with 15 images. Raises BaselineError, DatasetError."""
-    for split in SPLITS:
+    splits, made = experiment.splits(*SPLITS), []
+    for split in splits:
         check_complete(baselines or {}, experiment.dataset, split)
-    made = []
-    for split in SPLITS:
-        if not len(experiment.dataset.rows(split)):
-            continue
+    for split in splits:
         personal = experiment.personal(split, draws, seed)
         experiment.level(personal)  # refuses a split without people
         shared = {**(baselines or {}), POPULATION: experiment.population()}

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..metrics import Interval, interval, population_intervals
+from ..newcomer import Method
 from .baselines import check_complete
 from .ceilings import Ceilings, ceilings
-from .experiment import DRAWS, Experiment, Progress, silent
+from .experiment import DRAWS, Experiment, Progress, silent, unseen
 
 OURS = "PAMELA"
 POPULATION = "PAMELA, same for everyone"
+OTHER_WAYS: Mapping[str, Method] = {  # of placing unseen people; ours is the paper's, equation 1
+    "PAMELA, mix of the known": "mix",  # this program's default
+    "PAMELA, ridge on everyone's": "ridge",
+}
 SPLITS = ("test_unseen", "test_seen")  # the paper's first
 
 
@@ -23,7 +28,7 @@ class Row:
 
     scorer: str
     user: dict[str, Interval]  # SROCC, PLCC, pairwise accuracy within a person's ratings, mean over people
-    average: dict[str, Interval]  # the same over images, against their mean rating
+    average: dict[str, Interval] | None  # over images, against their mean rating; None where it is ours again
     ours_above: (
         Interval | None
     )  # user SROCC of the predictor less this scorer's, person by person; None: it is ours
@@ -38,7 +43,7 @@ class Comparison:
     left_out: int  # people with fewer than 10 rows outside the context, or constant ratings
     ratings: int  # of the split, those that the average columns use
     draws: int  # contexts per person; 1 for seen people, who need none
-    rows: tuple[Row, ...]  # baselines, then the predictor
+    rows: tuple[Row, ...]  # baselines, the predictor for nobody in particular, for each person, in other ways
     ceilings: Ceilings
 
 
@@ -54,14 +59,13 @@ def table2(
     User columns are within each person's ratings outside the context; the predictor's average columns leave
     out user and demographics (section 4). Raises BaselineError where a baseline lacks an image, DatasetError.
     """
-    for split in SPLITS:
+    splits, made = experiment.splits(*SPLITS), []
+    for split in splits:
         check_complete(baselines or {}, experiment.dataset, split)
-    made = []
-    for done, split in enumerate(SPLITS):
-        progress("splits", done, len(SPLITS))
-        if len(experiment.dataset.rows(split)):
-            made.append(_compare(experiment, split, baselines or {}, draws, seed))
-    progress("splits", len(SPLITS), len(SPLITS))
+    for done, split in enumerate(splits):
+        progress("splits", done, len(splits))
+        made.append(_compare(experiment, split, baselines or {}, draws, seed))
+    progress("splits", len(splits), len(splits))
     return tuple(made)
 
 
@@ -84,6 +88,9 @@ def _compare(
         above = interval(ours.srocc - level.srocc, seed)
         made.append(Row(name, level.summary(seed), average(scores), above))
     made.append(Row(OURS, ours.summary(seed), made[-1].average, None))
+    for name, method in OTHER_WAYS.items() if unseen(split) else ():
+        level = experiment.level(experiment.personal(split, draws, seed, method=method))
+        made.append(Row(name, level.summary(seed), None, interval(ours.srocc - level.srocc, seed)))
     return Comparison(
         split=split,
         users=len(ours.users),

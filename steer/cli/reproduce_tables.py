@@ -32,13 +32,11 @@ def table2(result: Sequence[Comparison], label: str) -> list[Any]:
         )
         table.add_column("ours above, user SROCC", justify="right")
         for row in split.rows:
-            cells = [
-                _interval(level[metric])
-                if level is row.user and metric == "srocc"
-                else _number(level[metric].value)
-                for metric in METRICS
-                for level in (row.user, row.average)
-            ]
+            cells = []
+            for metric in METRICS:
+                value = row.user[metric]
+                cells.append(_interval(value) if metric == "srocc" else _number(value.value))
+                cells.append(_number(row.average[metric].value) if row.average else "")
             above = "" if row.ours_above is None else _interval(row.ours_above, signed=True)
             table.add_row(row.scorer, *cells, above, style="bold" if row.scorer == OURS else "")
         ceiling = split.ceilings
@@ -119,8 +117,8 @@ def divergence(result: Sequence[Diverging], label: str) -> list[Any]:
         table,
         "preferences",
         "right",
-        "population's score",
-        "paper: preferences",
+        "population",
+        "paper: count",
         "paper: right",
         first="right",
     )
@@ -207,7 +205,7 @@ def _interval(value: Interval, signed: bool = False) -> str:
 
 
 def _percent(value: Interval) -> str:
-    return f"{value.value:.1%} [{value.low:.1%}, {value.high:.1%}]"
+    return f"{value.value:.1%} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
 
 
 def _three(metrics: dict[str, Interval]) -> list[str]:
