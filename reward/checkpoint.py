@@ -86,7 +86,10 @@ def write_checkpoint(folder: Path, model: Pamela, card: Card, tables: Tables) ->
 
 
 def read_checkpoint(folder: Path) -> tuple[Card, Pamela, Tables]:
-    """Read both files and check every shape against the card. Raises CheckpointError."""
+    """Read both files and check every shape against the card; the model is ready to predict.
+
+    Raises CheckpointError.
+    """
     if not (folder / CARD_FILE).is_file():
         raise CheckpointError(
             f"no predictor in {folder} ({CARD_FILE} is missing): `steer sandbox build` makes the sandbox's, "
@@ -112,7 +115,7 @@ def read_checkpoint(folder: Path) -> tuple[Card, Pamela, Tables]:
     tables = Tables(
         **{n.removeprefix("tables."): t.numpy() for n, t in tensors.items() if n.startswith("tables.")}
     )
-    return card, model, tables
+    return card, model.eval(), tables  # a model that still drops out features predicts with noise
 
 
 def _table_shapes(card: Card) -> dict[str, tuple[int, int]]:

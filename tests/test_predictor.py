@@ -148,6 +148,7 @@ def test_an_unknown_user_is_told_where_to_look(predictor):
 def test_a_saved_predictor_loads_to_the_same_scores_and_card(tmp_path):
     folder = tiny_checkpoint(tmp_path)
     card, model, tables = read_checkpoint(folder)
+    assert not model.training  # nothing is dropped out of a model that only predicts
     write_checkpoint(tmp_path / "again", model, card, tables)
     first, second = Predictor.load(folder), Predictor.load(tmp_path / "again")
     assert second.card == first.card

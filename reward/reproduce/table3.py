@@ -164,7 +164,7 @@ def _row(
 def _judged(folder: Path, experiment: Experiment, features: Features) -> Experiment:
     card, model, tables = read_checkpoint(folder)
     table = known_rows(card.people, experiment.dataset)
-    model.eval().requires_grad_(False)
+    model.requires_grad_(False)
     return replace(experiment, model=model, profiles=tables.profiles, table=table, features=features)
 
 
