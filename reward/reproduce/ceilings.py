@@ -22,7 +22,7 @@ class Ceilings:
     others: float  # how many others an image has on average; more would predict better
     one_rating: float  # ICC(1): share of a rating's variance that the image explains
     mean_rating: float  # ICC(k): reliability of an image's mean rating in this split
-    average_plcc: float  # its square root: what a perfect prediction of the true mean would correlate
+    average_plcc: float  # its square root: about what a perfect prediction of the true mean gets
 
 
 def ceilings(dataset: Dataset, split: str, seed: int = 0) -> Ceilings:

@@ -45,7 +45,7 @@ def table2(result: Sequence[Comparison], label: str) -> list[Any]:
             _interval(ceiling.consensus["srocc"]),
             "",
             _number(ceiling.consensus["plcc"].value),
-            f"≤ {_number(ceiling.average_plcc)}",
+            f"max ~{ceiling.average_plcc:.2f}",
             _number(ceiling.consensus["pairwise"].value),
             style="dim",
         )
