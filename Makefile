@@ -10,7 +10,7 @@ demo: $(VENV)/.installed  ## install, then steer one prompt to one (simulated) p
 	@$(BIN)/steer run --user 17 --prompt "floating mossy rocks"
 
 test: lint  ## everything that must hold before a change lands
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
