@@ -25,7 +25,7 @@ class Costs:
 
 
 COSTS = {
-    "sandbox": Costs(load=9.5, propose=0.2, render=0.55, score=0.02, memory_gb=1.5),
+    "sandbox": Costs(load=9.5, propose=0.2, render=0.4, score=0.02, memory_gb=1.5),
     "klein": Costs(
         load=60,
         propose=0.1,
