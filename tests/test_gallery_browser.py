@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,18 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def until(page, condition: str, seconds: float = 180.0) -> None:
+    """Wait for a condition on the page.
+
+    Playwright's own waiting evaluates strings inside the page, where the page's security policy forbids it
+    as soon as the first look is not yet true.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"never became true: {condition}"
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +121,13 @@ def test_enter_opens_the_picture_escape_closes_it_and_gives_the_focus_back(open_
     page.keyboard.press("Enter")
     assert page.evaluate("document.getElementById('light').open")
     assert page.url.endswith(f"#{chosen}")
-    page.wait_for_function("document.querySelector('#light img').naturalWidth === 128")
+    until(page, "document.querySelector('#light img').naturalWidth === 128")
     page.keyboard.press("ArrowRight")
     moved = page.url.rpartition("#")[2]
     assert moved != chosen
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.getElementById('light').open")
-    page.wait_for_function(f"document.activeElement.dataset.id === '{moved}'")
+    until(page, "!document.getElementById('light').open")
+    until(page, f"document.activeElement.dataset.id === '{moved}'")
 
 
 def test_two_pictures_can_be_compared(open_page):
@@ -149,7 +162,7 @@ def test_question_mark_shows_the_keys_and_m_the_metadata(open_page):
 def test_prompt_and_command_can_be_copied(open_page, folder):
     page = open_page()
     page.click('main .actions [data-copy="prompt"]')
-    page.wait_for_function("document.querySelector('#live').textContent === 'Copied'")
+    until(page, "document.querySelector('#live').textContent === 'Copied'")
     assert page.inner_text('main .actions [data-copy="prompt"]') == "Copied"
 
 
