@@ -8,6 +8,7 @@
     ├── ProposerError          the language model failed
     ├── RendererError          the renderer failed on more than single candidates
     ├── ScorerError            the predictor failed on more than single candidates
+    ├── PageError              a page cannot be served on this machine
     └── RecordError            a run folder cannot be read or written
         ├── RunLocked          another live process holds the run
         └── ResumeError        the run cannot be continued with what was given
@@ -46,6 +47,10 @@ class RendererError(SteerError):
 
 class ScorerError(SteerError):
     """The predictor failed on the base prompt or on a whole batch."""
+
+
+class PageError(SteerError):
+    """A page cannot be served on this machine."""
 
 
 class RecordError(SteerError):

@@ -55,14 +55,14 @@ def render(page: Page) -> str:
     from markupsafe import Markup
 
     files = resources.files("steer") / "pages"
-    style, script, template = (
+    shared, own, script, template = (
         (files / name).read_text(encoding="utf-8")
-        for name in ("gallery.css", "gallery.js", "gallery.html.j2")
+        for name in ("base.css", "gallery.css", "gallery.js", "gallery.html.j2")
     )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     return environment.from_string(template).render(
-        page=page, style=Markup(style), script=Markup(script), script_hash=f"sha256-{digest}"
+        page=page, style=Markup(shared + own), script=Markup(script), script_hash=f"sha256-{digest}"
     )
 
 

@@ -1,0 +1,6 @@
+"""Pages on this machine, in the browser: FastAPI, Jinja2 and plain JavaScript. Extra `web`.
+
+guard      who may ask: this machine's browser, with the token, from a page of ours
+server     the app, its address, serving it
+templates/ static/   base.html.j2, page.css and page.js are what every page is made of
+"""
