@@ -26,7 +26,7 @@ class PamelaConfig:
     text_dim: int  # of its text features
     profile_dim: int  # of the sentence encoder
     hidden: int = 512  # width of every token
-    layers: int = 2  # of the fusion transformer
+    layers: int = 1  # of the fusion transformer
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # inside the fusion transformer, while training

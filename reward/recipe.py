@@ -12,7 +12,7 @@ class Recipe:
 
     name: str = "paper"
     hidden: int = 512  # width of a token
-    layers: int = 2  # of the fusion transformer
+    layers: int = 1  # of the fusion transformer
     heads: int = 8  # attention heads
     feedforward: int = 2048  # inner width of a fusion layer
     dropout: float = 0.1  # in the fusion transformer
@@ -45,7 +45,6 @@ PAPER = Recipe()
 SANDBOX = Recipe(
     name="sandbox",
     hidden=128,
-    layers=1,
     heads=4,
     feedforward=512,
     feature_dropout=0.2,
