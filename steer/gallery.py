@@ -85,7 +85,7 @@ def _add_pictures(page: Page, folder: Path) -> None:
     names += [name for fresh in page.fresh for name in (fresh.base_image, fresh.best_image)]
     with ThreadPoolExecutor(2) as pool:
         for size, quality in _SIZES:
-            encode = partial(_address, folder, size=size, quality=quality)
+            encode = partial(picture_address, folder, size=size, quality=quality)
             data = dict(zip(names[::8], pool.map(encode, names[::8]), strict=True))
             if sum(map(len, data.values())) * len(names) <= _THUMBNAIL_BUDGET * max(1, len(data)):
                 break  # one picture in eight says that all of them fit
@@ -94,12 +94,13 @@ def _add_pictures(page: Page, folder: Path) -> None:
     for card in page.cards:
         card.thumb = data[card.image]
         if card.base or card.best:
-            card.large = _address(folder, card.image, *_LARGE)
+            card.large = picture_address(folder, card.image, *_LARGE)
     for fresh in page.fresh:
         fresh.base_thumb, fresh.best_thumb = data[fresh.base_image], data[fresh.best_image]
 
 
-def _address(folder: Path, name: str, size: int, quality: int) -> str:
+def picture_address(folder: Path, name: str, size: int, quality: int) -> str:
+    """A picture of a run as a data: address, WebP, at most `size` pixels; a grey square where it is lost."""
     return "data:image/webp;base64," + base64.b64encode(_webp(folder / name, size, quality)).decode()
 
 

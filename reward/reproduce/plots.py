@@ -58,8 +58,8 @@ def table2(result: Sequence[Comparison], label: str, path: Path) -> None:
     """User SROCC of every scorer, a panel for each split; the paper's as diamonds, ours or not."""
     ours = [row.scorer for row in result[0].rows]
     names = [*(name for name in paper.TABLE2 if name not in ours), *ours]
-    with _figure(path, 4.6 * len(result) + 1, 0.3 * len(names) + 1.6) as figure:
-        for axes, split in zip(_panels(figure, len(result)), result, strict=True):
+    with drawing(path, 4.6 * len(result) + 1, 0.3 * len(names) + 1.6) as figure:
+        for axes, split in zip(panels(figure, len(result)), result, strict=True):
             for row in split.rows:
                 _bar(axes, names.index(row.scorer), row.user["srocc"], OWN if row.scorer == OURS else GREY)
             if split.split == "test_unseen":
@@ -81,7 +81,7 @@ def table2(result: Sequence[Comparison], label: str, path: Path) -> None:
             axes.set_ylim(len(names) - 0.5, -1.2)
             axes.set_xlabel("SROCC within a person, mean over people")
             axes.set_title(f"{PEOPLE[split.split]} ({split.users})")
-        _title(figure, "Scorers against people's own ratings", label, f"diamonds: paper, {paper.TABLE2_DATA}")
+        titled(figure, "Scorers against people's own ratings", label, f"diamonds: paper, {paper.TABLE2_DATA}")
 
 
 def table3(result: Table3, label: str, path: Path) -> None:
@@ -93,27 +93,27 @@ def table3(result: Table3, label: str, path: Path) -> None:
         for name in names
         if name in paper.TABLE3
     ]
-    with _figure(path, 9.5, 3.4) as figure:
-        panels = _panels(figure, 2)
+    with drawing(path, 9.5, 3.4) as figure:
+        both = panels(figure, 2)
         titles = (f"here: {', '.join(result.sources)}", f"paper: {paper.TABLE3_DATA}")
-        for axes, pairs, title in zip(panels, (ours, theirs), titles, strict=True):
+        for axes, pairs, title in zip(both, (ours, theirs), titles, strict=True):
             for place, (seen, unseen) in enumerate(pairs):
                 _dot(axes, place - 0.12, seen, OWN, "seen people" if not place else None)
                 _dot(axes, place + 0.12, unseen, OTHER, "unseen people" if not place else None)
-            axes.set_yticks(range(len(names)), names if axes is panels[0] else [""] * len(names))
+            axes.set_yticks(range(len(names)), names if axes is both[0] else [""] * len(names))
             axes.set_ylim(len(names) - 0.5, -0.6)
             axes.set_xlabel("SROCC within a person, mean over people")
             axes.grid(axis="x", color="#e5e5e5", lw=0.6)
             axes.set_title(title)
-        panels[1].legend(loc="lower left", bbox_to_anchor=(0.0, 0.0))
-        _title(figure, "Models trained without a token", label)
+        both[1].legend(loc="lower left", bbox_to_anchor=(0.0, 0.0))
+        titled(figure, "Models trained without a token", label)
 
 
 def figure12(result: Table4, label: str, path: Path) -> None:
     """Metrics over the number of rated images, a line for each number of neighbours, the best circled."""
     cells = result.at(SHOWN)
-    with _figure(path, 11, 3.9) as figure:
-        for i, (axes, metric) in enumerate(zip(_panels(figure, 3), METRICS, strict=True)):
+    with drawing(path, 11, 3.9) as figure:
+        for i, (axes, metric) in enumerate(zip(panels(figure, 3), METRICS, strict=True)):
             for neighbours, colour in zip(NEIGHBOURS, (OTHER, OWN, THIRD), strict=True):
                 line = [cell for cell in cells if cell.neighbours == neighbours]
                 x = [cell.context for cell in line]
@@ -149,13 +149,13 @@ def figure12(result: Table4, label: str, path: Path) -> None:
         figure.legend(handles, names, loc="outside lower center", ncols=len(names))
         contexts = "1 context each" if result.draws == 1 else f"{result.draws} contexts each"
         people = f"{result.users} {PEOPLE.get(result.split, result.split)}, {contexts}"
-        _title(figure, f"New people by their nearest neighbours, temperature {SHOWN}: {people}", label)
+        titled(figure, f"New people by their nearest neighbours, temperature {SHOWN}: {people}", label)
 
 
 def divergence(result: Sequence[Diverging], label: str, path: Path) -> None:
     """Share of conflicts predicted right, over the margin; 50% is what the same score for everyone gives."""
-    with _figure(path, 6.4, 3.8) as figure:
-        (axes,) = _panels(figure, 1)
+    with drawing(path, 6.4, 3.8) as figure:
+        (axes,) = panels(figure, 1)
         for split, colour, shift in (("test_seen", OWN, -0.02), ("test_unseen", OTHER, 0.02)):
             mine = [each for each in result if each.split == split and each.conflicts]
             values = np.array([(e.accuracy.value, e.accuracy.low, e.accuracy.high) for e in mine]) * 100
@@ -175,14 +175,14 @@ def divergence(result: Sequence[Diverging], label: str, path: Path) -> None:
         axes.set_xlabel("least difference of both people's ratings (points of 5)")
         axes.set_ylabel("orders predicted right, %")
         axes.legend(loc="upper left")
-        _title(figure, "Pairs of images that two people order differently", label)
+        titled(figure, "Pairs of images that two people order differently", label)
 
 
 def figure10(result: Figure10, label: str, path: Path) -> None:
     """Pairs of pictures with both people's ratings (full) and predictions (hollow) below each."""
     columns = 2 if len(result.examples) > 1 else 1
     lines = -(-len(result.examples) // columns)
-    with _figure(path, 5.6 * columns, 3.9 * lines + 0.9) as figure:
+    with drawing(path, 5.6 * columns, 3.9 * lines + 0.9) as figure:
         grid = figure.subfigures(lines, columns, squeeze=False, wspace=0.03, hspace=0.03)
         for place, cell in enumerate(grid.flat):
             if place < len(result.examples):
@@ -191,14 +191,14 @@ def figure10(result: Figure10, label: str, path: Path) -> None:
         names = ["first person: rating", "predicted", "second person: rating", "predicted"]
         figure.legend(handles, names, loc="outside lower center", ncols=4)
         people = PEOPLE.get(result.split, result.split)
-        _title(figure, f"Pictures on which two {people} disagree, chosen by their ratings alone", label)
+        titled(figure, f"Pictures on which two {people} disagree, chosen by their ratings alone", label)
 
 
 def figure11(result: Sequence[Margins], label: str, path: Path) -> None:
     """Pairwise accuracy over the margin, a panel for each split."""
     colours = (THIRD, "#2a9d8f", "#c1666b", "#7a7a52", "#5c80bc", "#a8763e")
-    with _figure(path, 5.2 * len(result), 4.0) as figure:
-        for axes, split in zip(_panels(figure, len(result), share=True), result, strict=True):
+    with drawing(path, 5.2 * len(result), 4.0) as figure:
+        for axes, split in zip(panels(figure, len(result), share=True), result, strict=True):
             for i, curve in enumerate(split.curves):
                 own = curve.scorer == OURS
                 colour = OWN if own else colours[i % len(colours)]
@@ -215,7 +215,7 @@ def figure11(result: Sequence[Margins], label: str, path: Path) -> None:
             axes.grid(axis="y", color="#e5e5e5", lw=0.6)
         figure.axes[0].set_ylabel("pairwise accuracy, %")
         figure.axes[0].legend(loc="best")
-        _title(
+        titled(
             figure,
             "Pairwise accuracy without near-ties",
             label,
@@ -226,7 +226,7 @@ def figure11(result: Sequence[Margins], label: str, path: Path) -> None:
 # ---- parts ----
 
 
-class _figure:
+class drawing:
     """A figure of some inches that is saved whole when the block ends without an error."""
 
     def __init__(self, path: Path, width: float, height: float) -> None:
@@ -259,11 +259,13 @@ class _figure:
             self._style.__exit__(kind, error, trace)
 
 
-def _panels(figure: Figure, count: int, share: bool = False) -> list[Axes]:
+def panels(figure: Figure, count: int, share: bool = False) -> list[Axes]:
+    """So many axes beside each other."""
     return list(figure.subplots(1, count, squeeze=False, sharey=share)[0])
 
 
-def _title(figure: Figure, title: str, label: str, note: str = "") -> None:
+def titled(figure: Figure, title: str, label: str, note: str = "") -> None:
+    """A title, and below it whose figures these are."""
     figure.suptitle(f"{title}\n{label}{'; ' + note if note else ''}", x=0.01, ha="left", fontsize=10)
 
 
