@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from common import write_json
 from PIL import Image, ImageDraw, ImageFont
-from steering import Bench, open_bench
+from steering import SIZE, USERS
 
+from steer.reproduce.bench import Bench, open_bench
 from steer.sandbox.painter import paint
 from steer.sandbox.scene import LIGHTING_LOOK, PALETTE_LOOK, SUBJECTS, draw
 from steer.settings import Settings
@@ -97,16 +98,16 @@ def paintings(out: Path) -> None:
 
 def winners(runs: Path, out: Path) -> None:
     """Write sheet-2.jpg and key-2.json; runs that are not in the folder yet are made."""
-    bench = open_bench(runs)
-    prompts = bench.order[: MARKED + ASKED]
+    bench = open_bench(runs, size=SIZE)
+    prompts = bench.plan.prompts[: MARKED + ASKED]
     first, second = opposed(bench, prompts[0])
     rng = np.random.default_rng(SEED)
     pictures: dict[str, list[Image.Image]] = {"A": [], "B": []}
     for owner, user in zip("AB", (first, second), strict=True):
         for prompt in prompts:
-            record = bench.run(user, prompt)
+            record = bench.run(bench.personal(user), prompt, Settings())
             won = str(record.result["best"]["prompt"])
-            pictures[owner] += bench.parts.renderer.render([won], [Settings().seed])
+            pictures[owner] += bench.renderer.render([won], [Settings().seed])
     asked = [(owner, i) for owner in "AB" for i in range(MARKED, MARKED + ASKED)]
     asked = [asked[i] for i in rng.permutation(len(asked))]
     shown = [(owner, i) for owner in "AB" for i in range(MARKED)] + asked
@@ -118,11 +119,11 @@ def winners(runs: Path, out: Path) -> None:
 
 def opposed(bench: Bench, prompt: str) -> tuple[str, str]:
     """The two people whose ratings of the population's candidates, less everyone's mean, agree least."""
-    crowd = bench.run("population", prompt)
+    crowd = bench.run(bench.population(), prompt, Settings())
     shown = [c.prompt for c in crowd.candidates if c.score is not None]
-    images = list(bench.parts.renderer.render(shown, [Settings().seed] * len(shown)))
-    people = [bench.scorer.person(user) for user in bench.users]
-    ratings = bench.scorer.score_people(images, prompt, people)
+    images = list(bench.renderer.render(shown, [Settings().seed] * len(shown)))
+    people = [bench.predictor.person(user) for user in bench.users[:USERS]]
+    ratings = bench.predictor.score_people(images, prompt, people)
     agreement = np.corrcoef(ratings - ratings.mean(0))
     first, second = np.unravel_index(agreement.argmin(), agreement.shape)
     return bench.users[int(first)], bench.users[int(second)]

@@ -2,7 +2,7 @@
 
     python benchmarks/steering.py --out runs/steering
 
-20 known users drawn by a committed seed, the first 3 of the 18 prompts of prompts.json, the default
+20 known users drawn by a committed seed, the first 3 of the 18 committed prompts, the default
 settings. The winner of each run is rendered on the confirmation's seeds and judged by the simulated
 person's expected rating t, averaged over those seeds, against (a) the base, (b) 5 accepted rewrites of its
 own run drawn at random, (c) the winner of the same loop steered by the population, (d) the 19 other users'
@@ -14,25 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, RESULTS, CachedProposer, CachedRenderer, clustered, machine, write_json
+from common import RESULTS, clustered, machine, write_json
 
-from reward.predictor import Predictor
-from steer.errors import SteerError
-from steer.presets import load
 from steer.record import Record
-from steer.run import Run
-from steer.sandbox.renderer import SandboxRenderer
-from steer.sandbox.world import Truth
+from steer.reproduce.bench import Bench, open_bench
 from steer.settings import Settings
-from steer.types import BASE_ID, Parts
+from steer.types import BASE_ID
 
 HALF = 0.05  # rating points: a smaller difference is half a win
 USERS = 20
+SIZE = 512  # pixels, as `steer run` paints
 RANDOM = 5  # accepted rewrites drawn at random
 
 
@@ -44,79 +39,32 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=USERS)
     parser.add_argument("--prompts", type=int, default=3)
     args = parser.parse_args()
-    bench = open_bench(args.out)
-    users = bench.users[: args.users]
-    judge = Judge(bench.parts.renderer, Truth())
+    bench = open_bench(args.out, size=SIZE)
+    users = list(bench.users[: args.users])
+    judge = Judge(bench)
     rows: list[dict[str, Any]] = []
-    for prompt in bench.order[: args.prompts]:
-        crowd = bench.run("population", prompt)
+    for prompt in bench.plan.prompts[: args.prompts]:
+        crowd = bench.run(bench.population(), prompt, Settings())
         runs = {}
         for user in users:
-            runs[user] = bench.run(user, prompt)
+            runs[user] = bench.run(bench.personal(user), prompt, Settings())
             print(prompt, user, runs[user].result["stop_reason"], runs[user].result["best"]["id"], flush=True)
         rows += compare(prompt, users, runs, crowd, judge)
         write_json(RESULTS / "steering.json", {"machine": machine(), "summary": summary(rows), "runs": rows})
     print(json.dumps(summary(rows), indent=1))
 
 
-@dataclass(frozen=True)
-class Bench:
-    """The committed people and prompts, and a folder of runs that are made once."""
-
-    out: Path
-    users: list[str]
-    order: list[str]  # prompts
-    parts: Parts  # of the sandbox, replies and pictures cached
-    scorer: Predictor
-
-    def run(self, who: str, prompt: str) -> Record:
-        """The record of this person's ("population": nobody's) complete run; begun, resumed or found."""
-        person = self.scorer.population() if who == "population" else self.scorer.person(who)
-        folder = self.out / who
-        for old in sorted(folder.glob("*/config.json")):
-            record = Record.read(old.parent)
-            if record.result["prompt"] == prompt:
-                run = Run.resume(old.parent, person, self.parts)
-                break
-        else:
-            run = Run.start(prompt, person, self.parts, Settings(), folder)
-        for event in run:
-            if event.event == "error":
-                raise SteerError(str(event.data))
-        return Record.read(run.folder)
-
-
-def open_bench(out: Path) -> Bench:
-    plan = json.loads((HERE / "prompts.json").read_text(encoding="utf-8"))
-    parts = load("sandbox")
-    assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
-    scorer = parts.scorer
-    users = np.random.default_rng(plan["users_seed"]).permutation([p.id for p in scorer.people])[:USERS]
-    cached = replace(
-        parts,
-        renderer=CachedRenderer(parts.renderer, out / "cache"),
-        proposer=CachedProposer(parts.proposer, out / "cache"),
-        judge=None,
-    )
-    return Bench(out, [str(user) for user in users], plan["order"], cached, scorer)
-
-
 class Judge:
-    """True expected ratings of prompts' pictures, each measured once."""
+    """True expected ratings of prompts' pictures."""
 
-    def __init__(self, renderer: CachedRenderer, truth: Truth) -> None:
-        self.renderer = renderer
-        self.truth = truth
-        self._known: dict[tuple[str, int], np.ndarray] = {}
+    def __init__(self, bench: Bench) -> None:
+        self.renderer = bench.renderer
+        self.truth = bench.raters
+        self._bench = bench
 
     def rate(self, prompts: Sequence[str], seeds: Sequence[int]) -> np.ndarray:
         """t [people, prompts x seeds], prompts outermost."""
-        wanted = [(prompt, seed) for prompt in prompts for seed in seeds]
-        missing = [pair for pair in dict.fromkeys(wanted) if pair not in self._known]
-        images = self.renderer.render([p for p, _ in missing], [s for _, s in missing])
-        for pair, image in zip(missing, images, strict=True):
-            self._known[pair] = self.truth.expected([np.asarray(image)], [self.renderer.scene(*pair)])[:, 0]
-        return np.stack([self._known[pair] for pair in wanted], 1)
+        return self._bench.truth([(prompt, seed) for prompt in prompts for seed in seeds])
 
     def mean(self, user: str, prompt: str, seeds: Sequence[int]) -> float:
         """Expected rating of this person, averaged over seeds."""

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import HERE, RESULTS, CachedProposer, CachedRenderer, clustered, machine, write_json
+from common import HERE, RESULTS, clustered, machine, write_json
 
 from reward.metrics import srocc
 from reward.predictor import Predictor
 from steer.presets import load
 from steer.proposer.parse import parse
 from steer.proposer.text_gate import TextGate, normalize
+from steer.reproduce.caches import CachedProposer, CachedRenderer
 from steer.sandbox.renderer import SandboxRenderer
 from steer.sandbox.world import Truth
 from steer.settings import Settings
