@@ -45,8 +45,8 @@ class Calibration:
             return None
         return float(np.interp(ratings, list(self.accuracy), list(self.accuracy.values())))
 
-    def agreement(self, model: Pamela, demographics: np.ndarray) -> np.ndarray | None:
-        """Correlation [people, people] of the known people's predicted ratings; None without a sample.
+    def known(self, model: Pamela, demographics: np.ndarray) -> np.ndarray | None:
+        """What the known people would give the sample [people, sample]; None without a sample.
 
         demographics [people, profile_dim] of the known people; zeros where nothing is known.
         """
@@ -54,9 +54,16 @@ class Calibration:
             return None
         import torch
 
+        device = model.score_mean.device
         with torch.inference_mode():
-            content = model.project(*(torch.from_numpy(a) for a in (self.image, self.text, self.metadata)))
-            return np.corrcoef(model.known(content, torch.from_numpy(demographics)).numpy())
+            parts = (torch.from_numpy(a).to(device) for a in (self.image, self.text, self.metadata))
+            described = torch.from_numpy(demographics).to(device)
+            return np.asarray(model.known(model.project(*parts), described).cpu().numpy())
+
+    def agreement(self, model: Pamela, demographics: np.ndarray) -> np.ndarray | None:
+        """Correlation [people, people] of the known people's predicted ratings; None without a sample."""
+        known = self.known(model, demographics)
+        return None if known is None else np.corrcoef(known)
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:

@@ -137,14 +137,58 @@ class Predictor:
         if method == "ridge":
             residual = None if note else self._residual(images, given, prompts)
             return make_person("new", label, None, None, residual=residual, ratings=count, note=note)
-        start = mix_start(self.tables.demographics, sentence)
+        known = np.zeros((len(self.people), 0)) if note else self.known_ratings(images, prompts)
+        return self._mixed(known, given, sentence, label)
+
+    def mixed(
+        self,
+        known: np.ndarray,
+        ratings: Sequence[float],
+        demographics: Mapping[str, Any] | None = None,
+        name: str = "new",
+    ) -> Person:
+        """`newcomer` by the default method, for pictures whose `known_ratings` [people, k] are at hand.
+
+        Raises BadContext.
+        """
+        given = checked_ratings(ratings, known.shape[1])
+        sentence = self._sentence(demographics_sentence(demographics))
+        return self._mixed(known, given, sentence, f"profile:{name}@{{hash}}")
+
+    def _mixed(self, known: np.ndarray, given: np.ndarray, sentence: np.ndarray | None, label: str) -> Person:
+        count = len(given)
+        note = "" if count and np.ptp(given) else _says_nothing(count, "mix", sentence is not None)
         if note:
-            known, given = np.zeros((len(self.people), 0)), given[:0]
-        else:
-            with torch.inference_mode():
-                known = self._known(self._content(images, prompts)).astype(np.float64)
+            known, given = known[:, :0], given[:0]
+        start = mix_start(self.tables.demographics, sentence)
         mix = mix_weights(known, given, self.calibration.prior, start)
         return make_person("new", label, None, sentence, mix=mix, ratings=count, note=note)
+
+    def known_ratings(
+        self, images: Sequence[Image.Image], prompts: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """What every known person would give these images, [known people, n].
+
+        `prompts` are the texts that these were made from; "" leaves the text out, None leaves out all.
+        """
+        texts = [""] * len(images) if prompts is None else list(prompts)
+        known = np.zeros((len(self.people), len(images)))
+        for told in (True, False):
+            rows = [row for row, text in enumerate(texts) if bool(text) is told]
+            if rows:
+                given = [texts[row] for row in rows] if told else None
+                with torch.inference_mode():
+                    known[:, rows] = self._known(self._content([images[row] for row in rows], given))
+        return known
+
+    @cached_property
+    def sample_ratings(self) -> np.ndarray | None:
+        """What every known person would give a sample of the training pictures [known people, sample].
+
+        The pictures' embeddings are `calibration.image`; None where the checkpoint has no sample.
+        """
+        known = self.calibration.known(self.model, self.tables.demographics)
+        return None if known is None else known.astype(np.float64)
 
     def expected_accuracy(self, ratings: int) -> float | None:
         """Rank correlation to expect of the scores of someone new who rated so many images.

@@ -3,12 +3,14 @@
     SteerError                 one line: what is wrong and the next command
     ├── UsageError             the request itself is wrong (the command line exits with 2)
     │   ├── PromptError        empty or too long
-    │   └── SettingsError      a setting out of its range
+    │   ├── SettingsError      a setting out of its range
+    │   └── UnknownProfile     no profile has that name, or no profile can have it
     ├── PresetError            a preset, or one of its parts, cannot run on this machine
     ├── ProposerError          the language model failed
     ├── RendererError          the renderer failed on more than single candidates
     ├── ScorerError            the predictor failed on more than single candidates
     ├── PageError              a page cannot be served on this machine
+    ├── ProfileError           a profile cannot be read or written, or a rating or picture cannot go into it
     └── RecordError            a run folder cannot be read or written
         ├── RunLocked          another live process holds the run
         └── ResumeError        the run cannot be continued with what was given
@@ -31,6 +33,10 @@ class PromptError(UsageError):
 
 class SettingsError(UsageError):
     """A setting is out of its range."""
+
+
+class UnknownProfile(UsageError):
+    """No profile has that name, or no profile can have it."""
 
 
 class PresetError(SteerError):
@@ -63,3 +69,7 @@ class RunLocked(RecordError):
 
 class ResumeError(RecordError):
     """The run cannot be continued with what was given."""
+
+
+class ProfileError(SteerError):
+    """A profile cannot be read or written, or a rating or picture cannot go into it."""

@@ -1,0 +1,138 @@
+"""Pictures made ready to be rated: read, encoded, and rated as the known people would, ahead of time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reward.domain import in_domain
+from steer.errors import ProfileError
+from steer.profiles.pictures import Picture, media_type_of, read_picture
+from steer.profiles.sources import Source
+from steer.profiles.state import Rating, State
+
+MOST = 400  # pictures to choose among; more hardly teach more (see benchmarks/RESULTS.md)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture to rate."""
+
+    id: str  # SHA-256 of the file's content
+    path: Path
+    media_type: str  # "image/png"
+    prompt: str  # the text that it was made from; "" if unknown
+    source: str
+    in_domain: bool | None  # like the pictures that the predictor was trained on; None where nobody knows
+    practice: bool = False  # a trial to get used to the slider: its rating is not kept
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """An item with what the known people would give it."""
+
+    item: Item
+    known: np.ndarray  # [known people]
+
+
+class Pool:
+    """Fills itself from a source in a thread of its own, until it is closed."""
+
+    def __init__(self, source: Source, scorer: Any, state: State) -> None:
+        self.unreadable = 0  # files that are no pictures
+        self.failure: Exception | None = None  # what ended the source, if it did not just end
+        self.exhausted = False
+        self._scorer = scorer
+        self._asking = threading.Lock()  # a predictor is not made for several threads
+        self._items: dict[str, Ready] = {}  # by id
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(
+            target=self._fill, args=(source, state), name="steer-pool", daemon=True
+        )
+        self._thread.start()
+
+    def wait(self, count: int, seconds: float) -> bool:
+        """Whether `count` pictures got ready in time, or all that there will be."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._items) >= count or self.exhausted, seconds)
+
+    @property
+    def ready(self) -> list[Ready]:
+        """In the order in which they got ready."""
+        with self._changed:
+            return list(self._items.values())
+
+    def get(self, id: str) -> Ready | None:
+        with self._changed:
+            return self._items.get(id)
+
+    def ask(self, pictures: Sequence[Picture], prompts: Sequence[str]) -> np.ndarray:
+        """What the known people would give these pictures [known people, n]."""
+        with self._asking:
+            return np.asarray(
+                self._scorer.known_ratings([picture.image for picture in pictures], list(prompts))
+            )
+
+    def close(self) -> None:
+        """Stop filling, after the picture that is being made; what is ready stays."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _fill(self, source: Source, state: State) -> None:
+        try:
+            self._recall(state)
+            for offered in source.pictures():
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: self._closed or len(self._items) < MOST + len(state.ratings)
+                    )
+                if self._closed:
+                    break
+                try:
+                    picture = read_picture(offered.path)
+                except ProfileError:
+                    self.unreadable += 1
+                    continue
+                self._add(picture, offered.path, offered.prompt, offered.source)
+        except Exception as error:  # noqa: BLE001 - it is raised to whoever waits for the pictures
+            self.failure = error
+        finally:
+            with self._changed:
+                self.exhausted = True
+                self._changed.notify_all()
+
+    def _recall(self, state: State) -> None:
+        """What was rated in earlier sessions."""
+        for rating in state.ratings:
+            if self._closed:
+                return
+            self.recall(state, rating)
+
+    def recall(self, state: State, rating: Rating) -> Ready:
+        """Make a picture ready that was rated before."""
+        path = state.path(rating)
+        return self._add(read_picture(path), path, rating.prompt, rating.source)
+
+    def _add(self, picture: Picture, path: Path, prompt: str, source: str) -> Ready:
+        before = self.get(picture.sha256)
+        if before is not None:
+            return before
+        known = self.ask([picture], [prompt])[:, 0]
+        sample = self._scorer.calibration.image
+        near: bool | None = None
+        if sample is not None:
+            with self._asking:
+                near = bool(in_domain(self._scorer.image_features([picture.image]), sample)[0])
+        item = Item(picture.sha256, path, media_type_of(picture.ending), prompt, source, near)
+        with self._changed:
+            added = self._items.setdefault(picture.sha256, Ready(item, known))
+            self._changed.notify_all()
+            return added

@@ -1,0 +1,135 @@
+"""What a profile says at one moment: the ratings that count, what the person told, and the hash of both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steer.errors import ProfileError, UsageError
+from steer.profiles.pictures import read_picture
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reward.people import Person
+
+AT_ONCE = 64  # pictures that are in memory together
+
+
+@dataclass(frozen=True)
+class Rating:
+    """How much someone likes a picture."""
+
+    id: str  # "1", "2", … in the order in which they were given
+    picture: str  # name of its file in the profile's images/: SHA-256 of the content, and an ending
+    rating: float  # 1 (bad) to 5 (excellent)
+    prompt: str = ""  # the text that the picture was made from; "" if unknown
+    source: str = ""  # where it came from: "sandbox", "pamela", "folder:NAME", "run:NAME", "import"
+    held_out: bool = False  # drawn at random: counts in the profile, but checks what the others predict of it
+    t: float = 0.0  # Unix time in seconds
+
+
+@dataclass(frozen=True)
+class Demographics:
+    """What someone told of themselves; None is "prefer not to say". It never leaves the profile."""
+
+    age: int | None = None  # years
+    gender: str | None = None
+    nationality: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.age is not None and not 1 <= self.age <= 120:
+            raise ProfileError(f"an age of {self.age} is none: give it in years, or leave it out")
+        for value in (self.gender, self.nationality):
+            if value is not None and not (0 < len(value) <= 60 and value.isprintable()):
+                raise ProfileError("gender and nationality are a few words on one line, or left out")
+
+    def __bool__(self) -> bool:
+        return any(value is not None for value in self.known().values())
+
+    def known(self) -> dict[str, Any]:
+        """As `reward.profile.demographics_sentence` reads it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class State:
+    """A profile at one moment, by its hash; nothing that is rated later changes it."""
+
+    folder: Path  # the profile's
+    name: str
+    ratings: tuple[Rating, ...] = ()  # those that count: the last of each picture, in order, nothing undone
+    demographics: Demographics = field(default_factory=Demographics)
+    salt: str = ""  # the profile's secret: a hash in a run shall not let anyone guess demographics
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits over everything that the taste follows from."""
+        digest = hashlib.sha256(self.salt.encode())
+        digest.update(json.dumps(self.demographics.known(), sort_keys=True).encode())
+        for r in self.ratings:
+            digest.update(json.dumps([r.picture, r.rating, r.prompt]).encode())
+        return digest.hexdigest()[:12]
+
+    @property
+    def label(self) -> str:
+        """As runs name it: profile:me@1f3a5b7c9d0e."""
+        return f"profile:{self.name}@{self.hash}"
+
+    def path(self, rating: Rating) -> Path:
+        """The picture that was rated."""
+        return self.folder / "images" / rating.picture
+
+    def person(self, scorer: Any) -> Person:
+        """Whose taste this is, as `scorer` understands it: fitted to all ratings, held out or not.
+
+        Raises `ProfileError` for a picture that is gone, `UsageError` for a scorer that knows no people.
+        """
+        known = known_ratings(scorer, self, self.ratings)
+        person = scorer.mixed(known, [r.rating for r in self.ratings], self.demographics.known(), self.name)
+        # Its own hash follows from the embedding of the demographics too, so it is salted like the label's.
+        mixed = hashlib.sha256(f"{self.salt}{person.hash}".encode()).hexdigest()[:12]
+        return replace(person, label=self.label, hash=mixed)
+
+
+def known_ratings(scorer: Any, state: State, ratings: Sequence[Rating]) -> np.ndarray:
+    """What each known person would give the rated pictures [known people, ratings]."""
+    import numpy as np
+
+    if not hasattr(scorer, "known_ratings"):
+        raise UsageError(
+            f"the reward {scorer.name} knows no people, so it cannot learn a taste: give another --reward"
+        )
+    columns = [np.zeros((len(scorer.people), 0))]
+    for part in _chunks(ratings):
+        images = [read_picture(state.path(r)).image for r in part]
+        columns.append(scorer.known_ratings(images, [r.prompt for r in part]))
+    return np.concatenate(columns, 1)
+
+
+def replay(folder: Path, about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> State:
+    """The state after these lines of the log (see `steer.profiles.store`). Raises KeyError, TypeError."""
+    given: dict[str, Rating] = {}
+    told = Demographics()
+    for line in lines:
+        if line["event"] == "rating":
+            fields = {key: value for key, value in line.items() if key != "event"}
+            given[line["id"]] = Rating(**fields)
+        elif line["event"] == "undo":
+            del given[line["id"]]
+        elif line["event"] == "demographics":
+            told = Demographics(**line["demographics"])
+        else:
+            raise KeyError(line["event"])
+    last = {rating.picture: rating for rating in given.values()}
+    ratings = sorted(last.values(), key=lambda rating: int(rating.id))
+    return State(folder, about["name"], tuple(ratings), told, about["salt"])
+
+
+def _chunks(ratings: Sequence[Rating]) -> Iterator[Sequence[Rating]]:
+    for start in range(0, len(ratings), AT_ONCE):
+        yield ratings[start : start + AT_ONCE]

@@ -1,0 +1,354 @@
+"""Profiles on disk: a folder each, private to its owner.
+
+    ~/.local/share/steer/profiles/     or $STEER_PROFILES_DIR; folders 0700, files 0600
+      me/
+        profile.json     schema_version, name, created, salt; written once
+        ratings.jsonl    append-only truth, one object per line with `t` (Unix seconds) and `event`:
+                           rating        id, picture, rating, prompt, source, held_out
+                           undo          id
+                           demographics  demographics {age, gender, nationality}
+        images/          the rated pictures as they came, by SHA-256 of their content
+
+A line is on disk before anyone hears that it was taken; a torn last line is ignored and cut off by the next
+writer. Several processes may write: each holds a lock while it does, and first reads what the others wrote.
+The state after any line can be had again by its hash (`Profile.at`), which is how a run is resumed with the
+taste that it was started with.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import math
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steer.errors import ProfileError, UnknownProfile
+from steer.profiles.names import checked_name
+from steer.profiles.pictures import Picture, read_picture
+from steer.profiles.state import Demographics, Rating, State, replay
+
+if TYPE_CHECKING:
+    from reward.people import Person
+
+SCHEMA_VERSION = 1
+LONGEST_PROMPT = 2000
+__all__ = ["Demographics", "NewRating", "Profile", "Profiles", "Rating", "default_folder"]
+
+
+def default_folder() -> Path:
+    """$STEER_PROFILES_DIR, else ~/.local/share/steer/profiles."""
+    named = os.environ.get("STEER_PROFILES_DIR")
+    return Path(named) if named else Path.home() / ".local" / "share" / "steer" / "profiles"
+
+
+@dataclass(frozen=True)
+class NewRating:
+    """A rating that is to be kept."""
+
+    image: bytes | Path | Picture
+    rating: float  # 1-5
+    prompt: str = ""
+    source: str = ""
+    held_out: bool = False
+
+
+class Profiles:
+    """All profiles of this machine's user."""
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder is not None else default_folder()
+
+    def list(self) -> list[str]:
+        """Their names, sorted."""
+        return sorted(file.parent.name for file in self.folder.glob("[!.]*/profile.json"))
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and (self.folder / checked_name(name) / "profile.json").is_file()
+        except UnknownProfile:
+            return False
+
+    def open(self, name: str) -> Profile:
+        """Raises `UnknownProfile`, `ProfileError`."""
+        name = checked_name(name)
+        if name not in self:
+            others = ", ".join(self.list())
+            known = f"there are {others}" if others else "there are none yet"
+            raise UnknownProfile(
+                f"there is no profile {name!r} ({known}); make it: steer rate --name '{name}'"
+            )
+        return Profile(self.folder / name)
+
+    def create(self, name: str, demographics: Demographics | None = None) -> Profile:
+        """A new profile, whole or not there. Raises `UnknownProfile`, `ProfileError`."""
+        name = checked_name(name)
+        taken = ProfileError(f"there is a profile {name!r} already; rate on with: steer rate --name '{name}'")
+        if name in self:
+            raise taken
+        about = {
+            "schema_version": SCHEMA_VERSION,
+            "name": name,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "salt": secrets.token_hex(16),
+        }
+        fresh = self.folder / f".new-{secrets.token_hex(4)}"
+        with _writing(self.folder):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh.mkdir(mode=0o700)
+            try:
+                (fresh / "images").mkdir(mode=0o700)
+                _write(fresh / "profile.json", (json.dumps(about, ensure_ascii=False) + "\n").encode())
+                _write(fresh / "ratings.jsonl", b"")
+                fresh.rename(self.folder / name)
+                _sync_folder(self.folder)
+            except OSError as error:
+                shutil.rmtree(fresh, ignore_errors=True)
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # made by another process meanwhile
+                    raise taken from None
+                raise
+        profile = Profile(self.folder / name)
+        if demographics:
+            profile.tell(demographics)
+        return profile
+
+    def delete(self, name: str) -> None:
+        """Remove a profile with all its ratings and pictures. Raises `UnknownProfile`, `ProfileError`."""
+        profile = self.open(name)
+        with _writing(self.folder):
+            # Renamed first: a removal that is interrupted leaves no half profile.
+            doomed = profile.folder.rename(self.folder / f".deleted-{secrets.token_hex(4)}")
+            shutil.rmtree(doomed)
+
+
+class Profile:
+    """One person's ratings. Any number of threads and processes may use the same folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._thread = threading.RLock()
+        self._lines: list[dict[str, Any]] = []
+        self._read_to = 0  # bytes of the log
+        self._about = self._read_about()
+        self.refresh()
+
+    @property
+    def name(self) -> str:
+        return str(self._about["name"])
+
+    @property
+    def created(self) -> str:
+        """When it was made, ISO 8601."""
+        return str(self._about["created"])
+
+    @property
+    def state(self) -> State:
+        """What it says now; a later rating makes another state."""
+        return self._state
+
+    @property
+    def ratings(self) -> tuple[Rating, ...]:
+        """Those that count: the last one of each picture, nothing undone."""
+        return self._state.ratings
+
+    @property
+    def demographics(self) -> Demographics:
+        return self._state.demographics
+
+    @property
+    def hash(self) -> str:
+        """Of the present state."""
+        return self._state.hash
+
+    def path(self, rating: Rating) -> Path:
+        """The picture that was rated."""
+        return self._state.path(rating)
+
+    def person(self, scorer: Any) -> Person:
+        """Whose taste this is now, see `State.person`."""
+        return self._state.person(scorer)
+
+    def at(self, hash: str) -> State:
+        """The state that had this hash, however much was rated since. Raises `ProfileError`."""
+        for end in range(len(self._lines), -1, -1):  # newest first: runs mostly name a recent one
+            state = replay(self.folder, self._about, self._lines[:end])
+            if state.hash == hash:
+                return state
+        raise ProfileError(
+            f"the profile {self.name} never was in the state {hash}; start a new run: steer run --user "
+            f"'{self.name}'"
+        )
+
+    def rate(
+        self,
+        image: bytes | Path | Picture,
+        rating: float,
+        *,
+        prompt: str = "",
+        source: str,
+        held_out: bool = False,
+    ) -> str:
+        """Keep one rating and the picture; both are on disk when this returns the rating's id.
+
+        Another rating of the same picture replaces the one before. Raises `ProfileError` for something that
+        is no picture or no rating, and for a disk that is full; then nothing was taken.
+        """
+        return self.rate_all([NewRating(image, rating, prompt, source, held_out)])[0]
+
+    def rate_all(self, new: Sequence[NewRating]) -> list[str]:
+        """Keep several ratings, all or none; see `rate`."""
+        rows = [(_picture_of(one.image), one) for one in new]
+        for _, one in rows:
+            _check(one)
+        with self._writing() as log:
+            files = [self._keep_picture(picture) for picture, _ in rows]
+            number = 1 + sum(line["event"] == "rating" for line in self._lines)
+            lines = []
+            for i, (file, one) in enumerate(zip(files, (one for _, one in rows), strict=True)):
+                prompt = " ".join(one.prompt.split())[:LONGEST_PROMPT]
+                kept = Rating(str(number + i), file, float(one.rating), prompt, one.source, one.held_out)
+                lines.append({"event": "rating", **asdict(replace(kept, t=round(time.time(), 3)))})
+            self._append(log, lines)
+        return [line["id"] for line in lines]
+
+    def undo(self) -> Rating | None:
+        """Take back the last rating that counts; None if there is none. It stays in the log, as undone."""
+        with self._writing() as log:
+            if not self._state.ratings:
+                return None
+            last = self._state.ratings[-1]
+            self._append(log, [{"event": "undo", "t": round(time.time(), 3), "id": last.id}])
+            return last
+
+    def tell(self, demographics: Demographics) -> None:
+        """Keep what the person tells of themselves; the last that was told counts."""
+        with self._writing() as log:
+            told = {"demographics": demographics.known()}
+            self._append(log, [{"event": "demographics", "t": round(time.time(), 3), **told}])
+
+    def refresh(self) -> None:
+        """Read what other processes have written since. Raises `ProfileError`."""
+        path = self.folder / "ratings.jsonl"
+        with self._thread:
+            try:
+                with path.open("rb") as file:
+                    file.seek(self._read_to)
+                    data = file.read()
+                whole = data[: data.rfind(b"\n") + 1]
+                self._lines += [json.loads(line) for line in whole.splitlines()]
+                self._read_to += len(whole)
+                self._state = replay(self.folder, self._about, self._lines)
+            except OSError as error:
+                raise ProfileError(
+                    f"cannot read {path}: {error.strerror or error}; see: steer people list"
+                ) from error
+            except (ValueError, KeyError, TypeError) as error:
+                raise ProfileError(
+                    f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy, or begin "
+                    f"anew: steer people delete '{self.folder.name}'"
+                ) from error
+
+    # --- writing
+
+    @contextmanager
+    def _writing(self) -> Iterator[int]:
+        """The log, locked and read to its end; a torn last line is cut off."""
+        with self._thread, _writing(self.folder):
+            log = os.open(self.folder / "ratings.jsonl", os.O_RDWR | os.O_APPEND)
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX)
+                self.refresh()
+                os.ftruncate(log, self._read_to)
+                yield log
+            finally:
+                os.close(log)
+
+    def _append(self, log: int, lines: Sequence[dict[str, Any]]) -> None:
+        """Write lines and have them on disk, or raise OSError and leave none."""
+        data = b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for line in lines)
+        try:
+            if os.write(log, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(log)
+        except OSError:
+            os.ftruncate(log, self._read_to)
+            raise
+        self._lines += lines
+        self._read_to += len(data)
+        self._state = replay(self.folder, self._about, self._lines)
+
+    def _keep_picture(self, picture: Picture) -> str:
+        """Name of the picture's file in images/, which is on disk when this returns."""
+        name = picture.sha256 + picture.ending
+        path = self.folder / "images" / name
+        if not path.exists():
+            temporary = path.with_name(f".{secrets.token_hex(4)}.tmp")
+            try:
+                _write(temporary, picture.data)
+                temporary.rename(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+            _sync_folder(path.parent)
+        return name
+
+    def _read_about(self) -> dict[str, Any]:
+        path = self.folder / "profile.json"
+        try:
+            about = dict(json.loads(path.read_text(encoding="utf-8")))
+            if about["schema_version"] != SCHEMA_VERSION:
+                raise ProfileError(f"{path} was made by another version of steer: install that one")
+            return {key: about[key] for key in ("schema_version", "name", "created", "salt")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ProfileError(f"cannot read {path}: {error}; see: steer people list") from error
+
+
+def _picture_of(image: bytes | Path | Picture) -> Picture:
+    return image if isinstance(image, Picture) else read_picture(image)
+
+
+def _check(new: NewRating) -> None:
+    if not (isinstance(new.rating, int | float) and math.isfinite(new.rating) and 1 <= new.rating <= 5):
+        raise ProfileError(f"{new.rating!r} is no rating: give a number from 1 (bad) to 5 (excellent)")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """A new private file, on disk when this returns. Raises OSError."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file, left) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name in a folder survives a power cut only once the folder itself is written."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turns an OSError into one line that says that nothing was taken."""
+    try:
+        yield
+    except OSError as error:
+        raise ProfileError(
+            f"cannot write to {folder}: {error.strerror or error}; nothing was taken, what was there before "
+            "is safe: make room or allow writing, then try again"
+        ) from error
