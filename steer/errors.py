@@ -11,6 +11,7 @@
     ├── ScorerError            the predictor failed on more than single candidates
     ├── PageError              a page cannot be served on this machine
     ├── ProfileError           a profile cannot be read or written, or a rating or picture cannot go into it
+    │   └── NotReady           no picture to rate is ready yet
     └── RecordError            a run folder cannot be read or written
         ├── RunLocked          another live process holds the run
         └── ResumeError        the run cannot be continued with what was given
@@ -73,3 +74,7 @@ class ResumeError(RecordError):
 
 class ProfileError(SteerError):
     """A profile cannot be read or written, or a rating or picture cannot go into it."""
+
+
+class NotReady(ProfileError):
+    """No picture to rate is ready yet."""

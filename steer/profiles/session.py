@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reward.active import most_telling
-from steer.errors import ProfileError, UsageError
+from steer.errors import NotReady, ProfileError, UsageError
 from steer.profiles.learnt import Learnt, learn, rated_ids
 from steer.profiles.pictures import Picture, ending_of, read_bytes
 from steer.profiles.pool import Item, Pool, Ready
@@ -68,7 +68,7 @@ class RatingSession:
     def next(self, wait: float = 60.0) -> Item | None:
         """The picture to rate now, waiting for the first ones; None if the source has no more.
 
-        Raises what the source raised, `ProfileError` if nothing gets ready in `wait` seconds.
+        Raises what the source raised, `NotReady` if nothing gets ready in `wait` seconds.
         """
         with self._lock:
             gone = len(self._done | rated_ids(self.profile.ratings))
@@ -162,7 +162,7 @@ class RatingSession:
             if self._pool.failure is not None:
                 raise self._pool.failure
             if not self._pool.exhausted:
-                raise ProfileError("no picture got ready in time: try again in a moment")
+                raise NotReady("no picture got ready in time: try again in a moment")
             return None
         if self._practice_left:
             return replace(self._random(fresh).item, practice=True)
