@@ -1,5 +1,6 @@
 """The server behind every page: who may ask it, what it says, and what it never serves."""
 
+import importlib.util
 import json
 import socket
 import stat
@@ -225,6 +226,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_says_what_to_do
 
 
 def test_without_the_extra_the_error_names_the_command(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "fastapi", None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "uvicorn" else found(name))
     with pytest.raises(PageError, match=r"pip install 'steer\[web\]'"):
         create_app([], TOKEN)

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
-from steer.cli import people, reproduce, reward, runs, sandbox, search, system
+from steer.cli import people, rate, reproduce, reward, runs, sandbox, search, system
 from steer.cli.console import hint, print_json
 from steer.errors import SteerError, UsageError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command("run")(search.run)
 app.command("demographic")(search.demographic)
+app.command("rate")(rate.rate)
 app.add_typer(people.app, name="people")
 app.add_typer(runs.app, name="runs")
 app.add_typer(reward.app, name="reward")

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
 Port = Annotated[
-    int, typer.Option(help="Of this machine; 0: the last one, or a free one.", min=0, max=65535, envvar="STEER_PORT")
+    int,
+    typer.Option(
+        help="Of this machine; 0: the last one, or a free one.", min=0, max=65535, envvar="STEER_PORT"
+    ),
 ]
 Open = Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")]
 
@@ -32,7 +35,9 @@ def open_pages(
     app = create_app(routers, address.token, path)
     url = address.url(path)
     print(url, flush=True)
-    hint("only for this machine; Ctrl-C ends it, and every rating is on disk as soon as the page has taken it")
+    hint(
+        "only for this machine; Ctrl-C ends it, and every rating is on disk as soon as the page has taken it"
+    )
     if open_:
         typer.launch(url)
     try:

@@ -103,7 +103,7 @@ def _lede(learnt: Learnt) -> str:
     if not learnt.ratings:
         return "Rate a few pictures first; after about 15 there is something to see here."
     if learnt.enough:
-        return "More ratings of such pictures hardly help now. Steer a prompt to your taste, and rate what comes out."
+        return "More ratings of such pictures hardly help now. Steer a prompt, and rate what comes out."
     return "Everything here is predicted from your ratings, by a model that is often wrong."
 
 
@@ -138,8 +138,8 @@ def _figures(learnt: Learnt) -> list[Figure]:
                 "Your own check",
                 "Not yet",
                 f"It needs {more} more {'picture' if more == 1 else 'pictures'} drawn at random.",
-                f"A part of the pictures is drawn at random; from {FEWEST} ratings of these on, predictions are "
-                "checked against your own.",
+                f"A part of the pictures is drawn at random; from {FEWEST} ratings of these on, predictions "
+                "are checked against your own.",
             )
         )
     if learnt.gain is not None:
@@ -185,7 +185,8 @@ def _curve(learnt: Learnt) -> dict[str, Any] | None:
 
 def _bars(likings: Sequence[Liking], longest: float) -> list[Bar]:
     return [
-        Bar(one.look, words.gain(one.strength), round(100 * abs(one.strength) / longest, 1)) for one in likings
+        Bar(one.look, words.gain(one.strength), round(100 * abs(one.strength) / longest, 1))
+        for one in likings
     ]
 
 

@@ -1,10 +1,10 @@
 """The rating page: one picture at a time into a profile, and what its ratings say by now.
 
-    /            on to /start or /rate
-    /start       what it is about; demographics, which may be left out
-    /rate        one picture and the slider; /rate/state, /rate/ratings, /rate/undo, /rate/skip for its script
-    /learnt      what has been learnt, and the command to go on with
-    /pictures/ID a picture that was offered or rated, and nothing else
+/            on to /start or /rate
+/start       what it is about; demographics, which may be left out
+/rate        one picture and the slider; /rate/state, /rate/ratings, /rate/undo, /rate/skip for its script
+/learnt      what has been learnt, and the command to go on with
+/pictures/ID a picture that was offered or rated, and nothing else
 """
 
 from __future__ import annotations

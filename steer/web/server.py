@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import json
 import os
 import secrets
@@ -62,20 +63,25 @@ def listen(keep: Path | None = None, port: int = 0) -> Address:
     return address
 
 
+def require() -> None:
+    """Raises `PageError` where the packages that pages need are not installed."""
+    for package in ("fastapi", "uvicorn"):
+        if importlib.util.find_spec(package) is None:
+            raise PageError(f"the pages need {package}: {INSTALL}")
+
+
 def create_app(routers: Sequence[APIRouter], token: str, home: str = "/") -> FastAPI:
     """An app of these routers behind the guard; `/` leads to `home`.
 
     Errors that steer raises on purpose become `{"error": one line}`, or a page where a page was asked for.
     """
-    try:
-        from fastapi import FastAPI
-        from fastapi.exceptions import RequestValidationError
-        from starlette.exceptions import HTTPException
-        from starlette.middleware import Middleware
-        from starlette.responses import RedirectResponse
-        from starlette.staticfiles import StaticFiles
-    except ModuleNotFoundError as error:
-        raise PageError(f"the pages need {error.name}: {INSTALL}") from error
+    require()
+    from fastapi import FastAPI
+    from fastapi.exceptions import RequestValidationError
+    from starlette.exceptions import HTTPException
+    from starlette.middleware import Middleware
+    from starlette.responses import RedirectResponse
+    from starlette.staticfiles import StaticFiles
 
     from steer.web.guard import Guard
 
@@ -135,10 +141,8 @@ def fail(request: Request, message: str, status: int) -> Response:
 
 def serve(app: FastAPI, address: Address) -> None:
     """Answer until the process is interrupted (KeyboardInterrupt) or terminated."""
-    try:
-        import uvicorn
-    except ModuleNotFoundError as error:
-        raise PageError(f"the pages need {error.name}: {INSTALL}") from error
+    import uvicorn
+
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=3,
