@@ -41,7 +41,7 @@ class Given(BaseModel):
     """One rating, as the page sends it; the same one may come twice."""
 
     id: Id
-    value: float = Field(ge=1, le=5, allow_inf_nan=False)
+    value: float = Field(ge=1, le=5, allow_inf_nan=False, strict=True)
 
 
 class Told(BaseModel):
