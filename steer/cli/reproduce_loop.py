@@ -1,0 +1,111 @@
+"""`steer reproduce`: the paper's experiments with the loop, in the sandbox, where the truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from steer.cli import options as opt
+from steer.cli.bars import bar
+from steer.cli.console import hint, out, print_json
+from steer.cli.reproduce import Out, Seed, app
+from steer.errors import UsageError
+
+if TYPE_CHECKING:
+    from steer.reproduce.bench import Bench
+
+Full = Annotated[bool, typer.Option("--full", help="The paper's 5 rounds of 20 rewrites instead of 3 of 10.")]
+Prompts = Annotated[
+    int, typer.Option("--prompts", help="How many of the 18 committed prompts.", min=1, max=18)
+]
+Users = Annotated[int, typer.Option(help="How many of the known people get pictures of their own.", min=2)]
+
+
+@app.command()
+def figure8(
+    full: Full = False,
+    users: Users = 6,
+    prompts: Prompts = 18,
+    threads: opt.Threads = None,
+    seed: Seed = 0,
+    to: Out = Path("reproduce"),
+    as_json: opt.Json = False,
+) -> None:
+    """Figure 8: whose pictures win in blind pairs: own, others', of generic rewards, or the unsteered one.
+
+    Runs, pictures and scores are kept in OUT/bench: an interrupted command goes on where it was.
+
+    [bold]Examples[/bold]
+
+    steer reproduce figure8
+
+    steer reproduce figure8 --full
+    """
+    from reward.reproduce import paper
+    from steer.cli.reproduce_loop_tables import figure8 as tables
+    from steer.reproduce import plots
+    from steer.reproduce.figure8 import FULL, SHORT
+    from steer.reproduce.figure8 import figure8 as compute
+
+    bench = _open(to, threads)
+    if users > len(bench.users):
+        raise UsageError(f"{len(bench.users)} people are known, {users} were asked for; lower --users")
+    with bar() as progress:
+        result = compute(
+            bench, bench.plan.prompts[:prompts], users, FULL if full else SHORT, seed, progress=progress
+        )
+    published = {"data": paper.FIGURE8_DATA, "elo": paper.FIGURE8}
+    label = f"{bench.predictor.world}, simulated people"
+    plots.figure8(result, label, to / "figure8.png")
+    _deliver("figure8", bench, result, published, tables(result, label), to, as_json)
+
+
+def _open(to: Path, threads: int | None) -> Bench:
+    """The bench of all experiments, in the output folder. What may be missing is looked at first."""
+    from reward.reproduce import plots
+
+    plots.require()
+    from steer.reproduce.bench import open_bench
+
+    bench = open_bench(to / "bench", threads)
+    people = len(bench.predictor.people)
+    hint(
+        f"{people} simulated people of {bench.predictor.world}, pictures and runs in {bench.folder}", "yellow"
+    )
+    return bench
+
+
+def _deliver(
+    name: str,
+    bench: Bench,
+    result: Any,
+    published: dict[str, Any],
+    tables: list[Any],
+    to: Path,
+    as_json: bool,
+) -> None:
+    """Write the JSON; show the tables, or the JSON on standard output."""
+    from reward.reproduce.paper import SOURCE
+    from reward.reproduce.report import SCHEMA_VERSION, SIMULATION, plain, write_report
+
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        "figure": name,
+        "world": bench.predictor.world,
+        "simulated": True,
+        "note": SIMULATION,
+        "result": plain(result),
+        "paper": {"source": SOURCE, **plain(published)},
+    }
+    write_report(to / f"{name}.json", data)
+    if as_json:
+        print_json(data)
+        return
+    console = out()
+    for table in tables:
+        console.print(table)
+    hint(SIMULATION, style="yellow")
+    for file in (to / f"{name}.json", to / f"{name}.png"):
+        print(file)
