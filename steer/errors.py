@@ -9,6 +9,7 @@
     ├── ProposerError          the language model failed
     ├── RendererError          the renderer failed on more than single candidates
     ├── ScorerError            the predictor failed on more than single candidates
+    ├── StudyError             a study cannot be made, read, written or ranked
     ├── PageError              a page cannot be served on this machine
     ├── ProfileError           a profile cannot be read or written, or a rating or picture cannot go into it
     │   └── NotReady           no picture to rate is ready yet
@@ -54,6 +55,10 @@ class RendererError(SteerError):
 
 class ScorerError(SteerError):
     """The predictor failed on the base prompt or on a whole batch."""
+
+
+class StudyError(SteerError):
+    """A study cannot be made, read, written or ranked."""
 
 
 class PageError(SteerError):

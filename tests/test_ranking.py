@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import log_expit
 
+from steer.errors import StudyError
 from steer.study.ranking import Comparisons, fit, rank
 
 NAMES = ("own", "others", "base", "generic")
@@ -85,7 +86,7 @@ def test_who_never_lost_gets_a_finite_score_and_it_is_said():
 def test_a_condition_that_nobody_saw_is_left_out():
     seen = Comparisons(NAMES, np.arange(4), np.zeros(4, int), np.full(4, 2), np.array([1, 0, 1, 0.5]))
     assert set(rank(seen, 5).conditions) == {"own", "base"}
-    with pytest.raises(ValueError, match="no comparisons"):
+    with pytest.raises(StudyError, match="nobody has compared"):
         rank(Comparisons(NAMES, *(np.zeros(0, int),) * 3, np.zeros(0)))
 
 

@@ -10,7 +10,7 @@ import typer
 from steer.cli import options as opt
 from steer.cli.bars import bar
 from steer.cli.console import hint, out, print_json
-from steer.cli.reproduce import Out, Seed, app
+from steer.cli.reproduce import Out, app
 from steer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ Prompts = Annotated[
     int, typer.Option("--prompts", help="How many of the 18 committed prompts.", min=1, max=18)
 ]
 Users = Annotated[int, typer.Option(help="How many of the known people get pictures of their own.", min=2)]
+
+Seed = Annotated[int, typer.Option(help="Of the judges' noise and of the intervals.")]
 
 
 @app.command()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steer.errors import StudyError
+
 MEAN_ELO = 1000.0
 POINTS = 400 / np.log(10)  # Elo points of a unit of log-odds
 RESAMPLES = 1000
@@ -79,9 +81,9 @@ class Ranking:
 
 
 def rank(comparisons: Comparisons, resamples: int = RESAMPLES, seed: int = 0) -> Ranking:
-    """Rank the conditions that were compared at all. Raises ValueError without any comparison."""
+    """Rank the conditions that were compared at all. Raises StudyError without any comparison."""
     if not len(comparisons):
-        raise ValueError("there are no comparisons to rank")
+        raise StudyError("nobody has compared anything yet: open the study first, steer study open STUDY")
     k = len(comparisons.conditions)
     cells = _cells(comparisons)
     table = _wins(np.bincount(cells, minlength=3 * k * k), k)
@@ -131,11 +133,16 @@ def fit(wins: np.ndarray) -> tuple[np.ndarray, bool]:
     """Elo scores [k] of how often each condition beat each other [k, k], ties half; and whether limited.
 
     Where no finite scores are most likely, because some conditions never lost to the rest, half a win each
-    way is added to every pair that was compared.
+    way is added to every pair that was compared. Raises StudyError where choix is missing.
     """
-    from choix import ilsr_pairwise_dense
     from scipy.sparse.csgraph import connected_components
 
+    try:
+        from choix import ilsr_pairwise_dense
+    except ModuleNotFoundError as error:
+        raise StudyError(
+            "ranking needs choix: pip install 'steer[web]'; from a checkout: pip install -e '.[web]'"
+        ) from error
     wins = np.asarray(wins, float)
     if len(wins) < 2:
         return np.full(len(wins), MEAN_ELO), False
