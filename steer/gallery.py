@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from steer.errors import RecordError
 from steer.files import write_whole
@@ -33,8 +35,7 @@ def write_gallery(folder: str | Path) -> Path:
     Returns the path of the page. Raises `RecordError` if the folder holds no run or cannot be written.
     """
     record = Record.read(folder)
-    page = build(record)
-    _add_pictures(page, record.folder)
+    page = open_page(record)
     path = record.folder / "gallery.html"
     try:
         write_whole(path, render(page).encode())
@@ -49,21 +50,44 @@ def write_gallery(folder: str | Path) -> Path:
     return path
 
 
-def render(page: Page) -> str:
-    """The page as HTML."""
+def open_page(record: Record) -> Page:
+    """The page of a run with its thumbnails. Raises `RecordError`."""
+    page = build(record)
+    _add_pictures(page, record.folder)
+    return page
+
+
+def render(page: Page, served: Mapping[str, Any] | None = None) -> str:
+    """The page as HTML. `served` is what its rating control needs, where a server stands behind it."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    files = resources.files("steer") / "pages"
-    shared, own, script, template = (
-        (files / name).read_text(encoding="utf-8")
-        for name in ("base.css", "gallery.css", "gallery.js", "gallery.html.j2")
-    )
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style, script = _style(), _file("gallery.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    return environment.from_string(template).render(
-        page=page, style=Markup(shared + own), script=Markup(script), script_hash=f"sha256-{digest}"
+    return environment.from_string(_file("gallery.html.j2")).render(
+        page=page, style=Markup(style), script=Markup(script), script_hash=_digest(script), served=served
     )
+
+
+def served_policy() -> str:
+    """Content security policy of a served page: its own style and script, and the server's files."""
+    return (
+        f"default-src 'none'; img-src 'self' data:; style-src 'self' '{_digest(_style())}'; "
+        f"script-src 'self' '{_digest(_file('gallery.js'))}'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _style() -> str:
+    return _file("base.css") + _file("gallery.css")
+
+
+def _file(name: str) -> str:
+    return (resources.files("steer") / "pages" / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def side_by_side(base: Path, best: Path, gap: int = 24) -> bytes:

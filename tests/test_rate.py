@@ -163,6 +163,28 @@ def test_a_session_goes_on_where_the_last_one_stopped(tmp_path, predictor, pictu
         assert client.post("/rate/undo", json={"shown": found["item"]["id"]}).json()["item"]["id"] == seen[0]
 
 
+def test_after_a_crash_the_same_picture_is_shown_and_its_rating_taken(tmp_path, predictor, pictures):
+    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+        client = client_of(app)
+        practice = state(client)["item"]["id"]
+    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+        client = client_of(app)
+        assert state(client)["item"]["id"] == practice and state(client)["practice_left"] == 3
+        practise(client)
+        rate(client, 1.0)
+        shown = state(client)["item"]["id"]
+    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, profile, _):
+        client = client_of(app)
+        assert state(client)["item"]["id"] == shown
+        assert rate(client, 4.4, shown).status_code == 200
+        assert profile.ratings[-1].rating == 4.4 and state(client)["item"]["id"] != shown
+    kept = tmp_path / "profiles" / "me" / "shown.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.write_text('{"item": {"id": "../x"}}')
+    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+        assert state(client_of(app))["item"] is not None
+
+
 # --- a disk that is full
 
 
@@ -230,7 +252,9 @@ def test_demographics_are_kept_in_the_profile_and_may_be_left_out(page):
     known = page.profile.demographics
     assert (known.age, known.gender, known.nationality) == (34, "female", "South Korea")
     assert 'value="South Korea"' in page.get("/start").text
-    assert page.post("/demographics", json={"age": None, "gender": "", "nationality": None}).status_code == 200
+    assert (
+        page.post("/demographics", json={"age": None, "gender": "", "nationality": None}).status_code == 200
+    )
     assert not page.profile.demographics
 
 
@@ -271,7 +295,9 @@ class Hostile:
         from steer.profiles.sources import Offered
 
         for path in sorted(self.folder.iterdir()):
-            yield Offered(path, '</script><script>window.hacked=1</script><img src=x onerror="hack()">', "test")
+            yield Offered(
+                path, '</script><script>window.hacked=1</script><img src=x onerror="hack()">', "test"
+            )
 
 
 def test_prompts_and_names_are_text_and_never_markup(tmp_path, predictor, pictures):
@@ -298,7 +324,8 @@ def test_what_has_been_learnt_is_shown_with_the_next_command(page):
 
 
 FULL = Learnt(
-    15, 12, True, "", 0.5, ((0, 0.3), (5, 0.42), (15, 0.5), (25, 0.53)), 16, 0.41, (0.1, 0.7), 0.6, 0.004, True,
+    15, 12, True, "", 0.5, ((0, 0.3), (5, 0.42), (15, 0.5), (25, 0.53)), 16, 0.41, (0.1, 0.7), 0.6, 0.004,
+    True,
     (Similar("17", 0.62, {"age": 34, "gender": "female", "nationality": None}),),
     (Liking("vivid colours", 0.4), Liking("fog", 0.2)), (Liking("black and white", -0.3),),
     (Seen("a" * 64, "rocks", 4.2, 0.9),), (Seen("b" * 64, "", 1.8, -0.7),),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from steer import words
 from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json
+from steer.cli.web import Port, open_pages
 from steer.errors import RecordError, SteerError, UsageError
 
 if TYPE_CHECKING:
@@ -110,22 +113,74 @@ def resume(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False, quiet
 
 @app.command()
 def gallery(
-    run: Name,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="Folder, name, part of a name, or last.", show_default=False),
+    ] = None,
     out_: opt.Out = opt.RUNS,
-    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Serve it, or all runs, with a rating control for each picture."),
+    ] = False,
+    user: Annotated[
+        str, typer.Option(metavar="NAME", help="With --serve: the profile that ratings go to.")
+    ] = "me",
+    port: Port = 0,
 ) -> None:
-    """Make a run's page again, and say where it is.
+    """Make a run's page again, and say where it is; with --serve, rate its pictures into your profile.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
     steer runs gallery last --open
+
+    steer runs gallery --serve --open
     """
+    if serve:
+        _serve(find(run, out_) if run else None, out_, user, port, open_)
+        return
+    if run is None:
+        raise UsageError(
+            "name a run: steer runs gallery last; or serve all of them: steer runs gallery --serve"
+        )
     from steer.gallery import write_gallery
 
     page = write_gallery(find(run, out_))
     if open_:
         typer.launch(page.absolute().as_uri())
     print(page)
+
+
+def _serve(folder: Path | None, out_: Path, user: str, port: int, open_: bool) -> None:
+    """All runs, or one; `user` is the profile that ratings go to."""
+    from steer.profiles import Profiles
+    from steer.profiles.names import checked_name
+    from steer.record import list_runs
+    from steer.web.server import require
+
+    require()
+    from steer.web.gallery import Book, gallery_pages
+
+    def folders() -> dict[str, Path]:
+        if folder is not None:
+            return {folder.resolve().name: folder.resolve()}
+        return {record.folder.name: record.folder for record in list_runs(out_)}
+
+    profiles = Profiles()
+    name = checked_name(user)
+    words = ["steer", "runs", "gallery", *([str(folder)] if folder else []), "--serve"]
+    words += ["--user", name] if name != "me" else []
+    words += ["--out", str(out_)] if out_ != opt.RUNS else []
+    restart = shlex.join(words)
+    hint(f"ratings go to the profile {name}")
+    open_pages(
+        [gallery_pages(folders, Book(profiles, name), restart)],
+        keep=profiles.folder / ".gallery.json",
+        path=f"/runs/{quote(folder.resolve().name)}/" if folder else "/runs/",
+        port=port,
+        open_=open_,
+        goodbye=f"stopped; every rating is kept; again: {restart}",
+    )
 
 
 @app.command()

@@ -64,6 +64,7 @@
     part("open").href = link.getAttribute("href");
     history.replaceState(null, "", `#${id}` + (comparing ? `=${pinned}` : ""));
     say(`${fact.title}, ${fact.caption}` + (comparing ? `, beside ${pinned}` : ""));
+    document.dispatchEvent(new CustomEvent("shown", { detail: id })); // a served page has a rating control
   };
   const open = (index) => { select(index, false); inBox = true; if (!box.open) box.showModal(); show(); };
   const compare = () => {

@@ -17,6 +17,7 @@ from steer.profiles.sources import Source
 from steer.profiles.state import Rating, State
 
 MOST = 400  # pictures to choose among; more hardly teach more (see benchmarks/RESULTS.md)
+RECALLED = 200  # ratings of earlier sessions that a choice takes into account; the last ones
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Pool:
         self._items: dict[str, Ready] = {}  # by id
         self._changed = threading.Condition()
         self._closed = False
+        self._most = MOST  # and as many as were recalled or rated
         self._thread = threading.Thread(
             target=self._fill, args=(source, state), name="steer-pool", daemon=True
         )
@@ -72,6 +74,12 @@ class Pool:
         with self._changed:
             return self._items.get(id)
 
+    def make_room(self, count: int = 1) -> None:
+        """So many pictures were used up: as many more may be made ready."""
+        with self._changed:
+            self._most += count
+            self._changed.notify_all()
+
     def ask(self, pictures: Sequence[Picture], prompts: Sequence[str]) -> np.ndarray:
         """What the known people would give these pictures [known people, n]."""
         with self._asking:
@@ -91,9 +99,7 @@ class Pool:
             self._recall(state)
             for offered in source.pictures():
                 with self._changed:
-                    self._changed.wait_for(
-                        lambda: self._closed or len(self._items) < MOST + len(state.ratings)
-                    )
+                    self._changed.wait_for(lambda: self._closed or len(self._items) < self._most)
                 if self._closed:
                     break
                 try:
@@ -110,11 +116,12 @@ class Pool:
                 self._changed.notify_all()
 
     def _recall(self, state: State) -> None:
-        """What was rated in earlier sessions."""
-        for rating in state.ratings:
+        """What was rated last in earlier sessions."""
+        for rating in state.ratings[-RECALLED:]:
             if self._closed:
                 return
             self.recall(state, rating)
+            self.make_room()
 
     def recall(self, state: State, rating: Rating) -> Ready:
         """Make a picture ready that was rated before."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import numpy as np
 
 from reward.active import most_telling
 from steer.errors import NotReady, ProfileError, UsageError
+from steer.files import write_private
 from steer.profiles.learnt import Learnt, learn, rated_ids
 from steer.profiles.pictures import Picture, ending_of, read_bytes
-from steer.profiles.pool import Item, Pool, Ready
+from steer.profiles.pool import RECALLED, Item, Pool, Ready
 from steer.profiles.sources import Source
 from steer.profiles.state import Rating
 from steer.profiles.store import Profile
@@ -23,6 +26,7 @@ __all__ = ["Item", "Learnt", "Progress", "RatingSession"]
 
 PRACTICE = 3  # trials before the first rating of a profile
 EVERY = 5  # one picture in so many is drawn at random, and checks what the others predict of it
+SHOWN = "shown.json"  # in the profile's folder
 FIRST = 12  # pictures among which the first choice is made; there are more by the next
 
 
@@ -63,6 +67,7 @@ class RatingSession:
         self._shown: Item | None = None
         self._chosen = False  # whether a choice was made before
         self._held_out = False  # whether the picture that is shown was drawn at random
+        self._recall_shown()
         self._rng = np.random.default_rng(seed)
 
     def next(self, wait: float = 60.0) -> Item | None:
@@ -71,12 +76,15 @@ class RatingSession:
         Raises what the source raised, `NotReady` if nothing gets ready in `wait` seconds.
         """
         with self._lock:
+            if self._shown is not None:
+                return self._shown
             gone = len(self._done | rated_ids(self.profile.ratings))
             first = not self._practice_left and not self._chosen
         self._pool.wait(gone + (FIRST if first else 1), wait)
         with self._lock:
             if self._shown is None:
                 self._shown = self._choose()
+                self._keep_shown()
             return self._shown
 
     def rate(self, id: str, value: float) -> Rating | None:
@@ -92,6 +100,7 @@ class RatingSession:
                 self._practice_left -= 1
                 self._done.add(id)
                 self._shown = None
+                self._pool.make_room()
                 return None
             item = self._item(id)
             before = next((r for r in self.profile.ratings if r.picture.startswith(id)), None)
@@ -103,12 +112,14 @@ class RatingSession:
             self.profile.rate(picture, value, prompt=item.prompt, source=item.source, held_out=held_out)
             if shown is not None:
                 self._shown = None
+                self._pool.make_room()
             return self.profile.ratings[-1]
 
     def skip(self, id: str) -> None:
         """Do not ask for this picture again in this session."""
         with self._lock:
             self._done.add(self._item(id).id)
+            self._pool.make_room()
             if self._shown is not None and self._shown.id == id:
                 self._shown = None
 
@@ -120,6 +131,7 @@ class RatingSession:
                 return None
             self._shown = self._item(last.picture.partition(".")[0])
             self._held_out = last.held_out
+            self._keep_shown()
             return self._shown
 
     def picture(self, id: str) -> Path:
@@ -175,7 +187,7 @@ class RatingSession:
         targets = self._scorer.sample_ratings
         if targets is None:
             targets = np.stack([one.known for one in ready], 1)
-        known = self._known(self.profile.ratings, ready)
+        known = self._known(self.profile.ratings[-RECALLED:], ready)
         best = most_telling(candidates, known, targets, 1, self._scorer.calibration.prior)
         return fresh[best[0]].item
 
@@ -193,7 +205,34 @@ class RatingSession:
             found.append(columns[id][:, None])
         return np.concatenate(found, 1)
 
+    def _keep_shown(self) -> None:
+        """Write down what is shown: after a crash the page still shows it, and its rating is to be taken."""
+        state = {
+            "item": None if self._shown is None else {**asdict(self._shown), "path": str(self._shown.path)},
+            "held_out": self._held_out,
+            "practice_left": self._practice_left,
+        }
+        with contextlib.suppress(OSError):  # a comfort: on a full disk another picture is shown after a crash
+            write_private(self.profile.folder / SHOWN, json.dumps(state).encode())
+
+    def _recall_shown(self) -> None:
+        try:
+            state = json.loads((self.profile.folder / SHOWN).read_bytes())
+            item = Item(**{**state["item"], "path": Path(state["item"]["path"])})
+            whole = hashlib.sha256(item.path.read_bytes()).hexdigest() == item.id
+            held_out, practice_left = bool(state["held_out"]), int(state["practice_left"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # nothing was shown, or the picture is gone
+        if not whole or item.id in rated_ids(self.profile.ratings):
+            return
+        if item.practice and not self._practice_left:
+            return
+        self._practice_left = min(practice_left, self._practice_left) if item.practice else 0
+        self._shown, self._held_out, self._chosen = item, held_out, not item.practice
+
     def _item(self, id: str) -> Item:
+        if self._shown is not None and self._shown.id == id:
+            return self._shown
         ready = self._pool.get(id)
         if ready is None:
             raise ProfileError("this picture is not one of this session: load the page again")

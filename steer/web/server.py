@@ -6,7 +6,6 @@ import contextlib
 import functools
 import importlib.util
 import json
-import os
 import secrets
 import socket
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import PageError, SteerError, UsageError
+from steer.files import write_private
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -182,6 +182,4 @@ def _remember(keep: Path, address: Address) -> None:
     """A page that cannot find its server again is a nuisance, not a loss: failing to write is no error."""
     with contextlib.suppress(OSError):
         keep.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(keep, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps({"port": address.port, "token": address.token}) + "\n")
+        write_private(keep, (json.dumps({"port": address.port, "token": address.token}) + "\n").encode())
