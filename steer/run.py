@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from steer.loop import search
 from steer.record import Record, Recorder
 from steer.settings import Settings, clean_prompt
 from steer.types import BASE_ID, Event, Parts, PersonLike, Proposer, Renderer, Scorer
-from steer.work import Work
+from steer.work import Work, ask
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ class Run:
         self._person = person
         self._parts = parts
         self._judge_person = judge_person or _counterpart(person, parts.judge)
+        if record is not None:
+            for part in (parts.proposer, parts.renderer, parts.scorer, parts.judge):
+                if hasattr(part, "keep_log"):
+                    part.keep_log(folder)
 
     @classmethod
     def start(
@@ -135,6 +142,7 @@ class Run:
                 record.append(Event("error", data={"type": type(error).__name__, "message": str(error)}))
             raise
         finally:
+            _close(self._parts)
             record.close()
             self._record = None
 
@@ -196,6 +204,16 @@ def resume(
     for _ in run:
         pass
     return run.result
+
+
+def _close(parts: Parts) -> None:
+    """The run is over: servers stop, memory is given back. What was found stays, whatever fails here."""
+    for seat in ("proposer", "renderer", "scorer", "judge"):
+        part = getattr(parts, seat)
+        try:
+            ask(part, "close")
+        except Exception as error:  # noqa: BLE001 - one part that cannot be closed must not keep the others open
+            _log.warning("closing the %s %s failed: %s", seat, part.name, error)
 
 
 def _fill(

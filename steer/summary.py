@@ -78,6 +78,7 @@ def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], stat
         "confirm": confirmed.data["confirm"] if confirmed else None,
         "specificity": confirmed.data["specificity"] if confirmed else None,
         "seconds": seconds_of(events),
+        "notes": [{"part": e.data["part"], "text": e.data["text"]} for e in events if e.event == "note"],
     }
 
 

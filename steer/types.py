@@ -2,6 +2,15 @@
 
 A proposer, a renderer and a scorer are anything with the one method below; nothing needs to inherit from
 these protocols. The format of the events is documented at the top of `steer.record`.
+
+Parts that hold much memory may also have any of these, without arguments; calling one twice does no harm:
+
+    wake()   before the part works: bring what it needs to the accelerator, start its server
+    rest()   another part works now and needs the memory: give it up, keep what makes waking quick
+    close()  the run is over, or failed: give up everything; a later run wakes the part again
+    notes()  a list of what it had to do otherwise than asked since the last call, each a line for people
+
+and `keep_log(folder)`, told once where the run's folder is, for what it writes down on its own.
 """
 
 from __future__ import annotations
@@ -80,6 +89,9 @@ class Scorer(Protocol):
         ...
 
 
+Seat = Literal["proposer", "renderer", "scorer"]
+
+
 @dataclass(frozen=True)
 class Parts:
     """Everything that a run is made of. Replace one with `dataclasses.replace(parts, renderer=mine)`."""
@@ -92,6 +104,8 @@ class Parts:
     preset: str = "custom"
     reason: str = ""  # why this preset was chosen, for people
     simulated: bool = False  # True where the people are the sandbox's
+    # While the part of the key works, these may stay awake beside it; all others rest (see `steer.memory`).
+    beside: Mapping[Seat, tuple[Seat, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

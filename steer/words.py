@@ -81,3 +81,27 @@ def specificity(figures: Mapping[str, Any]) -> str:
 def stop(reason: str | None, patience: int | None) -> str:
     """Why the search ended."""
     return _STOPS.get(str(reason), "ended").format(patience=patience)
+
+
+def memory_plan(plan: Mapping[str, Any]) -> list[str]:
+    """A memory plan (see `steer.plan.describe`) in a few lines."""
+    phases = ", ".join(f"{phase} {need:.0f}" for phase, need in plan["phases_gb"].items())
+    state = "fits" if plan["fits"] else f"does not fit: {plan['why_not']}"
+    lines = [
+        f"{plan['plan']} on the {plan['card']}: {plan['peak_gb']:.0f} of {plan['card_gb']:.0f} GB, {state}",
+        f"GB by phase: {phases}",
+    ]
+    for part in plan["models"]:
+        size = (
+            "size unknown" if part["gb"] is None else f"{part['parameters'] / 1e9:.1f} B, {part['gb']:.1f} GB"
+        )
+        lines.append(f"{part['what']} of {part['model']}: {size}")
+    lines += [f"{swap}" for swap in plan["swaps"]]
+    if plan["swaps"]:
+        lines.append(f"moving them takes about {plan['swap_seconds']:.1f} s an iteration")
+    if plan["seconds_per_image"] is not None:
+        lines.append(f"about {plan['seconds_per_image']:.1f} s a picture")
+    return [
+        *lines,
+        f"assuming {plan['assumed']}" if plan["seconds_per_image"] is not None else plan["assumed"],
+    ]

@@ -10,16 +10,22 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from steer.errors import ProposerError, RendererError, ScorerError
+from steer.errors import ProposerError, RendererError, ScorerError, SteerError
 from steer.gate import ImageGate
 from steer.record import Recorder
 from steer.settings import Settings
-from steer.types import BASE_ID, Event, Job, Parts, PersonLike, Scored
+from steer.types import BASE_ID, Event, Job, Parts, PersonLike, Scored, Seat
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FAILURES_IN_A_ROW = 3  # from here on it is the renderer's failure and not the candidates'
+
+_FAILURE: dict[Seat, type[SteerError]] = {
+    "proposer": ProposerError,
+    "renderer": RendererError,
+    "scorer": ScorerError,
+}
 
 
 class Work:
@@ -32,6 +38,41 @@ class Work:
         self.settings = settings
         self.record = record
         self._known: dict[str, tuple[float | str, float | None]] = {}  # score, adherence by pixels
+        self._at_work: Seat | None = None  # whose phase it is
+
+    # --- phases
+
+    def enter(self, seat: Seat) -> None:
+        """The phase of this part begins: the others rest where memory asks for it, this one wakes."""
+        if self._at_work == seat:
+            return
+        for other in _FAILURE:
+            if other != seat and other not in self.parts.beside.get(seat, ()):
+                self._tell(other, "rest")
+        self._tell(seat, "wake")
+        self._at_work = seat
+
+    def leave(self, seat: Seat) -> Iterator[Event]:
+        """What the part had to do otherwise than asked, as events. Its phase may go on afterwards."""
+        for part in self._seated(seat):
+            for text in ask(part, "notes") or ():
+                yield Event("note", data={"part": seat, "text": str(text)})
+
+    def _tell(self, seat: Seat, method: str) -> None:
+        for part in self._seated(seat):
+            try:
+                ask(part, method)
+            except SteerError:  # it says itself what to do next
+                raise
+            except Exception as error:
+                raise _FAILURE[seat](
+                    f"the {seat} {part.name} failed to {method}: {error}; {self._again}"
+                ) from error
+
+    def _seated(self, seat: Seat) -> list[Any]:
+        """The judge looks at pictures when the scorer does, and sleeps and wakes with it."""
+        found = [getattr(self.parts, seat)]
+        return [*found, self.parts.judge] if seat == "scorer" and self.parts.judge is not None else found
 
     # --- propose
 
@@ -42,6 +83,7 @@ class Work:
         event = self.record.find("proposed", iteration, attempt)
         if event is None:
             seed = self.settings.llm_seed_of(iteration, attempt)
+            self.enter("proposer")
             start = time.perf_counter()
             try:
                 replies = self.parts.proposer.propose(self.prompt, memory, n, seed)
@@ -62,6 +104,7 @@ class Work:
                     "seconds": time.perf_counter() - start,
                 },
             )
+            yield from self.leave("proposer")
         yield event
         return list(event.data["replies"])
 
@@ -81,6 +124,9 @@ class Work:
             else:
                 pending.append(job)
 
+        if not pending:
+            return images
+        self.enter("renderer")
         failures: list[tuple[Job, Exception]] = []
         saving: deque[tuple[Job, Future[dict[str, str]], float]] = deque()
         # One image is written while the next one is made; leaving this block waits for the last.
@@ -95,6 +141,7 @@ class Work:
                     yield _saved(saving)
             while saving:
                 yield _saved(saving)
+        yield from self.leave("renderer")
 
         for job, error in failures:
             if job.id == BASE_ID or job.role != "candidate" or not images:
@@ -147,6 +194,7 @@ class Work:
         images = yield from self.render([base, *extra])
         event = self.record.find("scored", BASE_ID)
         if event is None:
+            self.enter("scorer")
             start = time.perf_counter()
             adherence = self._adherence([images[job.id] for job in (base, *extra)])
             gate = ImageGate(None)
@@ -159,6 +207,7 @@ class Work:
                 raise ScorerError(f"{self._scorer} cannot score the base prompt: {score}; {self._again}")
             calibration = {"adherence": adherence[1:], "threshold": gate.threshold}
             event = _scored(base, score, adherence[0], time.perf_counter() - start, gate=calibration)
+            yield from self.leave("scorer")
         self._known[_content(images[BASE_ID])] = event.data["score"], event.data["adherence"]
         yield event
         return Scored(self.prompt, event.data["score"], BASE_ID), ImageGate(event.data["gate"]["threshold"])
@@ -185,12 +234,15 @@ class Work:
         find = self.record.find
         logged = [find("scored", job.id) or find("rejected", job.id) for job in jobs]
         keys = [_content(image) for image in images]
+        if not all(logged):
+            self.enter("scorer")
         start = time.perf_counter()
         if not all(logged):
             # One missing: the whole batch again, because a score may depend in its last digits on the batch.
             # For the same reason equal pixels are judged once in a run: otherwise noise would rank them.
             fresh = {key: image for key, image in zip(keys, images, strict=True) if key not in self._known}
             self._known |= zip(fresh, self._judge(list(fresh.values())), strict=True)
+            yield from self.leave("scorer")
         seconds = (time.perf_counter() - start) / max(1, len(jobs))
         for job, key, event in zip(jobs, keys, logged, strict=True):
             if event is None:
@@ -258,6 +310,12 @@ class Work:
     @property
     def _again(self) -> str:
         return f"what was done is kept, go on with: steer runs resume {self.record.folder}"
+
+
+def ask(part: Any, method: str) -> Any:
+    """What an optional method of a part returns (see `steer.types`); None where it has no such method."""
+    found = getattr(part, method, None)
+    return found() if callable(found) else None
 
 
 def _content(image: Image) -> str:

@@ -426,7 +426,7 @@ def test_doctor_says_what_each_preset_lacks_and_who_may_use_it(steer):
     code, out, _ = steer("doctor", "--json")
     assert code == 0
     found = json.loads(out)
-    assert [preset["name"] for preset in found["presets"]] == ["flux2", "klein", "sandbox"]
+    assert [preset["name"] for preset in found["presets"]] == ["flux2", "klein", "laptop", "sandbox"]
     for preset in found["presets"]:
         assert preset["ready"] == all(need["met"] for need in preset["needs"])
         assert all(need["fix"] for need in preset["needs"] if not need["met"])

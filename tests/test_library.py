@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,8 +13,10 @@ from fakes import PROMPT, FakePerson, FakeProposer, FakeRenderer, FakeScorer, fa
 
 import steer as package
 from steer import Parts, Result, Run, Settings, SteerError, resume, steer
+from steer.cards import card
+from steer.choices import Choices
 from steer.errors import PresetError, UsageError
-from steer.presets import PRESETS, choose, load, requirements
+from steer.presets import PRESETS, choose, load, predictor_folder, requirements
 
 SMALL = Settings(iterations=1, proposals=3, confirm=2)
 
@@ -103,40 +106,88 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_auto_takes_the_sandbox_here_and_says_what_the_larger_ones_lack(monkeypatch):
-    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 0.0)
+    monkeypatch.setattr("steer.cards.here", lambda: None)
     name, reason = choose()
     assert name == "sandbox"
-    assert "flux2 lacks a GPU with 80 GB" in reason and "klein lacks a GPU with 24 GB" in reason
+    assert "flux2 lacks a GPU with 63 GB" in reason and "klein lacks a GPU with 21 GB" in reason
+    assert "laptop lacks weights of IDKiro/sdxs" in reason
 
 
 @pytest.mark.parametrize("name", ["flux2", "klein"])
 def test_a_preset_that_cannot_run_here_is_refused_with_the_way_to_find_out_more(monkeypatch, name):
-    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 0.0)
+    monkeypatch.setattr("steer.cards.here", lambda: None)
     with pytest.raises(PresetError, match=rf"{name} cannot run here.*FLUX\.2.*steer doctor") as error:
         load(name)
     assert "\n" not in str(error.value)
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="auto, flux2, klein, sandbox"):
+    with pytest.raises(UsageError, match="auto, flux2, klein, laptop, sandbox"):
         load("flux3")
 
 
-def test_weights_in_the_hubs_cache_and_a_large_gpu_count_as_present(tmp_path, monkeypatch):
+def test_a_large_gpu_weights_vllm_and_a_predictor_make_the_papers_preset_ready(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 79.2)
-    before = [need.met for need in requirements("flux2")]
-    for model in PRESETS["flux2"].weights:
-        (tmp_path / "hub" / f"models--{model.replace('/', '--')}" / "snapshots" / "abc").mkdir(parents=True)
-    after = requirements("flux2")
-    assert before.count(True) == 1 and [need.met for need in after].count(False) == 1
-    assert all(need.fix for need in after if not need.met)
+    monkeypatch.setattr("steer.cards.here", lambda: card("H100"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert sum(not need.met for need in requirements("flux2")) == 3
+    for model in (PRESETS["flux2"].renderer, PRESETS["flux2"].llm):
+        snapshot = tmp_path / "hub" / f"models--{model.replace('/', '--')}" / "snapshots" / "abc"
+        snapshot.mkdir(parents=True)
+        (snapshot / "config.json").write_text("{}")
+        (snapshot / "model.safetensors").write_text("")
+    predictor = predictor_folder(PRESETS["flux2"])
+    [lacking] = [need for need in requirements("flux2") if not need.met]
+    assert f"--out {predictor}" in lacking.fix and "--reward laion-aesthetics" in lacking.fix
+    predictor.mkdir(parents=True)
+    (predictor / "predictor.json").write_text("{}")
+    assert choose() == ("flux2", "the largest preset runs here")
+
+
+def test_what_replaces_a_part_lifts_what_that_part_needed():
+    chosen = Choices(llm_url="http://127.0.0.1:1/v1", renderer="mine", reward="mine")
+    assert len(requirements("laptop", chosen)) == 1  # diffusers
+    assert [need.what for need in requirements("flux2", chosen)][1:] == ["the package diffusers"]
+
+
+def test_a_plan_that_does_not_fit_names_those_that_do(monkeypatch):
+    monkeypatch.setattr("steer.cards.here", lambda: card("RTX 4090"))
+    need = requirements("flux2")[0]
+    assert not need.met and "--memory nf4" in need.fix and "--memory fp8" not in need.fix
+    assert "--preset klein" in need.fix and "\n" not in need.fix
+    assert requirements("flux2", Choices(memory="nf4"))[0].met and requirements("klein")[0].met
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"memory": "int8"}, "bf16, fp8, nf4"),
+        ({"steps": 0}, "--steps"),
+        ({"size": 500}, "multiple of 16"),
+        ({"guidance": -1.0}, "--guidance"),
+        ({"llm_url": "127.0.0.1:8000"}, "http://127.0.0.1:8000/v1"),
+        ({"llm_url": "http://h/v1", "vllm_python": "python"}, "one of them"),
+        ({"colour": "red"}, "takes no 'colour'"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_wrong_usage(values, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        load("sandbox", **values)
+
+
+def test_choices_survive_config_json():
+    chosen = Choices(renderer="a/b@c", lora=("x=0.8",), steps=4, compile=True)
+    assert Choices.of(json.loads(json.dumps({**chosen.to_json(), "who": {}}))) == chosen
+    assert Choices.of({"llm": None, "reward": None, "judge": None, "threads": 2}) == Choices(threads=2)
 
 
 def test_what_is_missing_comes_with_the_command_that_gets_it(monkeypatch):
-    monkeypatch.setattr("steer.presets.gpu_memory_gb", lambda: 0.0)
+    monkeypatch.setattr("steer.cards.here", lambda: None)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     fixes = [need.fix for need in requirements("klein") if not need.met]
     assert "hf download black-forest-labs/FLUX.2-klein-4B" in fixes
+    [gated] = [fix for fix in fixes if "Llama" in fix]
+    assert gated.startswith("accept its terms on https://") and "hf auth login" in gated
 
 
 def test_parts_are_frozen_and_replaced_by_name():

@@ -35,7 +35,7 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
             raise typer.BadParameter(
                 f"{chosen} has an unknown key {key!r}; keys are {', '.join(sorted(KEYS))}"
             )
-        if isinstance(value, dict | list):
+        if isinstance(value, dict) or (isinstance(value, list) and name != "lora"):
             raise typer.BadParameter(f"{chosen}: {key} must be a single value")
         defaults["as_json" if name == "json" else name] = value
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
@@ -45,7 +45,8 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
 KEYS = frozenset((
     "prompt", "user", "population", "age", "gender", "nationality", "iterations", "proposals", "keep",
     "patience", "target", "seed", "llm_seed", "confirm", "gate", "metadata", "preset", "llm", "reward",
-    "judge", "threads", "out", "quiet", "json",
+    "judge", "threads", "out", "quiet", "json", "llm_url", "vllm_python", "renderer", "lora", "memory",
+    "steps", "guidance", "size", "batch", "compile", "cache", "llm_mode",
 ))  # fmt: skip
 
 Prompt = Annotated[
@@ -108,7 +109,7 @@ Gate = Annotated[
 Preset = Annotated[
     str,
     typer.Option(
-        help="sandbox, klein, flux2, or auto: the largest that runs here.",
+        help="sandbox, laptop, klein, flux2, or auto: the largest that runs here.",
         envvar="STEER_PRESET",
         rich_help_panel=_MODELS,
     ),
@@ -116,6 +117,93 @@ Preset = Annotated[
 Llm = Annotated[
     str | None,
     typer.Option(help="Another language model: id or folder.", envvar="STEER_LLM", rich_help_panel=_MODELS),
+]
+LlmUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="An OpenAI-compatible server that runs: http://127.0.0.1:8000/v1.",
+        envvar="STEER_LLM_URL",
+        rich_help_panel=_MODELS,
+    ),
+]
+LlmMode = Annotated[
+    str,
+    typer.Option(
+        help="How a server is asked: list, fanout, few-shot, or auto.",
+        envvar="STEER_LLM_MODE",
+        rich_help_panel=_MODELS,
+    ),
+]
+VllmPython = Annotated[
+    str | None,
+    typer.Option(
+        help="Python of the environment with vLLM, which steer then starts and stops.",
+        envvar="STEER_VLLM_PYTHON",
+        rich_help_panel=_MODELS,
+    ),
+]
+Renderer = Annotated[
+    str | None,
+    typer.Option(
+        help="Another text-to-image pipeline: id, id@REVISION or folder.",
+        envvar="STEER_RENDERER",
+        rich_help_panel=_MODELS,
+    ),
+]
+Lora = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="LoRA for the renderer: file, folder or id, =0.8 for its strength; may be given again.",
+        envvar="STEER_LORA",
+        show_default=False,
+        rich_help_panel=_MODELS,
+    ),
+]
+Memory = Annotated[
+    str,
+    typer.Option(
+        help="Plan for the GPU's memory: bf16, fp8, nf4, or auto: the most exact one that fits.",
+        envvar="STEER_MEMORY",
+        rich_help_panel=_MODELS,
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(help="Denoising steps.", envvar="STEER_STEPS", show_default=False, rich_help_panel=_MODELS),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        help="Guidance scale.", envvar="STEER_GUIDANCE", show_default=False, rich_help_panel=_MODELS
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(help="Pixels each way.", envvar="STEER_SIZE", show_default=False, rich_help_panel=_MODELS),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        help="Pictures rendered at once.", envvar="STEER_BATCH", show_default=False, rich_help_panel=_MODELS
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the denoiser: minutes at the start, faster steps.",
+        envvar="STEER_COMPILE",
+        rich_help_panel=_MODELS,
+    ),
+]
+CacheFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--cache",
+        help="Folder that keeps encoded prompts and pictures for later runs.",
+        envvar="STEER_RENDER_CACHE",
+        rich_help_panel=_MODELS,
+    ),
 ]
 Reward = Annotated[
     Path | None,

@@ -105,6 +105,8 @@ def summary(event: Event) -> str | None:
         short = f", {data['missing']} of {data['asked']} could not be found" if data["missing"] else ""
         best = f"best so far {words.score(data['best_score'])}{rise}"
         return f"iteration {data['iteration']}: {best}; {data['scored']} rated{lost}{short}"
+    if event.event == "note":
+        return f"{data['part']}: {data['text']}"
     return None
 
 

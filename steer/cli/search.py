@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
+from steer.choices import Choices
 from steer.cli import options as opt
 from steer.cli.options import DEFAULTS
 from steer.cli.session import Request, Who, search
@@ -14,15 +17,9 @@ from steer.errors import UsageError
 from steer.settings import Settings
 
 
-def run(
-    user: Annotated[
-        str | None,
-        typer.Option("--user", "-u", help="Whose taste: participant id or position.", envvar="STEER_USER"),
-    ] = None,
+def request(
+    who: Who,
     prompt: opt.Prompt = None,
-    population: Annotated[
-        bool, typer.Option("--population", help="The average taste instead of one person's.")
-    ] = False,
     iterations: opt.Iterations = DEFAULTS.iterations,
     proposals: opt.Proposals = DEFAULTS.proposals,
     keep: opt.Keep = DEFAULTS.keep,
@@ -34,6 +31,18 @@ def run(
     gate: opt.Gate = True,
     preset: opt.Preset = "auto",
     llm: opt.Llm = None,
+    llm_url: opt.LlmUrl = None,
+    llm_mode: opt.LlmMode = "auto",
+    vllm_python: opt.VllmPython = None,
+    renderer: opt.Renderer = None,
+    lora: opt.Lora = None,
+    memory: opt.Memory = "auto",
+    steps: opt.Steps = None,
+    guidance: opt.Guidance = None,
+    size: opt.Size = None,
+    batch: opt.Batch = None,
+    compile: opt.Compile = False,
+    cache: opt.CacheFolder = None,
     reward: opt.Reward = None,
     judge: opt.Judge = None,
     threads: opt.Threads = None,
@@ -43,6 +52,44 @@ def run(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
     config: opt.Config = None,
+) -> Request:
+    """What a command line that searches asks for: the options that `run` and `demographic` share."""
+    gate_sd = DEFAULTS.gate_sd if gate else None
+    settings = Settings(
+        iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
+    )  # fmt: skip
+    choices = Choices.given(
+        llm=llm, llm_url=llm_url, llm_mode=llm_mode, vllm_python=vllm_python, renderer=renderer, lora=lora,
+        memory=memory, steps=steps, guidance=guidance, size=size, batch=batch, compile=compile, cache=cache,
+        reward=reward, judge=judge, threads=threads,
+    )  # fmt: skip
+    return Request(who, prompt, settings, preset, choices, out, plan, as_json, quiet)
+
+
+def searches(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose `**options` are those of `request`: Typer sees its own, then the shared ones."""
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    shared = inspect.signature(request, eval_str=True).parameters.values()
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in (*own, *shared)
+        if parameter.name not in ("options", "who")
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+@searches
+def run(
+    user: Annotated[
+        str | None,
+        typer.Option("--user", "-u", help="Whose taste: participant id or position.", envvar="STEER_USER"),
+    ] = None,
+    population: Annotated[
+        bool, typer.Option("--population", help="The average taste instead of one person's.")
+    ] = False,
+    **options: Any,
 ) -> None:
     """Rewrite a prompt until its picture suits one person's taste.
 
@@ -57,13 +104,10 @@ def run(
     if (user is None) == (not population):
         raise UsageError("say whose taste, either --user ID or --population; who is known: steer people list")
     who = Who("population") if population else Who("known", user=user)
-    gate_sd = DEFAULTS.gate_sd if gate else None
-    settings = Settings(
-        iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
-    )  # fmt: skip
-    search(Request(who, prompt, settings, preset, llm, reward, judge, threads, out, plan, as_json, quiet))
+    search(request(who, **options))
 
 
+@searches
 def demographic(
     age: Annotated[
         str | None, typer.Option(help="Range of ages, both included, as in 18-25.", envvar="STEER_AGE")
@@ -74,27 +118,7 @@ def demographic(
     nationality: Annotated[
         str | None, typer.Option(help="As participants wrote it.", envvar="STEER_NATIONALITY")
     ] = None,
-    prompt: opt.Prompt = None,
-    iterations: opt.Iterations = DEFAULTS.iterations,
-    proposals: opt.Proposals = DEFAULTS.proposals,
-    keep: opt.Keep = DEFAULTS.keep,
-    patience: opt.Patience = DEFAULTS.patience,
-    target: opt.Target = None,
-    seed: opt.Seed = DEFAULTS.seed,
-    llm_seed: opt.LlmSeed = DEFAULTS.llm_seed,
-    confirm: opt.Confirm = DEFAULTS.confirm,
-    gate: opt.Gate = True,
-    preset: opt.Preset = "auto",
-    llm: opt.Llm = None,
-    reward: opt.Reward = None,
-    judge: opt.Judge = None,
-    threads: opt.Threads = None,
-    out: opt.Out = opt.RUNS,
-    metadata: opt.Metadata = True,
-    plan: opt.Plan = False,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    config: opt.Config = None,
+    **options: Any,
 ) -> None:
     """Rewrite a prompt until its picture suits a demographic group.
 
@@ -109,11 +133,7 @@ def demographic(
     if age is None and gender is None and nationality is None:
         raise UsageError("say which group, as in: steer demographic --age 18-25")
     who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
-    gate_sd = DEFAULTS.gate_sd if gate else None
-    settings = Settings(
-        iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
-    )  # fmt: skip
-    search(Request(who, prompt, settings, preset, llm, reward, judge, threads, out, plan, as_json, quiet))
+    search(request(who, **options))
 
 
 def parse_age(text: str | None) -> tuple[int, int] | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
+from steer.choices import DEFAULT as AS_IS
+from steer.choices import Choices
 from steer.cli.console import hint, print_json
 from steer.cli.options import DEFAULTS
 from steer.errors import SteerError, UsageError
@@ -63,10 +65,7 @@ class Request:
     prompt: str | None
     settings: Settings
     preset: str = "auto"
-    llm: str | None = None
-    reward: Path | None = None
-    judge: Path | None = None
-    threads: int | None = None
+    choices: Choices = AS_IS
     out: Path = Path("runs")
     plan: bool = False
     as_json: bool = False
@@ -79,14 +78,11 @@ def search(request: Request) -> None:
     if request.plan:
         _show_plan(request)
         return
-    recipe = {
-        "llm": request.llm,
-        "reward": _text(request.reward),
-        "judge": _text(request.judge),
-        "threads": request.threads,
-        "who": asdict(request.who),
-    }
-    parts = _load(request.preset, recipe)
+    parts = _load(request.preset, request.choices)
+    # Resuming on another machine must not choose another plan: what was chosen is kept, not "auto".
+    memory = getattr(parts.renderer, "memory", request.choices.memory)
+    choices = replace(request.choices, memory=memory)
+    recipe = {"preset": parts.preset, **choices.to_json(), "who": asdict(request.who)}
     person = request.who.find(parts.scorer)
     _announce(parts)
     if request.prompt is None:
@@ -97,7 +93,7 @@ def search(request: Request) -> None:
 
     run = Run.start(
         prompt, person, parts, request.settings, request.out, _judge_person(request.who, parts.judge),
-        argv=command_words(request, prompt, parts.preset), recipe={"preset": parts.preset, **recipe},
+        argv=command_words(request, prompt, parts.preset), recipe=recipe,
     )  # fmt: skip
     follow(run, parts, request.settings, as_json=request.as_json, quiet=request.quiet)
 
@@ -118,7 +114,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
         raise UsageError(
             f"{folder.name} was started from Python; resume it there: steer.resume(folder, person, parts)"
         )
-    parts = _load(recipe["preset"], recipe)
+    parts = _load(recipe["preset"], Choices.of(recipe))
     who = Who.from_json(recipe["who"])
     person = who.find(parts.scorer)
     _announce(parts)
@@ -130,9 +126,9 @@ def follow(run: Run, parts: Parts, settings: Settings, as_json: bool, quiet: boo
     """Show a run's events as they come, then what it found. Ctrl-C and errors leave it resumable."""
     from steer.cli.progress import Watch, display
     from steer.cli.report import finish
-    from steer.plan import COSTS
+    from steer.plan import expected
 
-    watch = Watch(settings, COSTS.get(parts.preset, COSTS["sandbox"]))
+    watch = Watch(settings, expected(parts))
     again = f"steer runs resume {shlex.quote(str(run.folder))}"
     try:
         with display(watch, quiet) as show, closing(iter(run)) as events:
@@ -175,10 +171,15 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     for name in ("iterations", "proposals", "keep", "patience", "target", "seed", "llm_seed", "confirm"):
         value = getattr(settings, name)
         given[name.replace("_", "-")] = value if value != getattr(DEFAULTS, name) else None
-    given |= {"preset": preset, "llm": request.llm, "reward": request.reward, "judge": request.judge}
+    plain = AS_IS.to_json()
+    chosen = {name: value for name, value in request.choices.to_json().items() if value != plain[name]}
+    given |= {"preset": preset} | {name.replace("_", "-"): value for name, value in chosen.items()}
     for name, value in given.items():
-        if value is not None:
-            words += [f"--{name}", str(value)]
+        if value is True:
+            words.append(f"--{name}")
+        elif value is not None:
+            for each in value if isinstance(value, list) else [value]:
+                words += [f"--{name}", str(each)]
     if settings.gate_sd is None:
         words.append("--no-gate")
     if not settings.metadata:
@@ -186,17 +187,11 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     return words
 
 
-def _load(preset: str, recipe: dict[str, Any]) -> Parts:
+def _load(preset: str, choices: Choices) -> Parts:
     from steer.presets import load
 
     with _status(f"loading the models ({preset})"):
-        return load(
-            preset,
-            llm=recipe["llm"],
-            reward=recipe["reward"],
-            judge=recipe["judge"],
-            threads=recipe["threads"],
-        )
+        return load(preset, **choices.to_json())
 
 
 def _announce(parts: Parts) -> None:
@@ -234,23 +229,23 @@ def _judge_person(who: Who, judge: Any) -> Person | None:
 def _show_plan(request: Request) -> None:
     from steer import words
     from steer.plan import plan
-    from steer.presets import PRESETS, choose
+    from steer.presets import choose
 
-    name, reason = choose() if request.preset == "auto" else (request.preset, "asked for")
-    if name not in PRESETS:
-        raise UsageError(f"there is no preset {name!r}; the presets are auto, {', '.join(PRESETS)}")
-    p = plan(request.settings, name)
+    name, reason = choose(request.choices) if request.preset == "auto" else (request.preset, "asked for")
+    p = plan(request.settings, name, request.choices)
     if request.as_json:
         print_json({"schema_version": 1, "status": "planned", "plan": asdict(p)})
         return
     most = "at most " if p.may_stop_early else ""
-    gpu = f", {p.gpu_gb:.0f} GB on the GPU" if p.gpu_gb else ""
     print(f"preset   {name} ({reason})")
     print(
         f"images   {most}{p.images}: the base, {p.iterations} x {request.settings.proposals} rewrites, checks"
     )
     print(f"time     {most}about {words.seconds(p.seconds)} on {p.machine}")
-    print(f"memory   about {p.memory_gb:.0f} GB{gpu}")
+    print(f"memory   about {p.memory_gb:.0f} GB")
+    if p.gpu:
+        for line in words.memory_plan(p.gpu):
+            print(f"         {line}")
     print(f"disk     {most}{p.disk_mb:.0f} MB in {request.out}")
 
 
@@ -263,7 +258,3 @@ def _status(text: str) -> Any:
     from steer.cli.console import err
 
     return err().status(text)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

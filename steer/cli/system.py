@@ -55,9 +55,32 @@ def _show(found: dict[str, Any]) -> None:
         state = "ready" if preset["ready"] else "not ready"
         needs = [(need["met"], need["what"], need["fix"]) for need in preset["needs"]]
         table(f"Preset {preset['name']}: {state} ({preset['summary']})", *needs)
+    console.print(Text("Memory plans of the GPU presets (estimates, not measured)", "bold"))
+    console.print(_memory_table(found["memory"]))
+    console.print()
     table(
         "Licences",
         *((None, row["what"], f"{row['licence']} ({row['presets']})") for row in found["licences"]),
     )
     auto = found["auto"]
     console.print(Text(f"--preset auto takes {auto['preset']}: {auto['reason']}"))
+
+
+def _memory_table(plans: list[dict[str, Any]]) -> Any:
+    """One row for each preset and plan, one column for each class of card: how much, how fast, what rests."""
+    from rich.table import Table
+
+    classes = list(dict.fromkeys(plan["class"] for plan in plans))
+    grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for column in ("preset", "plan", *classes):
+        grid.add_column(column, overflow="fold")
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for plan in plans:
+        each = plan["seconds_per_image"]
+        speed = f", {each:.1f} s a picture" if each is not None else ""
+        swaps = f", swaps {plan['swap_seconds']:.0f} s" if plan["swaps"] else ""
+        cell = f"{plan['peak_gb']:.0f} GB{speed}{swaps}" if plan["fits"] else plan["why_not"]
+        rows.setdefault((plan["preset"], plan["plan"]), {})[plan["class"]] = cell
+    for (preset, name), cells in rows.items():
+        grid.add_row(preset, name, *(cells[each] for each in classes))
+    return grid

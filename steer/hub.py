@@ -1,0 +1,121 @@
+"""Which weights are on this machine: whole, half-downloaded or not at all. Nothing here asks the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+State = Literal["present", "partial", "absent"]
+
+# Models whose owners ask everyone to accept their terms before the hub lets them download.
+GATED = ("black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.2-klein-9B", "meta-llama/")
+_WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
+
+
+def local(model: str) -> Path | None:
+    """The folder of a model on this machine: itself if it is one, else its snapshot; None without either.
+
+    `model` is a folder, or a hub id with or without @REVISION.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    name, _, revision = model.partition("@")
+    store = cache() / f"models--{name.replace('/', '--')}"
+    snapshots = store / "snapshots"
+    if not snapshots.is_dir():
+        return None
+    named = store / "refs" / (revision or "main")
+    commit = named.read_text(encoding="utf-8").strip() if named.is_file() else revision
+    if commit and (snapshots / commit).is_dir():
+        return snapshots / commit
+    if revision:
+        return None
+    return max(snapshots.iterdir(), key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def state(model: str) -> State:
+    """Whether all weights that the model's own files name are there."""
+    folder = local(model)
+    if folder is None:
+        return "partial" if _unfinished(model) else "absent"
+    return "present" if not missing(folder) else "partial"
+
+
+def missing(folder: Path) -> list[str]:
+    """Files that a download of this model would have brought and that are not in its folder."""
+    index = folder / "model_index.json"
+    if not index.is_file():
+        return _missing_weights(folder) if (folder / "config.json").is_file() else ["config.json"]
+    try:
+        parts = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError:
+        return ["model_index.json"]
+    lost: list[str] = []
+    for part, made_by in parts.items():
+        if not isinstance(made_by, list) or len(made_by) != 2 or made_by[1] is None:
+            continue
+        if not (folder / part).is_dir():
+            lost.append(f"{part}/")
+        elif not str(made_by[1]).endswith(_WITHOUT_WEIGHTS):
+            lost += [f"{part}/{name}" for name in _missing_weights(folder / part)]
+    return lost
+
+
+def gated(model: str) -> bool:
+    """Whether its owner asks for a click before the download."""
+    return model.startswith(GATED)
+
+
+def offline() -> bool:
+    """Whether the user forbids the hub."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+def has_token() -> bool:
+    """Whether this machine has said to the hub who it is."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
+
+
+def how_to_get(model: str) -> str:
+    """The commands that bring a model here."""
+    name, _, revision = model.partition("@")
+    fetch = f"hf download {name}" + (f" --revision {revision}" if revision else "")
+    if offline():
+        return f"unset HF_HUB_OFFLINE and {fetch}, or copy the weights here and name their folder"
+    if gated(name) and not has_token():
+        return f"accept its terms on https://huggingface.co/{name}, then: hf auth login && {fetch}"
+    return fetch
+
+
+def cache() -> Path:
+    """Where the hub's library keeps its downloads."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+
+
+def _missing_weights(folder: Path) -> list[str]:
+    """Shards that an index names; or, without an index, the one file of weights."""
+    lost: list[str] = []
+    indexes = list(folder.glob("*.safetensors.index.json"))
+    for index in indexes:
+        try:
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, AttributeError):
+            return [index.name]
+        lost += [name for name in sorted(shards) if not (folder / name).is_file()]
+    whole = [path for path in folder.glob("*.safetensors") if not re.search(r"-\d+-of-\d+$", path.stem)]
+    if indexes and lost and whole:
+        return []  # another precision of the same weights is there as a whole
+    if not indexes and not any(folder.glob("*.safetensors")):
+        return ["*.safetensors"]
+    return lost
+
+
+def _unfinished(model: str) -> bool:
+    blobs = cache() / f"models--{model.partition('@')[0].replace('/', '--')}" / "blobs"
+    return any(blobs.glob("*.incomplete"))
