@@ -1,4 +1,4 @@
-"""Two finished runs of one prompt, side by side: what each winner changed, and whether the tastes differ at all.
+"""Two finished runs of one prompt, side by side: what each winner changed, and whether the tastes differ.
 
 Groups are the case that it is made for (paper, section 5 and Figure 7), but any two people can be compared.
 Plain values only: `steer.versus_page` draws them, the command line prints them.
@@ -163,14 +163,14 @@ def apart_words(who: str, found: Apart, others: str = "the other known people") 
     if found.ci95 is not None:
         agreement += f" [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]"
     measured = (
-        f"over {found.images} pictures the mean predicted ratings of {found.size} and of {found.others} people "
-        f"correlate {agreement}; of random groups of these sizes, 95% correlate above {found.chance_limit:.2f}"
+        f"over {found.images} pictures the mean predicted ratings of {found.size} and of {found.others} "
+        f"people correlate {agreement}; of random groups of these sizes, 95% correlate above "
+        f"{found.chance_limit:.2f}"
     )
     if found.differs:
         return f"{who} differs from {others}: {measured}."
-    return (
-        f"{who} is not shown to differ from {others}: {measured}. What its run found may be anybody's taste."
-    )
+    meaning = "What its run found may be anybody's taste."
+    return f"{who} is not shown to differ from {others}: {measured}. {meaning}"
 
 
 # ---- parts ----

@@ -6,11 +6,13 @@ Thumbnails are inside the page; originals and both galleries are linked by relat
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from reward.groups import Apart
 from steer import words
@@ -18,7 +20,7 @@ from steer.errors import RecordError
 from steer.files import new_folder, slug, write_whole
 from steer.gallery import picture_address
 from steer.pictures import STATISTICS
-from steer.versus import Change, Side, Versus, verdict_words
+from steer.versus import Change, Versus, verdict_words
 
 _LARGE, _SMALL = (512, 84), (256, 75)
 
@@ -61,9 +63,9 @@ def render(found: Versus, folder: Path, left: Path, right: Path) -> str:
         rows=_rows(found),
         verdict=verdict_words,
         notice=words.SIMULATED_NOTICE if found.simulated else "",
-        changed=[(side, change_words(side.changes), change_words(side.readings)) for side in (found.left, found.right)],
+        changed=[(s, change_words(s.changes), change_words(s.readings)) for s in (found.left, found.right)],
         apart_from_each_other=change_words(found.changes) + change_words(found.readings),
-    )  # fmt: skip
+    )
 
 
 def change_words(changes: list[Change]) -> list[str]:
@@ -105,9 +107,6 @@ def _pictures(found: Versus, folder: Path, left: Path, right: Path) -> list[dict
 
 def _link(folder: Path, target: Path) -> str:
     """A relative address; the folders lie beside each other unless someone compares from afar."""
-    import os
-    from urllib.parse import quote
-
     return quote(Path(os.path.relpath(target.resolve(), folder.resolve())).as_posix())
 
 
@@ -117,23 +116,16 @@ def _rows(found: Versus) -> list[dict[str, Any]]:
     for statistic, own, other, between in zip(
         STATISTICS, found.left.changes, found.right.changes, found.changes, strict=True
     ):
-        share = statistic.name == "shadows"
-
-        def show(value: float, sign: bool = False, share: bool = share) -> str:
-            text = (
-                f"{100 * value:{'+' if sign else ''}.0f}%" if share else f"{value:{'+' if sign else ''}.1f}"
-            )
-            return text.replace("-", "−")
-
+        show = _percent if statistic.name == "shadows" else _number
         interval = ""
         if between.ci95 is not None:
-            interval = f"{show(between.ci95[0], True)} to {show(between.ci95[1], True)}"
+            interval = " to ".join(show(end, "+") for end in between.ci95)
         rows.append(
             {
                 "name": statistic.name,
                 "what": statistic.what,
                 "cells": [show(own.before), show(own.after), show(other.after)],
-                "difference": show(between.difference, True),
+                "difference": show(between.difference, "+"),
                 "interval": interval,
                 "words": between.words or "no clear difference",
             }
@@ -141,9 +133,20 @@ def _rows(found: Versus) -> list[dict[str, Any]]:
     return rows
 
 
+def _number(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.1f}".replace("-", "−")
+
+
+def _percent(value: float, sign: str = "") -> str:
+    return f"{100 * value:{sign}.0f}%".replace("-", "−")
+
+
 def _tiles(found: Versus) -> list[dict[str, Any]]:
     """How far each group is from everybody else, and the two from each other, with a drawing."""
-    tiles = [_tile(f"{side.short}, against everybody else", side.apart, side.apart_words) for side in (found.left, found.right)]  # fmt: skip
+    tiles = [
+        _tile(f"{side.short}, against everybody else", side.apart, side.apart_words)
+        for side in (found.left, found.right)
+    ]
     tiles.append(_tile("The two groups", found.between, found.between_words))
     return [tile for tile in tiles if tile]
 
@@ -170,10 +173,3 @@ def _tile(title: str, apart: Apart | None, sentence: str) -> dict[str, Any]:
             "alt": f"Correlation {apart.correlation:.2f}; random groups above {apart.chance_limit:.2f}",
         },
     }  # fmt: skip
-
-
-def side_words(side: Side) -> str:
-    """A side's own gain in one line."""
-    if side.winner_is_base:
-        return verdict_words(side)
-    return f"{words.score(side.base_score)} → {words.score(side.best_score)}"
