@@ -44,7 +44,8 @@ def figure6(result: Figure6, claims: Sequence[Claim], label: str) -> list[Any]:
     note = (
         "own: everyone's own predictor, judged by themselves; the other rewards have one opinion for "
         "everybody and are judged by the same people; none is built to fail. agreement: how well the picture "
-        "shows the prompt. Statements are about pictures on seeds that no search saw; 95% t intervals over prompts."
+        "shows the prompt. Statements are about pictures on seeds that no search saw, with 95% t intervals "
+        "over prompts."
     )
     return [course, said, Text(note, "dim")]
 
