@@ -1,4 +1,4 @@
-"""Two tastes on one prompt: what changed is told with intervals, and groups that do not differ are said so."""
+"""Two tastes on one prompt: changes come with intervals, and groups that do not differ are said so."""
 
 import json
 import re
