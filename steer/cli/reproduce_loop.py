@@ -64,6 +64,89 @@ def figure8(
     _deliver("figure8", bench, result, published, tables(result, label), to, as_json)
 
 
+@app.command()
+def figure6(
+    full: Full = False,
+    users: Users = 2,
+    prompts: Prompts = 6,
+    threads: opt.Threads = None,
+    to: Out = Path("reproduce"),
+    as_json: opt.Json = False,
+) -> None:
+    """Figures 4 to 6: what steering does to pictures, iteration by iteration, under several rewards.
+
+    Personal rewards, the population's, the youngest and the oldest quarter's, and image-text agreement; each
+    of the paper's statements is confirmed or not. Goes on where it was, and shares its runs with figure8.
+
+    [bold]Examples[/bold]
+
+    steer reproduce figure6
+
+    steer reproduce figure6 --users 6 --prompts 18
+    """
+    from steer.cli.steering_tables import figure6 as tables
+    from steer.reproduce.claims import claims
+    from steer.reproduce.course_plots import figure6 as plot
+    from steer.reproduce.figure6 import figure6 as compute
+    from steer.reproduce.figure8 import FULL, SHORT
+
+    bench = _open(to, threads)
+    chosen = _users(bench, users)
+    with bar() as progress:
+        result = compute(bench, chosen, bench.plan.prompts[:prompts], FULL if full else SHORT, progress)
+    stated = claims(result)
+    label = f"{bench.predictor.world}, simulated people"
+    plot(result, stated, label, to / "figure6.png")
+    published = {"data": "section 5, Figures 4 to 7: pictures and words, no numbers"}
+    found = {"figure": result, "claims": stated}
+    _deliver("figure6", bench, found, published, tables(result, stated, label), to, as_json)
+
+
+@app.command()
+def consistency(
+    full: Full = False,
+    users: Users = 6,
+    prompts: Prompts = 3,
+    threads: opt.Threads = None,
+    seed: Seed = 0,
+    to: Out = Path("reproduce"),
+    as_json: opt.Json = False,
+) -> None:
+    """Section 6.2: how alike two runs of one person are, against runs of different people.
+
+    Two runs with the same image seed and different seeds of the language model. Goes on where it was, and
+    shares its first runs with figure8.
+
+    [bold]Examples[/bold]
+
+    steer reproduce consistency
+
+    steer reproduce consistency --users 8 --prompts 6
+    """
+    from steer.cli.steering_tables import consistency as tables
+    from steer.reproduce.consistency import CLAIM
+    from steer.reproduce.consistency import consistency as compute
+    from steer.reproduce.course_plots import consistency as plot
+    from steer.reproduce.figure8 import FULL, SHORT
+
+    bench = _open(to, threads)
+    chosen = _users(bench, users)
+    with bar() as progress:
+        result = compute(
+            bench, chosen, bench.plan.prompts[:prompts], FULL if full else SHORT, progress, seed=seed
+        )
+    label = f"{bench.predictor.world}, simulated people"
+    plot(result, label, to / "consistency.png")
+    published = {"data": "section 6.2, Figures 9, 15 and 16: three users, two runs each", "statement": CLAIM}
+    _deliver("consistency", bench, result, published, tables(result, label), to, as_json)
+
+
+def _users(bench: Bench, users: int) -> tuple[str, ...]:
+    if users > len(bench.users):
+        raise UsageError(f"{len(bench.users)} people are known, {users} were asked for; lower --users")
+    return bench.users[:users]
+
+
 def _open(to: Path, threads: int | None) -> Bench:
     """The bench of all experiments, in the output folder. What may be missing is looked at first."""
     from reward.reproduce import plots

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,4 +103,6 @@ def _signed(value: float) -> str:
 
 
 def _interval(value: Interval) -> str:
+    if not math.isfinite(value.low + value.high):
+        return f"{_signed(value.value)} [one prompt]"
     return f"{_signed(value.value)} [{_signed(value.low)}, {_signed(value.high)}]"

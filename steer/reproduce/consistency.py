@@ -65,22 +65,26 @@ def consistency(
     settings: Settings,
     progress: Progress = lambda what, done, of: None,
     seeds: tuple[int, int] = SEEDS,
+    seed: int = 0,
 ) -> Consistency:
-    """Run, or find, both runs of every person on every prompt, and compare the winners."""
+    """Run, or find, both runs of every person on every prompt, and compare the winners.
+
+    `seeds` are the language model's in the two runs; `seed` draws the deals where they are too many to count.
+    """
     winners: dict[tuple[int, str, str], str] = {}
     total = len(seeds) * len(prompts) * len(users)
     for prompt in prompts:
-        for seed in seeds:
+        for llm_seed in seeds:
             for user in users:
-                record = bench.run(bench.personal(user), prompt, replace(settings, llm_seed=seed))
-                winners[seed, prompt, user] = str(record.result["best"]["prompt"])
+                record = bench.run(bench.personal(user), prompt, replace(settings, llm_seed=llm_seed))
+                winners[llm_seed, prompt, user] = str(record.result["best"]["prompt"])
                 progress("runs", len(winners), total)
     first, second = ([[winners[s, p, u] for u in users] for p in prompts] for s in seeds)
     measures = [
-        matched("text terms", _over(prompts, first, second, term_similarity)),
-        matched("image features", _features(bench, first, second, settings.seed)),
-        matched("attributes", _scenes(bench, first, second, settings.seed)),
-        matched("pixel figures", _pixels(bench, first, second, settings.seed)),
+        matched("text terms", _over(prompts, first, second, term_similarity), seed),
+        matched("image features", _features(bench, first, second, settings.seed), seed),
+        matched("attributes", _scenes(bench, first, second, settings.seed), seed),
+        matched("pixel figures", _pixels(bench, first, second, settings.seed), seed),
     ]
     pairs = [
         Pair(user, prompt, one, two, sorted(terms(one, prompt) & terms(two, prompt)))
