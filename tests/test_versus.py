@@ -3,14 +3,19 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fake_run import Crowd, Hostile, Landscapes, crowd_parts
 from fakes import FakePerson
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reward.people import find_group
 from steer import Record, Run, Settings
+from steer.cli.app import run_command
+from steer.cli.versus import parse_versus
 from steer.errors import RecordError, UsageError
 from steer.gallery import write_gallery
 from steer.pictures import NAMES
@@ -198,3 +203,105 @@ def test_a_lost_picture_is_named(tmp_path):
     people = tuple(scorer.group(age=age) for age in (YOUNG, OLD))
     with pytest.raises(RecordError, match=r"r00c00\.png"):
         compare(Record.read(left), Record.read(right), scorer, people)
+
+
+# --- the command line
+
+SMALL = ["--iterations", "1", "--proposals", "3", "--confirm", "2", "--prompt", "mossy rocks"]
+
+
+@pytest.fixture
+def steer(capsys, monkeypatch):
+    """Run one command line with fakes in every seat; gives exit code, standard output, standard error."""
+
+    def load(preset="auto", **options):
+        return crowd_parts(scorer=Groups(), renderer=Landscapes(32), judge=None)
+
+    monkeypatch.setattr("steer.presets.load", load)
+
+    def run(*words):
+        code = run_command(list(words))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def run_folders(isolated):
+    return sorted(path.parent for path in (isolated / "runs").glob("*/config.json"))
+
+
+def test_versus_makes_a_run_for_each_group_and_a_page_whose_path_is_the_last_line(steer, isolated):
+    code, out, err = steer("demographic", "--age", "19-35", "--versus", "41-57", *SMALL)
+    assert code == 0, err
+    runs = [Record(folder) for folder in run_folders(isolated)]
+    assert sorted(run.config["person"]["label"] for run in runs) == [
+        "sandbox:age 19-35 (9 people)",
+        "sandbox:age 41-57 (9 people)",
+    ]
+    assert len({json.dumps(run.config["seeds"]) for run in runs}) == 1
+    assert all((run.folder / "gallery.html").is_file() for run in runs)
+    page = Path(out.splitlines()[-1])
+    assert page.name == "versus.html" and page.is_file()
+    assert "not shown to differ" in out and "only 9 people" in err and "simulated person" in err
+
+
+def test_each_run_of_a_comparison_can_be_made_again_alone(steer, isolated):
+    steer("demographic", "--age", "19-35", "--versus", "population", *SMALL)
+    commands = sorted(" ".join(Record(folder).config["argv"][:3]) for folder in run_folders(isolated))
+    assert commands[0] == "demographic --age 19-35" and commands[1].startswith("run --population")
+
+
+def test_json_is_one_object_with_both_sides(steer):
+    code, out, _ = steer("demographic", "--age", "19-35", "--versus", "gender:male", "--json", *SMALL)
+    data = json.loads(out)
+    assert code == 0 and data["left"]["kind"] == data["right"]["kind"] == "group"
+    assert Path(data["page"]).is_file() and data["between"]["others"] < data["right"]["size"]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("90-99", "nobody known is age 90-99"),
+        ("60-46", "runs backwards"),
+        ("19-35", "the same 9 people"),
+        ("18-36", "the same 9 people"),
+        ("tall people", "names no group"),
+        ("19-20,30-40", "gives age twice"),
+        ("", "names no group"),
+    ],
+    ids=["empty", "reversed", "same", "same people", "no group", "twice", "nothing"],
+)
+def test_groups_that_make_no_comparison_are_one_clear_error_before_anything_runs(
+    steer, isolated, other, said
+):
+    code, out, err = steer("demographic", "--age", "19-35", "--versus", other, *SMALL)
+    errors = [line for line in err.splitlines() if line.startswith("error")]
+    assert code == 2 and out == "" and len(errors) == 1 and said in errors[0]
+    assert not run_folders(isolated)
+
+
+def test_a_plan_of_both_starts_nothing(steer, isolated):
+    code, out, err = steer("demographic", "--age", "19-35", "--versus", "41-57", "--plan", *SMALL)
+    assert code == 0 and "two runs" in err and "images" in out and not run_folders(isolated)
+
+
+def test_two_finished_runs_can_be_compared_later(steer, isolated):
+    steer("run", "--user", "3", *SMALL)
+    steer("run", "--user", "4", *SMALL)
+    names = [folder.name for folder in run_folders(isolated)]
+    code, out, err = steer("runs", "compare", *names)
+    assert code == 0, err
+    assert Path(out.splitlines()[-1]).is_file() and "differ" not in out.replace("difference", "")
+
+
+@given(st.integers(0, 120), st.integers(0, 120))
+def test_ages_after_versus_are_read_as_ages_before_it(low, high):
+    low, high = sorted((low, high))
+    assert parse_versus(f"{low}-{high}").age == parse_versus(f"age: {low} - {high}").age == (low, high)
+
+
+def test_terms_after_versus_may_be_joined():
+    who = parse_versus("46-60, gender:Female,nationality: South Africa")
+    assert (who.age, who.gender, who.nationality) == ((46, 60), "Female", "South Africa")
+    assert parse_versus("population").kind == "population"

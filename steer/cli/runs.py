@@ -184,6 +184,19 @@ def _serve(folder: Path | None, out_: Path, user: str, port: int, open_: bool) -
 
 
 @app.command()
+def compare(left: Name, right: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False) -> None:
+    """Put two finished runs of one prompt side by side, whoever they were made for.
+
+    [bold]Example[/bold]
+
+    steer runs compare age-18-25 age-46-60
+    """
+    from steer.cli.versus import compare_runs
+
+    compare_runs(find(left, out_), find(right, out_), out_, as_json)
+
+
+@app.command()
 def path(run: Name, out_: opt.Out = opt.RUNS) -> None:
     """Print a run's folder, for scripts.
 

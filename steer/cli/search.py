@@ -118,21 +118,37 @@ def demographic(
     nationality: Annotated[
         str | None, typer.Option(help="As participants wrote it.", envvar="STEER_NATIONALITY")
     ] = None,
+    versus: Annotated[
+        str | None,
+        typer.Option(
+            help="Another group, in full: 46-60, gender:male, nationality:Poland, or population.",
+            envvar="STEER_VERSUS",
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
     """Rewrite a prompt until its picture suits a demographic group.
 
-    The group's taste is the mean of its known members' embeddings, with the group's own description.
+    The group's taste is the mean of its known members' embeddings, with the group's own description. With
+    --versus both groups are steered for from the same seeds, and a page shows what tells them apart.
 
     [bold]Examples[/bold]
 
     steer demographic --age 18-25
 
     steer demographic --age 46-60 --gender female --prompt "a quiet harbour"
+
+    steer demographic --age 18-25 --versus 46-60
     """
     if age is None and gender is None and nationality is None:
         raise UsageError("say which group, as in: steer demographic --age 18-25")
     who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
+    if versus is not None:
+        from steer.cli.versus import parse_versus
+        from steer.cli.versus import versus as compare
+
+        compare(request(who, **options), parse_versus(versus))
+        return
     search(request(who, **options))
 
 

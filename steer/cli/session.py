@@ -76,26 +76,31 @@ def search(request: Request) -> None:
     """Run the whole request, or only plan it."""
     prompt = clean_prompt(DEFAULT_PROMPT if request.prompt is None else request.prompt)
     if request.plan:
-        _show_plan(request)
+        show_plan(request)
         return
-    parts = _load(request.preset, request.choices)
+    parts = load(request.preset, request.choices)
+    request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
+    announce(parts)
+    if request.prompt is None:
+        hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
+    run = begin(request, prompt, parts)
+    follow(run, parts, request.settings, as_json=request.as_json, quiet=request.quiet)
+
+
+def begin(request: Request, prompt: str, parts: Parts) -> Run:
+    """A new run folder for this request; says for whom."""
+    from steer.run import Run
+
+    person = request.who.find(parts.scorer)
+    _say_who(request.who, parts.scorer, person)
     # Resuming on another machine must not choose another plan: what was chosen is kept, not "auto".
     memory = getattr(parts.renderer, "memory", request.choices.memory)
     choices = replace(request.choices, memory=memory)
     recipe = {"preset": parts.preset, **choices.to_json(), "who": asdict(request.who)}
-    person = request.who.find(parts.scorer)
-    _announce(parts)
-    if request.prompt is None:
-        hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
-    _say_who(request.who, parts.scorer, person)
-
-    from steer.run import Run
-
-    run = Run.start(
+    return Run.start(
         prompt, person, parts, request.settings, request.out, _judge_person(request.who, parts.judge),
         argv=command_words(request, prompt, parts.preset), recipe=recipe,
     )  # fmt: skip
-    follow(run, parts, request.settings, as_json=request.as_json, quiet=request.quiet)
 
 
 def resume(folder: Path, as_json: bool, quiet: bool) -> None:
@@ -114,16 +119,18 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
         raise UsageError(
             f"{folder.name} was started from Python; resume it there: steer.resume(folder, person, parts)"
         )
-    parts = _load(recipe["preset"], Choices.of(recipe))
+    parts = load(recipe["preset"], Choices.of(recipe))
     who = Who.from_json(recipe["who"])
     person = who.find(parts.scorer)
-    _announce(parts)
+    announce(parts)
     run = Run.resume(folder, person, parts, _judge_person(who, parts.judge))
     follow(run, parts, Settings(**record.config["settings"]), as_json=as_json, quiet=quiet)
 
 
-def follow(run: Run, parts: Parts, settings: Settings, as_json: bool, quiet: bool) -> None:
-    """Show a run's events as they come, then what it found. Ctrl-C and errors leave it resumable."""
+def follow(
+    run: Run, parts: Parts, settings: Settings, as_json: bool, quiet: bool, report: bool = True
+) -> None:
+    """Show a run's events, then (`report`) what it found. Ctrl-C and errors leave it resumable."""
     from steer.cli.progress import Watch, display
     from steer.cli.report import finish
     from steer.plan import expected
@@ -151,7 +158,8 @@ def follow(run: Run, parts: Parts, settings: Settings, as_json: bool, quiet: boo
         from steer.gallery import write_gallery
 
         write_gallery(run.folder)
-    finish(run.folder, as_json)
+    if report:
+        finish(run.folder, as_json)
 
 
 def command_words(request: Request, prompt: str, preset: str) -> list[str]:
@@ -187,14 +195,15 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     return words
 
 
-def _load(preset: str, choices: Choices) -> Parts:
-    from steer.presets import load
+def load(preset: str, choices: Choices) -> Parts:
+    """The parts of a preset, with a word on a terminal while they load."""
+    from steer import presets
 
     with _status(f"loading the models ({preset})"):
-        return load(preset, **choices.to_json())
+        return presets.load(preset, **choices.to_json())
 
 
-def _announce(parts: Parts) -> None:
+def announce(parts: Parts) -> None:
     """First line of a run: which preset and why, and whether the person is simulated."""
     if parts.simulated:
         hint(
@@ -226,7 +235,8 @@ def _judge_person(who: Who, judge: Any) -> Person | None:
         return None
 
 
-def _show_plan(request: Request) -> None:
+def show_plan(request: Request) -> None:
+    """What one run would take; nothing is started."""
     from steer import words
     from steer.plan import plan
     from steer.presets import choose
