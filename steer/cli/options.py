@@ -45,8 +45,8 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
 KEYS = frozenset((
     "prompt", "user", "population", "age", "gender", "nationality", "versus", "iterations", "proposals",
     "keep", "patience", "target", "seed", "llm_seed", "confirm", "gate", "metadata", "preset", "llm",
-    "reward", "judge", "threads", "out", "quiet", "json", "llm_url", "vllm_python", "renderer", "lora", "memory",
-    "steps", "guidance", "size", "batch", "compile", "cache", "llm_mode",
+    "reward", "judge", "threads", "out", "quiet", "json", "llm_url", "vllm_python", "renderer", "lora",
+    "memory", "steps", "guidance", "size", "batch", "compile", "cache", "llm_mode",
 ))  # fmt: skip
 
 Prompt = Annotated[
