@@ -197,6 +197,14 @@ class Predictor:
         return known
 
     @cached_property
+    def identity(self) -> str:
+        """12 hex digits over all weights: predictors of one identity score alike."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    @cached_property
     def sample_ratings(self) -> np.ndarray | None:
         """What every known person would give a sample of the training pictures [known people, sample].
 

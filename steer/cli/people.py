@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from steer.cli import options as opt
+from steer.cli import profiles
 from steer.cli.console import hint, out, print_json
 from steer.errors import PresetError, UsageError
 
+if TYPE_CHECKING:
+    from steer.profiles.state import State
+
 OPPOSED = 10  # people that --opposed shows in a terminal
 
-app = typer.Typer(help="Whom the predictor knows.", no_args_is_help=True)
+app = typer.Typer(help="Whom the predictor knows, and profiles.", no_args_is_help=True)
+app.command("import")(profiles.import_)
+app.command("export")(profiles.export)
+app.command("delete")(profiles.delete)
 
 
 @app.command("list")
@@ -32,7 +39,7 @@ def list_(
     reward: opt.Reward = None,
     as_json: opt.Json = False,
 ) -> None:
-    """List the people whose taste can be steered for: those that the predictor was trained with.
+    """List the people whose taste can be steered for: profiles, and whom the predictor was trained with.
 
     [bold]Examples[/bold]
 
@@ -56,6 +63,7 @@ def list_(
         "world": card["world"],
         "simulated": card["simulated"],
         "new_people": _new_people(reward),
+        "profiles": [] if age or gender or nationality or opposed else profiles.listed(),
     }
     if opposed is not None:
         other, agreement = _agreement(card, opposed, reward)
@@ -76,6 +84,8 @@ def list_(
         shown = people[:OPPOSED]
         if len(shown) < len(people):
             hint(f"the {len(shown)} most opposed; all of them: steer people list --opposed {opposed} --json")
+    if about["profiles"]:
+        profiles.print_profiles(about["profiles"])
     columns = list(dict.fromkeys(key for person in people for key in person["demographics"]))
     lines = [
         [
@@ -105,7 +115,8 @@ def list_(
 @app.command()
 def show(
     user: Annotated[
-        str, typer.Argument(metavar="USER", help="Participant id or position.", show_default=False)
+        str,
+        typer.Argument(metavar="USER", help="Participant id, profile or position.", show_default=False),
     ],
     likes: Annotated[
         bool, typer.Option("--likes", help="Render a few looks and predict which this person prefers.")
@@ -121,11 +132,17 @@ def show(
     steer people show 17
 
     steer people show 17 --likes
+
+    steer people show me
     """
     from reward.people import KnownPerson, find_known
 
     card = _card(reward)
     known = [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
+    state = profiles.profile_named(user, [person.id for person in known])
+    if state is not None:
+        profiles.show_profile(state, _looks(state, prompt, reward) if likes else None, reward, as_json)
+        return
     row = find_known(known, user)
     person: dict[str, Any] = {"position": row + 1, **card["people"][row]}
     looks = _looks(str(person["id"]), prompt, reward) if likes else None
@@ -138,12 +155,12 @@ def show(
     for key, value in person["demographics"].items():
         print(f"{key:<13}{_known(value)}")
     if looks is not None:
-        _show_looks(looks)
+        show_looks(looks)
     else:
         hint(f"which looks suit this taste: steer people show {person['id']} --likes")
 
 
-def _looks(user: str, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
+def _looks(user: str | State, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
     from steer.likes import preferred_looks
     from steer.presets import load
     from steer.settings import DEFAULT_PROMPT, clean_prompt
@@ -151,13 +168,16 @@ def _looks(user: str, prompt: str | None, reward: Path | None) -> list[dict[str,
     parts = load(reward=reward)
     base = clean_prompt(DEFAULT_PROMPT if prompt is None else prompt)
     hint(f'rendering "{base}" in a few looks')
+    scorer: Any = parts.scorer
+    person = scorer.person(user) if isinstance(user, str) else user.person(scorer)
     return [
         {"look": look.words, "person": look.person, "everyone": look.everyone, "own": look.own}
-        for look in preferred_looks(parts, parts.scorer.person(user), base)  # type: ignore[attr-defined]
+        for look in preferred_looks(parts, person, base)
     ]
 
 
-def _show_looks(looks: list[dict[str, Any]]) -> None:
+def show_looks(looks: list[dict[str, Any]]) -> None:
+    """A table of `--likes`."""
     from rich.table import Table
 
     from steer import words

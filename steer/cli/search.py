@@ -84,7 +84,9 @@ def searches(command: Callable[..., None]) -> Callable[..., None]:
 def run(
     user: Annotated[
         str | None,
-        typer.Option("--user", "-u", help="Whose taste: participant id or position.", envvar="STEER_USER"),
+        typer.Option(
+            "--user", "-u", help="Whose taste: participant id, profile or position.", envvar="STEER_USER"
+        ),
     ] = None,
     population: Annotated[
         bool, typer.Option("--population", help="The average taste instead of one person's.")
@@ -98,6 +100,8 @@ def run(
     steer run --user 17 --prompt "floating mossy rocks"
 
     steer run --user 17 --prompt "a quiet harbour" --iterations 3 --plan
+
+    steer run --user me --prompt "a quiet harbour"
 
     steer run --user 17 --json > result.json
     """

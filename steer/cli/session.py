@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Who:
     """Whose taste, as asked for; kept in the record so that a resumed run finds the same person."""
 
-    kind: Literal["known", "group", "population"]
-    user: str | None = None
+    kind: Literal["known", "profile", "group", "population"]
+    user: str | None = None  # id, name of a profile, or position; of a profile in full: me@1f3a5b7c9d0e
     age: tuple[int, int] | None = None
     gender: str | None = None
     nationality: str | None = None
@@ -40,8 +40,26 @@ class Who:
         age = data.get("age")
         return cls(**{**data, "age": None if age is None else (int(age[0]), int(age[1]))})
 
+    def resolved(self, scorer: Any) -> Who:
+        """The same, with a profile named in its present state: an exact participant id goes before it."""
+        name = str(self.user).strip()
+        if self.kind != "known" or any(known.id == name for known in getattr(scorer, "people", ())):
+            return self
+        from steer.profiles import find_state
+
+        state = find_state(name)
+        return self if state is None else replace(self, kind="profile", user=f"{state.name}@{state.hash}")
+
     def find(self, scorer: Any) -> Person:
-        """This person as `scorer` knows them. Raises `UnknownPerson`, `EmptyGroup`, `UsageError`."""
+        """This person as `scorer` knows them.
+
+        Raises `UnknownPerson`, `EmptyGroup`, `UsageError`, `ProfileError`.
+        """
+        if self.kind == "profile":
+            from steer.profiles import Profiles
+
+            name, _, hash = str(self.user).rpartition("@")
+            return Profiles().open(name).at(hash).person(scorer)
         method = {"known": "person", "group": "group", "population": "population"}[self.kind]
         if not hasattr(scorer, method):
             remedy = (
@@ -51,7 +69,10 @@ class Who:
                 f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}"
             )
         if self.kind == "known":
-            return scorer.person(str(self.user))
+            try:
+                return scorer.person(str(self.user))
+            except UnknownPerson as error:
+                raise UnknownPerson(f"{error}; {_no_profile()}") from None
         if self.kind == "group":
             return scorer.group(age=self.age, gender=self.gender, nationality=self.nationality)
         return scorer.population()
@@ -79,6 +100,7 @@ def search(request: Request) -> None:
         show_plan(request)
         return
     parts = load(request.preset, request.choices)
+    request = replace(request, who=request.who.resolved(parts.scorer))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
     announce(parts)
     if request.prompt is None:
@@ -216,6 +238,9 @@ def announce(parts: Parts) -> None:
 
 
 def _say_who(who: Who, scorer: Any, person: Person) -> None:
+    if who.kind == "profile":
+        _say_profile(scorer, person)
+        return
     if who.kind != "known":
         hint(f"steering for {person.label}")
         return
@@ -223,6 +248,27 @@ def _say_who(who: Who, scorer: Any, person: Person) -> None:
     found = person.label.partition(":")[2]
     how = "participant id" if str(who.user).strip() == found else f"position {who.user} of {len(ids)}"
     hint(f"steering for {person.label} ({how})")
+
+
+def _say_profile(scorer: Any, person: Person) -> None:
+    """How many ratings a profile stands on, and how far they carry."""
+    hint(f"steering for {person.label} ({person.ratings} {'rating' if person.ratings == 1 else 'ratings'})")
+    if person.note:
+        hint(person.note)
+    elif (expected := scorer.expected_accuracy(person.ratings)) is not None:
+        hint(f"to expect from so many: a rank correlation of {expected:.2f} with this person's ratings")
+    if getattr(scorer, "simulated", False):
+        hint("this predictor learnt from simulated people: of a real taste it shows how things work, no more")
+
+
+def _no_profile() -> str:
+    """Why it is no profile either, and which there are."""
+    from steer.profiles import Profiles
+
+    names = Profiles().list()
+    if not names:
+        return "to make a profile of your own: steer rate --name me"
+    return f"profiles are {', '.join(names)}"
 
 
 def _judge_person(who: Who, judge: Any) -> Person | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from steer.profiles.store import Demographics, Profile, Profiles, Rating
+from steer.profiles.state import Demographics, Rating, State
+from steer.profiles.store import Profile, Profiles, find_state
 
-__all__ = ["Demographics", "Profile", "Profiles", "Rating"]
+__all__ = ["Demographics", "Profile", "Profiles", "Rating", "State", "find_state"]

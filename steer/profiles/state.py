@@ -91,9 +91,9 @@ class State:
         """
         known = known_ratings(scorer, self, self.ratings)
         person = scorer.mixed(known, [r.rating for r in self.ratings], self.demographics.known(), self.name)
-        # Its own hash follows from the embedding of the demographics too, so it is salted like the label's.
-        mixed = hashlib.sha256(f"{self.salt}{person.hash}".encode()).hexdigest()[:12]
-        return replace(person, label=self.label, hash=mixed)
+        # Of what the taste follows from, not of the fitted numbers: another processor rounds those otherwise.
+        fitted = hashlib.sha256(f"{self.salt}{self.hash}{scorer.identity}".encode()).hexdigest()[:12]
+        return replace(person, label=self.label, hash=fitted)
 
 
 def known_ratings(scorer: Any, state: State, ratings: Sequence[Rating]) -> np.ndarray:

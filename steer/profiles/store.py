@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 LONGEST_PROMPT = 2000
-__all__ = ["Demographics", "NewRating", "Profile", "Profiles", "Rating", "default_folder"]
 
 
 def default_folder() -> Path:
@@ -128,6 +127,19 @@ class Profiles:
             # Renamed first: a removal that is interrupted leaves no half profile.
             doomed = profile.folder.rename(self.folder / f".deleted-{secrets.token_hex(4)}")
             shutil.rmtree(doomed)
+
+
+def find_state(user: str, profiles: Profiles | None = None) -> State | None:
+    """The profile that "me" names, as it is now, or "me@1f3a5b7c9d0e" as it was; None if there is none.
+
+    Raises `ProfileError` where it never was in that state.
+    """
+    profiles = profiles or Profiles()
+    name, _, hash = user.strip().partition("@")
+    if name not in profiles:
+        return None
+    profile = profiles.open(name)
+    return profile.at(hash) if hash else profile.state
 
 
 class Profile:
