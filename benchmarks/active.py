@@ -27,7 +27,7 @@ from common import HERE, RESULTS, machine, write_json
 from reward.active import known_share, most_telling
 from reward.evaluate import known_ratings
 from reward.metrics import interval
-from reward.newcomer import mix_start, mix_weights
+from reward.newcomer import TastePrior, mix_start, mix_weights
 from reward.predictor import Predictor
 from reward.profile import demographics_sentence
 from steer.profiles.pool import MOST
@@ -77,7 +77,7 @@ def measure(layout: Layout, seed: int) -> dict[str, Any]:
     people = Raters.sample(PEOPLE, seed, world.constants)
     expected = [measured.rows(part).expected(people) for part in (pool, test)]
     sentences = predictor.sentences.encode([demographics_sentence(d) or "" for d in people.demographics])
-    starts = [mix_start(demographics, sentence) for sentence in sentences]
+    starts = np.stack([mix_start(demographics, sentence) for sentence in sentences])
 
     curves = {name: np.zeros((len(KS), DRAWS, PEOPLE)) for name in (RANDOM, PURE, PAGE, GROWING)}
     shares = {name: np.zeros((len(KS), DRAWS)) for name in curves}
@@ -105,12 +105,7 @@ def measure(layout: Layout, seed: int) -> dict[str, Any]:
             for i, k in enumerate(KS):
                 rated = order[:k]
                 shares[name][i, draw] = known_share(shown[:, rated], targets, prior)
-                weights = np.stack(
-                    [
-                        mix_weights(shown[:, rated], given[person, rated], prior, starts[person])[:-1]
-                        for person in range(PEOPLE)
-                    ]
-                )
+                weights = all_weights(shown[:, rated], given[:, rated], prior, starts)
                 curves[name][i, draw] = (ranks(weights @ judged) * truth).sum(1)
     means = {name: curve.mean(1) for name, curve in curves.items()}  # [ks, people]
     at = {k: i for i, k in enumerate(KS)}
@@ -140,6 +135,19 @@ def measure(layout: Layout, seed: int) -> dict[str, Any]:
             "p95": round(float(np.quantile(seconds, 0.95)), 4),
         },
     }
+
+
+def all_weights(known: np.ndarray, ratings: np.ndarray, prior: TastePrior, starts: np.ndarray) -> np.ndarray:
+    """`mix_weights` of many people [people, known people] who rated the same pictures, without the offset.
+
+    The weights are linear in what the start misses: each rating's part is found once, for all people.
+    """
+    k = known.shape[1]
+    equal = np.full(len(known), 1 / len(known))
+    zero = mix_weights(known, equal @ known, prior, equal)[:-1]
+    unit = [mix_weights(known, equal @ known + np.eye(k)[i], prior, equal)[:-1] - zero for i in range(k)]
+    missed = ratings - starts @ known
+    return starts + missed @ np.reshape(unit, (k, len(known)))
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
