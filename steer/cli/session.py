@@ -267,7 +267,7 @@ def _no_profile() -> str:
 
     names = Profiles().list()
     if not names:
-        return "to make a profile of your own: steer rate --name me"
+        return "to make a profile of your own: steer rate me"
     return f"profiles are {', '.join(names)}"
 
 

@@ -18,7 +18,7 @@ def checked_name(name: str) -> str:
     """
     name = unicodedata.normalize("NFC", name).strip()
     if not name:
-        raise UnknownProfile("a profile needs a name, as in: steer rate --name me")
+        raise UnknownProfile("a profile needs a name, as in: steer rate me")
     if len(name) > LONGEST:
         raise UnknownProfile(
             f"{name[:12]!r}… has {len(name)} characters; a profile's name has at most {LONGEST}"

@@ -111,23 +111,31 @@ def known_ratings(scorer: Any, state: State, ratings: Sequence[Rating]) -> np.nd
     return np.concatenate(columns, 1)
 
 
-def replay(folder: Path, about: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> State:
-    """The state after these lines of the log (see `steer.profiles.store`). Raises KeyError, TypeError."""
-    given: dict[str, Rating] = {}
-    told = Demographics()
-    for line in lines:
-        if line["event"] == "rating":
-            fields = {key: value for key, value in line.items() if key != "event"}
-            given[line["id"]] = Rating(**fields)
-        elif line["event"] == "undo":
-            del given[line["id"]]
-        elif line["event"] == "demographics":
-            told = Demographics(**line["demographics"])
-        else:
-            raise KeyError(line["event"])
-    last = {rating.picture: rating for rating in given.values()}
-    ratings = sorted(last.values(), key=lambda rating: int(rating.id))
-    return State(folder, about["name"], tuple(ratings), told, about["salt"])
+def apply(given: dict[str, Rating], told: Demographics, line: Mapping[str, Any]) -> Demographics:
+    """Let a line of the log (see `steer.profiles.store`) change the ratings by id; returns what is told now.
+
+    Raises KeyError, TypeError for a line that is none.
+    """
+    if line["event"] == "rating":
+        fields = {key: value for key, value in line.items() if key != "event"}
+        given[line["id"]] = Rating(**fields)
+    elif line["event"] == "undo":
+        del given[line["id"]]
+    elif line["event"] == "demographics":
+        return Demographics(**line["demographics"])
+    else:
+        raise KeyError(line["event"])
+    return told
+
+
+def state_of(
+    folder: Path, about: Mapping[str, Any], given: Mapping[str, Rating], told: Demographics
+) -> State:
+    """The state of ratings by id, in order of ids."""
+    last = {}
+    for rating in reversed(given.values()):  # the last rating of a picture counts, where it was given
+        last.setdefault(rating.picture, rating)
+    return State(folder, about["name"], tuple(last.values())[::-1], told, about["salt"])
 
 
 def _chunks(ratings: Sequence[Rating]) -> Iterator[Sequence[Rating]]:

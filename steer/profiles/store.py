@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from steer.errors import ProfileError, UnknownProfile
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import Picture, read_picture
-from steer.profiles.state import Demographics, Rating, State, replay
+from steer.profiles.state import Demographics, Rating, State, apply, state_of
 
 if TYPE_CHECKING:
     from reward.people import Person
@@ -83,15 +83,13 @@ class Profiles:
         if name not in self:
             others = ", ".join(self.list())
             known = f"there are {others}" if others else "there are none yet"
-            raise UnknownProfile(
-                f"there is no profile {name!r} ({known}); make it: steer rate --name '{name}'"
-            )
+            raise UnknownProfile(f"there is no profile {name!r} ({known}); make it: steer rate '{name}'")
         return Profile(self.folder / name)
 
     def create(self, name: str, demographics: Demographics | None = None) -> Profile:
         """A new profile, whole or not there. Raises `UnknownProfile`, `ProfileError`."""
         name = checked_name(name)
-        taken = ProfileError(f"there is a profile {name!r} already; rate on with: steer rate --name '{name}'")
+        taken = ProfileError(f"there is a profile {name!r} already; rate on with: steer rate '{name}'")
         if name in self:
             raise taken
         about = {
@@ -149,6 +147,8 @@ class Profile:
         self.folder = folder
         self._thread = threading.RLock()
         self._lines: list[dict[str, Any]] = []
+        self._given: dict[str, Rating] = {}  # by id, without those undone
+        self._told = Demographics()
         self._read_to = 0  # bytes of the log
         self._about = self._read_about()
         self.refresh()
@@ -192,7 +192,11 @@ class Profile:
     def at(self, hash: str) -> State:
         """The state that had this hash, however much was rated since. Raises `ProfileError`."""
         for end in range(len(self._lines), -1, -1):  # newest first: runs mostly name a recent one
-            state = replay(self.folder, self._about, self._lines[:end])
+            given: dict[str, Rating] = {}
+            told = Demographics()
+            for line in self._lines[:end]:
+                told = apply(given, told, line)
+            state = state_of(self.folder, self._about, given, told)
             if state.hash == hash:
                 return state
         raise ProfileError(
@@ -256,9 +260,8 @@ class Profile:
                     file.seek(self._read_to)
                     data = file.read()
                 whole = data[: data.rfind(b"\n") + 1]
-                self._lines += [json.loads(line) for line in whole.splitlines()]
+                self._take([json.loads(line) for line in whole.splitlines()])
                 self._read_to += len(whole)
-                self._state = replay(self.folder, self._about, self._lines)
             except OSError as error:
                 raise ProfileError(
                     f"cannot read {path}: {error.strerror or error}; see: steer people list"
@@ -294,9 +297,15 @@ class Profile:
         except OSError:
             os.ftruncate(log, self._read_to)
             raise
-        self._lines += lines
+        self._take(lines)
         self._read_to += len(data)
-        self._state = replay(self.folder, self._about, self._lines)
+
+    def _take(self, lines: Sequence[dict[str, Any]]) -> None:
+        """Let lines that are on disk count."""
+        for line in lines:
+            self._told = apply(self._given, self._told, line)
+        self._lines += lines
+        self._state = state_of(self.folder, self._about, self._given, self._told)
 
     def _keep_picture(self, picture: Picture) -> str:
         """Name of the picture's file in images/, which is on disk when this returns."""
