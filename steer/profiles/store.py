@@ -23,6 +23,7 @@ import json
 import math
 import os
 import secrets
+import shlex
 import shutil
 import threading
 import time
@@ -83,13 +84,17 @@ class Profiles:
         if name not in self:
             others = ", ".join(self.list())
             known = f"there are {others}" if others else "there are none yet"
-            raise UnknownProfile(f"there is no profile {name!r} ({known}); make it: steer rate '{name}'")
+            raise UnknownProfile(
+                f"there is no profile {name!r} ({known}); make it: steer rate {shlex.quote(name)}"
+            )
         return Profile(self.folder / name)
 
     def create(self, name: str, demographics: Demographics | None = None) -> Profile:
         """A new profile, whole or not there. Raises `UnknownProfile`, `ProfileError`."""
         name = checked_name(name)
-        taken = ProfileError(f"there is a profile {name!r} already; rate on with: steer rate '{name}'")
+        taken = ProfileError(
+            f"there is a profile {name!r} already; rate on with: steer rate {shlex.quote(name)}"
+        )
         if name in self:
             raise taken
         about = {
@@ -201,7 +206,7 @@ class Profile:
                 return state
         raise ProfileError(
             f"the profile {self.name} never was in the state {hash}; start a new run: steer run --user "
-            f"'{self.name}'"
+            f"{shlex.quote(self.name)}"
         )
 
     def rate(
@@ -269,7 +274,7 @@ class Profile:
             except (ValueError, KeyError, TypeError) as error:
                 raise ProfileError(
                     f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy, or begin "
-                    f"anew: steer people delete '{self.folder.name}'"
+                    f"anew: steer people delete {shlex.quote(self.folder.name)}"
                 ) from error
 
     # --- writing
