@@ -7,6 +7,7 @@
     │   └── UnknownProfile     no profile has that name, or no profile can have it
     ├── PresetError            a preset, or one of its parts, cannot run on this machine
     ├── ProposerError          the language model failed
+    │   └── ServerDown         its server gives no answer, however often it is asked
     ├── RendererError          the renderer failed on more than single candidates
     ├── ScorerError            the predictor failed on more than single candidates
     ├── StudyError             a study cannot be made, read, written or ranked
@@ -47,6 +48,10 @@ class PresetError(SteerError):
 
 class ProposerError(SteerError):
     """The language model failed."""
+
+
+class ServerDown(ProposerError):
+    """The language model's server gives no answer, however often it is asked."""
 
 
 class RendererError(SteerError):

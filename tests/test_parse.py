@@ -81,6 +81,32 @@ def test_a_broken_json_list_still_gives_its_lines():
     assert parse('[\n"a fox, at dusk",\n"an owl"\n') == ["a fox, at dusk", "an owl"]
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"prompts": ["a fox, at dusk", "an owl", "a ca',
+        '{"prompts": ["a fox, at dusk", "an owl"',
+        '{"prompts": ["a fox, at dusk", "an owl",',
+        '```json\n["a fox, at dusk", "an owl", "a cat \\',
+        '[{"prompt": "a fox, at dusk"}, {"prompt": "an owl"}, {"prom',
+    ],
+)
+def test_of_a_json_list_that_was_cut_off_the_whole_prompts_are_read(reply):
+    assert parse(reply) == ["a fox, at dusk", "an owl"]
+
+
+@given(st.lists(PROMPTS, min_size=1, max_size=4), st.data())
+def test_a_json_list_cut_anywhere_gives_the_prompts_before_the_cut(prompts, data):
+    whole = json.dumps({"prompts": prompts})
+    found = parse(whole[: data.draw(st.integers(0, len(whole)))])
+    assert found == prompts[: len(found)]
+
+
+def test_thoughts_are_not_prompts():
+    assert parse("<think>\n1. maybe a fox?\n</think>\n1. an owl\n2. a cat") == ["an owl", "a cat"]
+    assert parse("<think>\n1. maybe a fox? The reply ends in the middle of") == []
+
+
 def test_quotes_and_emphasis_around_a_prompt_are_taken_off():
     assert parse("1. \"a fox, at dusk\"\n2. **an owl**\n3. “a cat”\n4. 'a dog',") == [
         "a fox, at dusk",
@@ -104,7 +130,8 @@ def test_an_unnumbered_line_alone_is_one_prompt():
 
 
 @pytest.mark.parametrize(
-    "reply", ["", " \n\t", "1.\n2.\n3.", "---", "```\n```", "[]", "[" * 5000, "{" * 5000]
+    "reply",
+    ["", " \n\t", "1.\n2.\n3.", "---", "```\n```", "[]", "[" * 5000, "{" * 5000, '{"prompts": ["a fo'],
 )
 def test_a_reply_without_a_prompt_gives_none(reply):
     assert parse(reply) == []

@@ -1,9 +1,9 @@
 """A language model's reply, however it is laid out, as a list of prompts.
 
 Understood: one prompt alone; lines numbered `1.`, `1)`, `(1)`, `1:`, `**1.**`; bullets; JSON lists, also
-inside code fences or prose; quoted lines. Preambles and closing remarks are dropped. What stands inside a
-prompt (parentheses, abbreviations, leading numbers, any script) is left as it is. Whether a prompt is any
-good is not asked here; see `text_gate`.
+inside code fences or prose, and what is whole of one that was cut off; quoted lines. Preambles, closing
+remarks and `<think>` blocks are dropped. What stands inside a prompt (parentheses, abbreviations, leading
+numbers, any script) is left as it is. Whether a prompt is any good is not asked here; see `text_gate`.
 """
 
 from __future__ import annotations
@@ -37,14 +37,22 @@ _CHATTER = re.compile(
     r"these (?:new )?(?:variations|prompts))\b",
     re.IGNORECASE,
 )
+_THOUGHTS = re.compile(r"\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
+# What may be left of a JSON list that was cut off: nothing, or the beginning of a string or an object.
+_TORN = re.compile(r"""(?:"(?:[^"\\]|\\.)*\\?|\{.*)?\Z""", re.DOTALL)
+_BROKEN = re.compile(r"""\s*(?:```\w*\s*)?[\[{]\s*["{]""")  # JSON, not a prompt
 _TEXT_KEYS = ("prompt", "text", "description", "variation")
 
 
 def parse(reply: str) -> list[str]:
     """The prompts in one reply, in order, without numbering, bullets, quotes or remarks. Never raises."""
+    if thoughts := _THOUGHTS.match(reply):
+        reply = reply[thoughts.end() :]
     listed = _json_prompts(reply)
     if listed is not None:
         return [text for text in map(_clean, listed) if text]
+    if _BROKEN.match(reply):
+        return []
     lines = [line.strip() for line in reply.splitlines() if not _FENCE.match(line)]
     lines = [line for line in lines if line]
     for marked in (_NUMBER, _BULLET):
@@ -66,12 +74,28 @@ def _json_prompts(reply: str) -> list[str] | None:
             continue  # inside a line of text: 'a cat ["soft light"]' is a prompt
         try:
             value, _ = decoder.raw_decode(reply, start)
-        except (ValueError, RecursionError):
+        except ValueError:
+            value = _cut_off(reply, start, decoder)
+        except RecursionError:
             continue
         texts = _texts(value)
         if texts:
             found.append(texts)
     return max(found, key=len, default=None)
+
+
+def _cut_off(reply: str, start: int, decoder: json.JSONDecoder) -> list[Any]:
+    """The whole items of a JSON list that ends in the middle; none if it is broken in any other way."""
+    items: list[Any] = []
+    position = start + 1
+    while True:
+        while position < len(reply) and reply[position] in " \t\r\n,":
+            position += 1
+        try:
+            item, position = decoder.raw_decode(reply, position)
+        except (ValueError, RecursionError):
+            return items if _TORN.match(reply, position) else []
+        items.append(item)
 
 
 def _starts(text: str, mark: str, most: int = 64) -> Iterator[int]:

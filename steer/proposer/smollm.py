@@ -6,8 +6,6 @@ worked examples and write look phrases, one sample each (see `prompts/fanout.txt
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +14,13 @@ from typing import Any
 import torch
 
 from steer.errors import ProposerError
-from steer.proposer.openings import add_phrase, openings
+from steer.proposer.fewshot import END_OF_PHRASE, FanOut
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
 from steer.proposer.templates import FewShot, template
 from steer.proposer.weights import SMOLLM2, load
 from steer.types import Scored
 
-MAX_SHOWN = 300  # characters of the base prompt that a small model reads; the start of a long one says enough
 BIG = 1_000_000_000  # parameters from which a model can follow the paper's instruction
 
 
@@ -88,37 +85,20 @@ class LocalProposer:
     def _fan_out(
         self, model: Any, tokenizer: Any, prompt: str, memory: Sequence[Scored], n: int, seed: int
     ) -> list[str]:
-        few_shot = self._few_shot
-        phrases = [aspect.phrases for aspect in few_shot.aspects]
-        subject = prompt.strip().rstrip(".,;:!?。，、") or prompt
-        starts = openings(subject, [entry.prompt for entry in memory], phrases, n, random.Random(seed))
-        shown = [_tokens(tokenizer, few_shot.shown(aspect)) for aspect in few_shot.aspects]
-        jobs = [(i, aspect) for i, start in enumerate(starts) for aspect in start.aspects]
-        prompts = []
-        for i, a in jobs:
-            picture = ", ".join([subject[:MAX_SHOWN], *starts[i].kept])
-            opened = few_shot.opened(picture)
-            prompts.append(Prompt(shown[a], _tokens(tokenizer, opened)))
+        plan = FanOut(self._few_shot, prompt, memory, n, seed)
+        shown = [_tokens(tokenizer, plan.shown(aspect)) for aspect in range(len(self._few_shot.aspects))]
+        prompts = [
+            Prompt(shown[aspect], _tokens(tokenizer, plan.opened(proposal))) for proposal, aspect in plan.jobs
+        ]
         ends = _end_tokens(model, tokenizer)
 
         def done(_: int, tokens: list[int]) -> bool:
-            return tokens[-1] in ends or bool(_END_OF_PHRASE.search(tokenizer.decode(tokens)))
+            return tokens[-1] in ends or bool(END_OF_PHRASE.search(tokenizer.decode(tokens)))
 
         samples = self._sampler.sample(prompts, seed, self._sampling, done)
-        looks = [list(start.kept) for start in starts]
-        for (i, _), tokens in zip(jobs, samples, strict=True):
-            if phrase := _phrase(tokenizer.decode(tokens, skip_special_tokens=True), tokens[-1] in ends):
-                looks[i] = add_phrase(looks[i], phrase)
-        return ["1. " + ", ".join([subject, *look]) for look in looks]
-
-
-_END_OF_PHRASE = re.compile(r"[,;\n]|->|\.(?=\s)")
-
-
-def _phrase(text: str, ended: bool) -> str:
-    """The look phrase at the start of a sample; nothing where the tokens ran out inside it."""
-    phrase, *rest = _END_OF_PHRASE.split(text, maxsplit=1)
-    return phrase.strip(" .:|") if rest or ended else ""
+        return plan.replies(
+            [(tokenizer.decode(tokens, skip_special_tokens=True), tokens[-1] in ends) for tokens in samples]
+        )
 
 
 def _tokens(tokenizer: Any, text: str) -> tuple[int, ...]:

@@ -1,0 +1,229 @@
+"""HTTP to an OpenAI-compatible server: retries with back-off, and every way to fail as one clear line.
+
+Any server with `/v1/models` and `/v1/chat/completions` will do: vLLM, llama.cpp, Ollama, LM Studio, a hosted
+one. Nothing is sent anywhere but to the address that was given: redirects are not followed, and to an address
+on this machine no proxy is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from steer.errors import ProposerError, ServerDown, UsageError
+
+KEY_VARIABLE = "STEER_LLM_API_KEY"
+ATTEMPTS = 4  # of one request, with pauses between them that double
+PAUSE = 0.5  # seconds before the second attempt
+MAX_WAIT = 30.0  # seconds; the longest that a server's Retry-After is obeyed
+_BUSY = (408, 425, 429, 500, 502, 503, 504)  # worth another attempt
+
+
+class BadRequest(ProposerError):
+    """The server does not take the request as it is; `param` is what it says is wrong with it, if it says."""
+
+    def __init__(self, message: str, detail: str, param: str | None) -> None:
+        super().__init__(message)
+        self.detail, self.param = detail, param
+
+    def names(self, fields: Collection[str]) -> str | None:
+        """Which of `fields` the server complains about."""
+        if self.param in fields:
+            return self.param
+        named = (field for field in fields if re.search(rf"\b{field}\b", self.detail))
+        return next(named, "max_tokens" if "context" in self.detail and "max_tokens" in fields else None)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that a server offers."""
+
+    id: str
+    context: int | None = None  # tokens of prompt and reply together, where the server says
+
+
+class Client:
+    """Requests to the API at `url` (with or without `/v1`). Threads may share it. Close it at the end.
+
+    `timeout` is how many seconds one answer may take. `key` is sent as a bearer token and written nowhere.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout: float = 600.0,
+        attempts: int = ATTEMPTS,
+        pause: float = PAUSE,
+    ) -> None:
+        self.url = base_url(url)
+        self._timeout, self._attempts, self._pause = timeout, attempts, pause
+        local = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
+        key = key if key is not None else os.environ.get(KEY_VARIABLE)
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=not local,  # a proxy cannot reach this machine's own ports
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def models(self) -> list[Model]:
+        """What the server offers, in its order."""
+        answer = self.request("GET", "/models")
+        entries = answer.get("data")
+        if not isinstance(entries, list):
+            raise ProposerError(f"{self.url}/models answers with no list of models; {_CHECK_URL}")
+        return [
+            Model(str(entry["id"]), size if isinstance(size := entry.get("max_model_len"), int) else None)
+            for entry in entries
+            if isinstance(entry, dict) and entry.get("id")
+        ]
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The JSON object that the server answers with.
+
+        Raises `ServerDown` if it gives none however often it is asked, `BadRequest` if it wants another
+        request, `ProposerError` for everything else.
+        """
+        timeouts = 0
+        for attempt in range(self._attempts):
+            wait = self._pause * 2**attempt
+            try:
+                response = self._http.request(method, self.url + path, json=body)
+            except httpx.ConnectError:
+                problem = (
+                    f"no server answers at {self.url}: start it (vllm serve MODEL), "
+                    "or name another with --llm-url"
+                )
+            except httpx.TimeoutException:
+                problem = (
+                    f"the server at {self.url} did not answer within {self._timeout:.0f} seconds: "
+                    "look at its log, or choose a smaller model with --llm"
+                )
+                timeouts += 1
+                if timeouts == 2:  # each has cost minutes
+                    break
+            except httpx.TransportError as error:
+                problem = (
+                    f"the server at {self.url} broke the connection ({error or type(error).__name__}): "
+                    "look at its log, and start it again"
+                )
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise UsageError(f"--llm-url is {self.url!r}: {error}; {_EXAMPLE}") from error
+            else:
+                if response.status_code not in _BUSY:
+                    return self._read(response, path)
+                problem = f"the server at {self.url} fails ({_status(response)}): look at its log"
+                wait = max(wait, _retry_after(response))
+            if attempt + 1 < self._attempts:
+                time.sleep(wait)
+        raise ServerDown(problem)
+
+    def _read(self, response: httpx.Response, path: str) -> dict[str, Any]:
+        code, text = response.status_code, response.text.lstrip("\ufeff \t\r\n")
+        if code in (401, 403):
+            raise ProposerError(
+                f"the server at {self.url} wants another API key ({_status(response)}): "
+                f"export {KEY_VARIABLE}=..."
+            )
+        if response.is_redirect:
+            to = response.headers.get("location", "?")
+            raise ProposerError(f"the server at {self.url} redirects to {to!r}: name that with --llm-url")
+        if text.startswith("<") or "text/html" in response.headers.get("content-type", ""):
+            raise ProposerError(f"{self.url}{path} is a web page ({code}), no API; {_CHECK_URL}")
+        if code == 404:
+            detail, _ = _error(response)
+            raise NotFound(f"the server at {self.url} has no {path} ({detail}); {_CHECK_URL}", detail)
+        if code >= 400:
+            detail, param = _error(response)
+            raise BadRequest(
+                f"the server at {self.url} refuses the request ({code}: {detail}): "
+                "choose another model with --llm, or another way to ask with --llm-mode",
+                detail,
+                param,
+            )
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ProposerError(
+                f"{self.url}{path} answers with something else than JSON ({_quote(text)}); {_CHECK_URL}"
+            )
+        return answer
+
+
+class NotFound(ProposerError):
+    """404: the server has no such path, or no such model."""
+
+    def __init__(self, message: str, detail: str) -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+_EXAMPLE = "an address looks like: --llm-url http://127.0.0.1:8000/v1"
+_CHECK_URL = f"is that the address of an OpenAI-compatible server? {_EXAMPLE}"
+
+
+def base_url(url: str) -> str:
+    """`url` with a scheme and the API's path, without a slash at the end. Raises `UsageError`."""
+    text = url.strip()
+    if "://" not in text:
+        text = f"http://{text}"
+    try:
+        parsed = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise UsageError(f"--llm-url is {url!r}: {error}; {_EXAMPLE}") from error
+    if parsed.userinfo:  # not repeated: it may hold a password
+        raise UsageError(f"--llm-url holds a user name: put the key into {KEY_VARIABLE} instead; {_EXAMPLE}")
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
+        raise UsageError(f"--llm-url is {url!r}, which is no plain http address; {_EXAMPLE}")
+    text = text.rstrip("/")
+    for ending in ("/chat/completions", "/completions", "/models"):
+        text = text.removesuffix(ending)
+    return text if httpx.URL(text).path.strip("/") else f"{text}/v1"
+
+
+def _retry_after(response: httpx.Response) -> float:
+    try:
+        return min(MAX_WAIT, float(response.headers.get("retry-after", 0)))
+    except ValueError:  # a date: not worth parsing
+        return 0.0
+
+
+def _status(response: httpx.Response) -> str:
+    detail, _ = _error(response)
+    return f"{response.status_code}: {detail}"
+
+
+def _error(response: httpx.Response) -> tuple[str, str | None]:
+    """What the server says is wrong, on one line, and the field of the request that it blames."""
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    error = answer.get("error", answer) if isinstance(answer, dict) else None
+    if isinstance(error, dict):
+        message = error.get("message") or error.get("detail") or error
+        param = error.get("param")
+        return _quote(message if isinstance(message, str) else json.dumps(message)), param
+    text = error if isinstance(error, str) else ""
+    return _quote(text) if text else response.reason_phrase or "no reason given", None
+
+
+def _quote(text: str, most: int = 200) -> str:
+    """`text` on one line, cut to what fits into a message."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
