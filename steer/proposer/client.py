@@ -23,6 +23,7 @@ KEY_VARIABLE = "STEER_LLM_API_KEY"
 ATTEMPTS = 4  # of one request, with pauses between them that double
 PAUSE = 0.5  # seconds before the second attempt
 MAX_WAIT = 30.0  # seconds; the longest that a server's Retry-After is obeyed
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # worth another attempt
 
 
@@ -66,14 +67,10 @@ class Client:
     ) -> None:
         self.url = base_url(url)
         self._timeout, self._attempts, self._pause = timeout, attempts, pause
-        local = httpx.URL(self.url).host in ("127.0.0.1", "localhost", "::1")
         key = key if key is not None else os.environ.get(KEY_VARIABLE)
-        self._http = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-            limits=httpx.Limits(max_connections=None),
-            trust_env=not local,  # a proxy cannot reach this machine's own ports
-        )
+        self._http = _open_http(self.url, timeout)
+        if key:
+            self._http.headers["Authorization"] = f"Bearer {key}"
 
     def close(self) -> None:
         """Give the connections back."""
@@ -177,6 +174,11 @@ _EXAMPLE = "an address looks like: --llm-url http://127.0.0.1:8000/v1"
 _CHECK_URL = f"is that the address of an OpenAI-compatible server? {_EXAMPLE}"
 
 
+def local_http(timeout: float) -> httpx.Client:
+    """Plain HTTP to this machine; `timeout` in seconds."""
+    return _open_http("http://127.0.0.1", timeout)
+
+
 def base_url(url: str) -> str:
     """`url` with a scheme and the API's path, without a slash at the end. Raises `UsageError`."""
     text = url.strip()
@@ -194,6 +196,16 @@ def base_url(url: str) -> str:
     for ending in ("/chat/completions", "/completions", "/models"):
         text = text.removesuffix(ending)
     return text if httpx.URL(text).path.strip("/") else f"{text}/v1"
+
+
+def _open_http(url: str, timeout: float) -> httpx.Client:
+    parsed = httpx.URL(url)
+    return httpx.Client(
+        timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+        limits=httpx.Limits(max_connections=None),
+        verify=parsed.scheme == "https",  # to load the certificates takes longer than a local request
+        trust_env=parsed.host not in _LOCAL,  # a proxy cannot reach this machine's own ports
+    )
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -26,6 +26,7 @@ import httpx
 
 from steer.errors import ProposerError, ServerDown
 from steer.proposer import vllm_guard
+from steer.proposer.client import local_http
 
 PYTHON_VARIABLE = "STEER_VLLM_PYTHON"
 INSTALL = (
@@ -167,7 +168,7 @@ class VllmServer:
 
     def _wait(self, url: str) -> None:
         deadline = time.monotonic() + self._timeout
-        with httpx.Client(trust_env=False, timeout=5.0) as http:
+        with local_http(5.0) as http:
             while time.monotonic() < deadline:
                 if not self.alive:
                     raise ProposerError(f"vLLM did not start: {self.last_words()}; its log: {self.log}")
@@ -225,7 +226,7 @@ class VllmServer:
     def _control(self, method: str, path: str, timeout: float) -> httpx.Response:
         assert self.url is not None
         url = self.url.removesuffix("/v1") + path
-        with httpx.Client(trust_env=False, timeout=timeout) as http:
+        with local_http(timeout) as http:
             return http.request(method, url, headers={"Authorization": f"Bearer {self.key}"})
 
     def close(self) -> None:
@@ -283,10 +284,15 @@ class VllmServer:
         with self.log.open("rb") as stream:
             stream.seek(max(self._written, self.log.stat().st_size - 100_000))
             text = stream.read().decode(errors="replace")
+        # Its remarks quote its settings, and warn of errors that did not happen.
+        errors = [
+            line
+            for line in text.splitlines()
+            if re.search("error", line, re.IGNORECASE) and not re.search(r"\b(?:INFO|WARNING|DEBUG)\b", line)
+        ]
         for pattern, meaning in _CAUSES:
-            if re.search(pattern, text):
+            if any(re.search(pattern, line) for line in errors):
                 return meaning.format(python=self.python, model=self.model)
-        errors = [line for line in text.splitlines() if re.search(r"Error\b|error:|Killed", line)]
         return errors[-1].strip()[:200] if errors else "it ended without an error message"
 
 
