@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-vllm lint format clean
 
 demo: $(VENV)/.installed  ## install, then steer one prompt to one (simulated) person's taste
 	@$(BIN)/steer run --user 17 --prompt "floating mossy rocks"
 
 test: lint  ## everything that must hold before a change lands
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+test-vllm: $(VENV)/.installed-dev $(VENV)-vllm/.installed  ## vLLM's own server with a small model, on a CPU
+	STEER_VLLM_PYTHON=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/pytest -m vllm
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -22,7 +25,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-vllm build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"steer needs Python 3.11 or newer, $(PYTHON) is {sys.version.split()[0]}: try make PYTHON=python3.12 $(MAKECMDGOALS)")'
@@ -36,4 +39,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# An environment of its own, because vLLM pins other versions. Exactly what the file lists: its dependencies would
+# bring two gigabytes that its server does not touch on a CPU.
+$(VENV)-vllm/.installed: constraints-vllm.txt
+	$(PYTHON) -m venv $(VENV)-vllm
+	$(VENV)-vllm/bin/python -m pip install --quiet --no-deps --no-compile -r constraints-vllm.txt
 	@touch $@

@@ -89,7 +89,7 @@ class VllmServer:
         environment: Mapping[str, str] | None = None,
         start_timeout: float = 900.0,
     ) -> None:
-        self.model = str(Path(model).resolve()) if Path(model).is_dir() else str(model)
+        self.model = str(Path(model).absolute()) if Path(model).is_dir() else str(model)
         self.name = PurePath(self.model).name
         self.python = str(python or os.environ.get(PYTHON_VARIABLE) or sys.executable)
         self.log = log

@@ -64,9 +64,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steer"
 
 
+def smollm2_folder() -> Path:
+    """Where the dequantized weights are kept; they are there once `load` has been called."""
+    return cache_folder() / f"smollm2-{_digest(gguf_file())}"
+
+
 def _smollm2(device: str) -> tuple[Any, Any]:
-    file = gguf_file()
-    folder = cache_folder() / f"smollm2-{_digest(file)}"
+    file, folder = gguf_file(), smollm2_folder()
     if not (folder / "config.json").is_file():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
