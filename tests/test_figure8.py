@@ -22,6 +22,7 @@ from steer.reproduce.figure8 import (
     Picture,
     condition,
     judge,
+    own_shares,
     true_differences,
     unseen_seed,
 )
@@ -85,6 +86,17 @@ def test_one_and_the_same_picture_is_a_tie_whatever_the_noise():
     same = {"a deer": [Picture(BASE, "a deer"), Picture("p1", "a deer"), Picture("p2", "a deer")]}
     found = judge(bench_of({"a deer": [3.0, 2.0, 4.0, 1.0]}, noise=5.0), same, USERS, 0, 0)
     assert (found.won == 0.5).all()
+
+
+def test_each_users_own_share_is_of_their_own_comparisons_with_others_pictures():
+    truth = {
+        "a deer": [3.0, 3.0, 3.0, 3.0],
+        "a deer, gold": [4.0, 4.0, 3.0, 3.0],
+        "a deer, blue": [3.0, 3.0, 3.0, 3.0],
+        "a deer, soft": [2.0, 2.0, 2.0, 2.0],
+    }
+    found = judge(bench_of(truth), PICTURES, USERS, 0, 0)
+    assert own_shares(found, ["p1", "p2", "p3", "p4"]) == {"p1": 1.0, "p2": 0.0}
 
 
 def test_true_differences_are_means_over_prompts_of_the_users_own_ratings():

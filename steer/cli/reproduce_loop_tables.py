@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reward.reproduce import paper
+from steer.cli.study_tables import limits, wins
 from steer.reproduce.figure8 import BASE, OTHERS, OWN, Figure8
 from steer.study.ranking import Ranking, Score
 
@@ -33,8 +34,8 @@ def figure8(result: Figure8, label: str) -> list[Any]:
         score, fresh = result.ranking.elo[name], result.fresh.elo[name]
         published = str(paper.FIGURE8.get(name, ""))
         scores.add_row(
-            name, f"{score.value:.0f}", _limits(score.by_rater), _limits(score.by_comparison),
-            f"{fresh.value:.0f}", _limits(fresh.by_rater), published,
+            name, f"{score.value:.0f}", limits(score.by_rater), limits(score.by_comparison),
+            f"{fresh.value:.0f}", limits(fresh.by_rater), published,
         )  # fmt: skip
     scores.add_section()
     for name in ("HPSv3", "Q-Align"):
@@ -52,27 +53,13 @@ def figure8(result: Figure8, label: str) -> list[Any]:
             _signed(result.fresh.difference(first, second)),
             f"{there[0] - there[1]:+d}" if there[0] and there[1] else "",
         )
-    return [scores, differences, wins(result.ranking), Text(f"Paper: {paper.FIGURE8_DATA}.", "dim")]
-
-
-def wins(ranking: Ranking) -> Table:
-    """Share of the comparisons that the row won against the column, ties half."""
-    table = Table(title="Share of comparisons that the row won, ties half", title_justify="left")
-    table.add_column("")
-    for name in ranking.conditions:
-        table.add_column(name, justify="right")
-    for row in ranking.conditions:
-        shares = [ranking.win_rate(row, column) for column in ranking.conditions]
-        table.add_row(row, *("" if share is None else f"{share:.3f}" for share in shares))
-    return table
+    shares = ", ".join(f"{user} {100 * share:.0f}%" for user, share in result.owners.items())
+    owners = Text(f"Own against others', each user: {shares}.")
+    return [scores, differences, owners, wins(result.ranking), Text(f"Paper: {paper.FIGURE8_DATA}.", "dim")]
 
 
 def _generic(ranking: Ranking) -> list[tuple[str, str]]:
     return [(OWN, name) for name in ranking.conditions if name not in (OWN, OTHERS, BASE)]
-
-
-def _limits(limits: tuple[float, float] | None) -> str:
-    return f"{limits[0]:.0f} to {limits[1]:.0f}" if limits else ""
 
 
 def _signed(score: Score) -> str:

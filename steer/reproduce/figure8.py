@@ -47,6 +47,7 @@ class Figure8:
     settings: dict[str, Any]
     ranking: Ranking  # of the pictures that the searches found, as in the paper
     fresh: Ranking  # of the same prompts rendered from a seed that no search saw
+    owners: dict[str, float]  # by user: share of the comparisons of own with others' that own won, ties half
     true: dict[str, Interval]  # differences of expected ratings of the 6 users, in points; over users
     same_as_base: int  # winners that are the base prompt
     pictures: dict[str, tuple[Picture, ...]]  # by prompt
@@ -65,17 +66,16 @@ def figure8(
     chosen = bench.users[:users]
     rewards = [*(bench.personal(user) for user in chosen), bench.population(), bench.youngest()]
     pictures = make_pictures(bench, rewards, prompts, settings, progress)
-    found, fresh = (
-        rank(judge(bench, pictures, chosen, image_seed, seed), resamples, seed)
-        for image_seed in (settings.seed, unseen_seed(settings))
-    )
+    answers = judge(bench, pictures, chosen, settings.seed, seed)
+    fresh = judge(bench, pictures, chosen, unseen_seed(settings), seed)
     return Figure8(
         users=tuple(chosen),
         prompts=tuple(prompts),
         judges=len(bench.predictor.people),
         settings=settings.to_json(),
-        ranking=found,
-        fresh=fresh,
+        ranking=rank(answers, resamples, seed),
+        fresh=rank(fresh, resamples, seed),
+        owners=own_shares(answers, [person.id for person in bench.predictor.people]),
         true=true_differences(bench, pictures, chosen, settings.seed, seed),
         same_as_base=sum(p.made_by != BASE and p.prompt == base for base, ps in pictures.items() for p in ps),
         pictures={prompt: tuple(shown) for prompt, shown in pictures.items()},
@@ -140,6 +140,19 @@ def judge(
                 right.append(kinds[asked, b])
                 won.append(np.where(tied, 0.5, difference > 0)[asked])
     return Comparisons(names, *(np.concatenate(part) for part in (raters, left, right, won)))
+
+
+def own_shares(answers: Comparisons, people: Sequence[str]) -> dict[str, float]:
+    """By user: how often their own picture beat another user's, ties half. Who has none is left out."""
+    own, others = answers.conditions.index(OWN), answers.conditions.index(OTHERS)
+    shares = {}
+    for rater in np.unique(answers.raters):
+        mine = answers.raters == rater
+        won = answers.won[mine & (answers.left == own) & (answers.right == others)]
+        lost = answers.won[mine & (answers.left == others) & (answers.right == own)]
+        if len(won) + len(lost):
+            shares[people[rater]] = float(np.concatenate([won, 1 - lost]).mean())
+    return shares
 
 
 def true_differences(

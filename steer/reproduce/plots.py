@@ -28,6 +28,8 @@ def figure8(result: Figure8, label: str, path: Path) -> None:
         theirs.set_yticks(range(len(paper.FIGURE8)), list(paper.FIGURE8))
         theirs.set_ylim(len(paper.FIGURE8) - 0.5, -0.6)
         theirs.set_title("paper: real people, FLUX.2")
+        for axes in (fresh, theirs):
+            axes.sharex(ours)
         for axes in (ours, fresh, theirs):
             axes.axvline(1000, color=GREY, lw=0.8, ls="--")
             axes.grid(axis="x", color="#e5e5e5", lw=0.6)

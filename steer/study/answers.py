@@ -1,0 +1,235 @@
+"""What raters said: one append-only file for each, on disk before an answer counts as given.
+
+    {"t": ..., "rater": "Anna", "person": "profile:anna" or null}      first line
+    {"t": ..., "left": ID, "right": ID, "answer": "left"|"right"|"tie", "seconds": 2.1}
+    {"t": ..., "undo": [ID, ID]}
+
+A last line without its newline was torn by a kill and does not count.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+import time
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
+
+from steer.errors import StudyError, UsageError
+from steer.files import slug
+from steer.study.design import Design, Pair
+
+Answer = Literal["left", "right", "tie"]
+LONGEST_NAME = 60  # characters
+
+
+class AnsweredElsewhere(StudyError):
+    """Another tab of the same rater was faster."""
+
+    status = 409
+
+
+@dataclass(frozen=True)
+class Given:
+    """One answer."""
+
+    pair: Pair
+    answer: Answer
+    seconds: float  # from when both pictures were there
+
+
+@dataclass
+class Rater:
+    """One rater's pairs and what they answered; use it through `Desk`."""
+
+    key: str  # of addresses and files
+    name: str
+    person: str | None  # whose taste theirs is, of those whom pictures were made for
+    pairs: list[Pair]
+    given: dict[int, Given] = field(default_factory=dict)  # by number of the pair, in order of answering
+
+    @property
+    def next(self) -> int | None:
+        """Number of the first pair without an answer; None when all have one."""
+        return next((number for number in range(len(self.pairs)) if number not in self.given), None)
+
+
+def key_of(name: str) -> str:
+    """Of a rater: readable, and different for different names."""
+    return f"{slug(name, 24) or 'rater'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def clean_name(text: str) -> str:
+    """A rater's name on one line. Raises UsageError."""
+    name = " ".join("".join(c if unicodedata.category(c)[0] != "C" else " " for c in text).split())
+    if not name or len(name) > LONGEST_NAME:
+        raise UsageError(f"a name has 1 to {LONGEST_NAME} characters; give a shorter one, a nickname will do")
+    return name
+
+
+def read_raters(design: Design) -> dict[str, Rater]:
+    """Everybody who has begun, by key. Raises StudyError for a damaged file."""
+    raters = (_read(design, path) for path in sorted((design.folder / "answers").glob("*.jsonl")))
+    return {rater.key: rater for rater in raters if rater is not None}
+
+
+class Desk:
+    """A study that is open: takes answers, each once, and keeps them. Threads may share it, processes not."""
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+        self._lock = threading.Lock()
+        self._held = self._hold()
+        self.raters = read_raters(design)
+        for path in (design.folder / "answers").glob("*.jsonl"):
+            _drop_torn_tail(path)
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._held.close()
+
+    def begin(self, name: str, person: str | None = None) -> Rater:
+        """A rater by name: new, or come back. Raises UsageError."""
+        name = clean_name(name)
+        if person is not None and person not in self.design.claimable:
+            raise UsageError("no picture was made for this person; reload the page")
+        with self._lock:
+            key = key_of(name)
+            if (known := self.raters.get(key)) is not None:
+                if known.person != person and not known.given:
+                    self._append(key, {"rater": name, "person": person})
+                    known = self.raters[key] = _rater(self.design, name, person)
+                return known  # who has begun to answer stays who they said they are
+            self._append(key, {"rater": name, "person": person})
+            return self.raters.setdefault(key, _rater(self.design, name, person))
+
+    def rater(self, key: str) -> Rater:
+        """By key. Raises UsageError."""
+        if key not in self.raters:
+            raise UsageError("nobody has begun under this name; go back to the start")
+        return self.raters[key]
+
+    def answer(self, key: str, number: int, answer: Answer, seconds: float) -> Rater:
+        """Keep one answer; it is on disk when this returns. Giving the same one twice is harmless.
+
+        Raises AnsweredElsewhere, UsageError, StudyError.
+        """
+        rater = self.rater(key)
+        with self._lock:
+            if number in rater.given:
+                if rater.given[number].answer == answer:
+                    return rater
+                raise AnsweredElsewhere("this pair was answered in another tab; here is the next")
+            if number != rater.next:
+                raise AnsweredElsewhere("this pair is not the next one; here it is")
+            pair = rater.pairs[number]
+            shown = {"left": pair.left.id, "right": pair.right.id}
+            self._append(key, {**shown, "answer": answer, "seconds": round(seconds, 2)})
+            rater.given[number] = Given(pair, answer, seconds)
+            return rater
+
+    def undo(self, key: str, shown: int | None) -> Rater:
+        """Take back the last answer, if the page still shows what comes after it."""
+        rater = self.rater(key)
+        with self._lock:
+            if rater.given and shown == rater.next:
+                number = next(reversed(rater.given))
+                pair = rater.pairs[number]
+                self._append(key, {"undo": [pair.left.id, pair.right.id]})
+                del rater.given[number]
+            return rater
+
+    def _append(self, key: str, line: dict[str, Any]) -> None:
+        path = self._path(key)
+        data = json.dumps({"t": round(time.time(), 3), **line}, ensure_ascii=False).encode() + b"\n"
+        try:
+            new = not path.exists()
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                end = os.lseek(descriptor, 0, os.SEEK_END)
+                try:
+                    if os.write(descriptor, data) != len(data):
+                        raise OSError("the disk is full")
+                    os.fsync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, end)
+                    raise
+            finally:
+                os.close(descriptor)
+            if new:
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise StudyError(
+                f"the answer cannot be written: {error.strerror or error}; make room on the disk"
+            ) from error
+
+    def _path(self, key: str) -> Path:
+        return self.design.folder / "answers" / f"{key}.jsonl"
+
+    def _hold(self) -> IO[bytes]:
+        try:
+            held = (self.design.folder / ".lock").open("ab")
+        except OSError as error:
+            raise StudyError(
+                f"cannot write to {self.design.folder}: {error.strerror or error}; allow writing"
+            ) from error
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            held.close()
+            raise StudyError(
+                f"{self.design.folder.name} is open in another process: use its page, or end it first"
+            ) from None
+        return held
+
+
+def _rater(design: Design, name: str, person: str | None) -> Rater:
+    return Rater(key_of(name), name, person, design.pairs(name, person))
+
+
+def _read(design: Design, path: Path) -> Rater | None:
+    """A rater from their file; None where not even the first line was written whole."""
+    try:
+        lines = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        rater: Rater | None = None
+        numbers: dict[tuple[str, str], int] = {}
+        for line in lines:
+            if "rater" in line:
+                rater = _rater(design, line["rater"], line["person"])
+                numbers = {(p.left.id, p.right.id): number for number, p in enumerate(rater.pairs)}
+            elif rater is None:
+                raise ValueError("an answer before the name")
+            elif "undo" in line:
+                rater.given.pop(numbers[tuple(line["undo"])], None)
+            elif line["answer"] in get_args(Answer):
+                number = numbers[line["left"], line["right"]]
+                rater.given[number] = Given(rater.pairs[number], line["answer"], float(line["seconds"]))
+            else:
+                raise ValueError(f"an answer {line['answer']!r}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StudyError(
+            f"{path} is damaged ({error}); mend the line or move the file away, then open the study again"
+        ) from error
+    return rater
+
+
+def _drop_torn_tail(path: Path) -> None:
+    """A line that a kill cut short must not run into the next one."""
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

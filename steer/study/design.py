@@ -1,0 +1,236 @@
+"""What a study compares: pictures of finished runs, copied bare, and which pairs of them somebody is asked.
+
+    studies/20261122-0245-floating-mossy-rocks-3f9a/
+      study.json            what every picture is; written first, never shown
+      pictures/ID.png       pixels and nothing else, under random names
+      answers/RATER.jsonl   append-only, one file for each rater (`steer.study.answers`)
+      report.html, report.json
+
+Blind means: no page, address or byte of a picture tells what it is. A picture that was made for the rater is
+"own" to them, one made for another person "others", the unsteered one "base"; a generic reward goes by its
+name. Pictures are compared within a prompt and an image seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from steer.errors import StudyError, UsageError
+from steer.files import new_folder, slug, write_json, write_whole
+from steer.record import Record
+
+SCHEMA_VERSION = 1
+OWN, OTHERS, BASE = "own", "others", "base"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a study, and what only the report may say of it."""
+
+    id: str  # 16 random hex digits
+    group: int  # pictures of one group are compared
+    kind: Literal["base", "person", "generic"]
+    maker: str  # "base", the person it was made for ("profile:me", "sandbox:17"), or the generic reward
+    prompt: str  # that was rendered
+    pixels: str  # hash: pictures that are alike to the eye are alike here
+    run: str  # name of its run
+
+    def condition(self, person: str | None) -> str:
+        """What the picture is to a rater who is this person; None: nobody whom pictures were made for."""
+        if self.kind != "person":
+            return self.maker
+        return OWN if person is not None and self.maker == person else OTHERS
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures, as they are shown."""
+
+    left: Picture
+    right: Picture
+
+
+@dataclass(frozen=True)
+class Design:
+    """A study as it was made."""
+
+    folder: Path
+    created: str
+    runs: tuple[str, ...]
+    prompts: tuple[str, ...]  # base prompts, by group
+    pictures: tuple[Picture, ...]
+    seed: int  # of order and sides
+    limit: int | None  # pairs that one rater is asked, at most
+    simulated: bool  # the people whom pictures were made for are the sandbox's
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Whom pictures were made for."""
+        return tuple(dict.fromkeys(p.maker for p in self.pictures if p.kind == "person"))
+
+    @property
+    def claimable(self) -> tuple[str, ...]:
+        """Whom a rater can be: nobody is one of the sandbox's people."""
+        return tuple(person for person in self.people if not person.startswith("sandbox:"))
+
+    def picture_file(self, picture: Picture) -> Path:
+        """Its pixels, as PNG."""
+        return self.folder / "pictures" / f"{picture.id}.png"
+
+    def all_pairs(self, person: str | None) -> list[tuple[Picture, Picture]]:
+        """Every two pictures of a group that are of different conditions to this rater."""
+        return [
+            (first, second)
+            for i, first in enumerate(self.pictures)
+            for second in self.pictures[i + 1 :]
+            if first.group == second.group and first.condition(person) != second.condition(person)
+        ]
+
+    def pairs(self, rater: str, person: str | None) -> list[Pair]:
+        """What this rater is asked, in order: always the same for the same name.
+
+        Order and sides are drawn by chance. Nobody is asked to compare a picture with itself.
+        """
+        seed = int.from_bytes(hashlib.sha256(f"{self.seed}:{rater}:{person}".encode()).digest()[:8], "big")
+        rng = np.random.default_rng(seed)
+        asked = [pair for pair in self.all_pairs(person) if pair[0].pixels != pair[1].pixels]
+        shown = [asked[i] for i in rng.permutation(len(asked))][: self.limit]
+        return [
+            Pair(second, first) if swap else Pair(first, second)
+            for (first, second), swap in zip(shown, rng.random(len(shown)) < 0.5, strict=True)
+        ]
+
+
+def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> Design:
+    """A new study of complete runs, in a folder of its own below `out`.
+
+    Raises UsageError where there is nothing to compare, RecordError for a run that cannot be read, StudyError
+    if the study cannot be written.
+    """
+    records = [Record.read(run) for run in dict.fromkeys(path.resolve() for path in runs)]
+    for record in records:
+        if not record.complete:
+            raise UsageError(
+                f"{record.folder.name} is not finished ({record.status}); first: steer runs resume "
+                f"{record.folder}"
+            )
+    pictures: dict[tuple[int, str], tuple[Picture, Any]] = {}
+    groups: dict[tuple[str, int, str], int] = {}
+    for record in records:
+        config, result = record.config, record.result
+        kind = (config["prompt"], config["settings"]["seed"], config["parts"]["renderer"]["name"])
+        group = groups.setdefault(kind, len(groups))
+        base, best = result["baseline"], result["best"]
+        maker, of = _maker(config)
+        for name, what, shown in ((BASE, BASE, base), (maker, of, best)):
+            key = (group, name if what == BASE else f"{name} {record.folder.name}")
+            if key not in pictures:
+                image = _pixels(record, shown["image"])
+                pixels = hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest()[:16]
+                picture = Picture(
+                    secrets.token_hex(8), group, what, name, shown["prompt"], pixels, record.folder.name
+                )
+                pictures[key] = (picture, image)
+    chosen = tuple(picture for picture, _ in pictures.values())
+    if not any(a.group == b.group and a.pixels != b.pixels for a in chosen for b in chosen):
+        raise UsageError(
+            "these runs have no two different pictures of one prompt: every winner is the base prompt; "
+            "choose other runs: steer runs list"
+        )
+    created = datetime.now().astimezone()
+    try:
+        folder = new_folder(out, f"{created:%Y%m%d-%H%M%S}-{slug(records[0].config['prompt']) or 'study'}")
+        design = Design(
+            folder,
+            created.isoformat(timespec="seconds"),
+            tuple(str(record.folder) for record in records),
+            tuple(prompt for prompt, _, _ in groups),
+            chosen,
+            secrets.randbelow(2**31),
+            limit,
+            any(record.config["simulated"] for record in records),
+        )
+        for name in ("pictures", "answers"):
+            (folder / name).mkdir(mode=0o700)
+        for picture, image in pictures.values():
+            write_whole(design.picture_file(picture), _png(image))
+        data = {"schema_version": SCHEMA_VERSION, **asdict(design), "folder": folder.name}
+        write_json(folder / "study.json", data)
+        (folder / "study.json").chmod(0o600)
+    except OSError as error:
+        raise StudyError(
+            f"cannot write a study to {out}: {error.strerror or error}; choose another folder with --out"
+        ) from error
+    return design
+
+
+def read_design(folder: Path) -> Design:
+    """The study in `folder`. Raises StudyError if there is none."""
+    path = folder / "study.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema version {data['schema_version']}, this steer reads {SCHEMA_VERSION}")
+        return Design(
+            folder,
+            data["created"],
+            tuple(data["runs"]),
+            tuple(data["prompts"]),
+            tuple(Picture(**picture) for picture in data["pictures"]),
+            data["seed"],
+            data["limit"],
+            data["simulated"],
+        )
+    except FileNotFoundError:
+        raise StudyError(f"no study in {folder}; make one: steer study new RUN...") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"cannot read {path}: {error}; make a new study: steer study new RUN...") from error
+
+
+def list_studies(out: Path) -> list[Path]:
+    """Folders of studies in `out`, the newest last."""
+    return sorted(path.parent for path in out.glob("*/study.json"))
+
+
+def _maker(config: dict[str, Any]) -> tuple[str, Literal["person", "generic"]]:
+    """By whose taste a run was steered: a person (without the state of the profile) or a generic reward."""
+    from reward.baselines import BASELINES
+
+    scorer, person = str(config["parts"]["scorer"]["name"]), config["person"]
+    if scorer in BASELINES:  # the same opinion for everybody
+        return scorer, "generic"
+    label = re.sub(r"@.*", "", str(person["label"]))
+    if person["kind"] in ("known", "new"):
+        return label, "person"
+    return re.sub(r" \(.*", "", label.partition(":")[2] or label), "generic"
+
+
+def _pixels(record: Record, name: str) -> Any:
+    from PIL import Image
+
+    try:
+        with Image.open(record.folder / name) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise StudyError(
+            f"{record.folder / name} cannot be shown ({error}); make the run again: steer run"
+        ) from error
+
+
+def _png(image: Any) -> bytes:
+    """The pixels alone: no text, no profile, no date."""
+    from PIL import Image
+
+    from steer.png import encode_png
+
+    return encode_png(Image.frombytes("RGB", image.size, image.tobytes()), {})
