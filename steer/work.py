@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from steer.errors import ProposerError, RendererError, ScorerError, SteerError
+from steer.errors import ProposerError, RendererError, ScorerError, ServerDown, SteerError
 from steer.gate import ImageGate
 from steer.record import Recorder
 from steer.settings import Settings
@@ -88,6 +88,8 @@ class Work:
             try:
                 replies = self.parts.proposer.propose(self.prompt, memory, n, seed)
                 replies = [replies] if isinstance(replies, str) else [str(reply) for reply in replies]
+            except ServerDown as error:  # started again, it can go on from here
+                raise ServerDown(f"{error}; {self._again}") from error
             except ProposerError:  # it says itself what to do next
                 raise
             except Exception as error:

@@ -80,8 +80,9 @@ def test_every_dependency_is_pinned_by_the_constraints():
     assert names - {"steer"} <= pinned  # an extra may name another one
 
 
-def test_constraints_are_exact_versions_without_addresses():
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-vllm.txt"])
+def test_constraints_are_exact_versions_without_addresses(name):
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
         assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", line), line
 
 

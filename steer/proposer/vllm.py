@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from steer.errors import ProposerError, ServerDown
+from steer.errors import ServerDown
 from steer.proposer.client import Client
 from steer.proposer.server import Mode, ServerProposer, billions
 from steer.proposer.vllm_server import VllmServer
@@ -120,7 +120,7 @@ class VllmProposer:
                 self._let_go()
                 self.server.close()
                 if self._restarted:
-                    raise ProposerError(
+                    raise ServerDown(
                         f"vLLM died again ({why}): look at its log, {self.server.log}, "
                         "or choose another model with --llm"
                     ) from error
