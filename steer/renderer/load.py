@@ -1,0 +1,254 @@
+"""Loading pipelines of diffusers: in two halves where the first can be made smaller, quantized, with LoRAs.
+
+FLUX.2 reads its text encoder's hidden states at three depths (dev: layers 10, 20 and 30 of 40; klein: 9, 18
+and 27 of 36) and nothing above: later layers, the last norm, the output layer and the eyes are left out. What
+remains computes the same numbers in the same order; tests compare both, bit by bit.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from steer.errors import RendererError
+from steer.renderer.settings import FAMILIES, Family
+from steer.renderer.source import DENOISERS, INSTALL, Source, components
+
+
+class Pipelines:
+    """The pipeline of a source. Its two halves are loaded apart where they are not needed together.
+
+    `text` encodes prompts, `image` makes images of the encodings; the same object for most models.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.kind = pipeline_class(source)
+        self.family = FAMILIES.get(source.index["_class_name"], Family())
+        self._halves: dict[str, Any] = {}
+
+    @property
+    def text(self) -> Any:
+        """The half that has the text encoder. Raises `RendererError`."""
+        return self._half("text" if self.family.cut else "image")
+
+    @property
+    def image(self) -> Any:
+        """The half that has the denoiser and the decoder. Raises `RendererError`."""
+        return self._half("image")
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Depths at which FLUX.2 reads its text encoder; 0 is the embedding of the tokens."""
+        return tuple(inspect.signature(self.kind.encode_prompt).parameters["text_encoder_out_layers"].default)
+
+    def _half(self, name: str) -> Any:
+        if name not in self._halves:
+            with _readable(self.source), quiet():
+                self._halves[name] = self._load(name)
+        return self._halves[name]
+
+    def _load(self, half: str) -> Any:
+        source = self.source
+        names = components(source.index)
+        mapping = quantization(source, names)
+        if not self.family.cut:
+            absent: dict[str, Any] = {}
+        elif half == "text":
+            absent = {name: None for name in (*DENOISERS, "vae") if name in names}
+            encoder = short_text_encoder(source, names["text_encoder"], max(self.layers), mapping)
+            absent["text_encoder"], mapping = encoder, {}
+        else:
+            absent = {"text_encoder": None, "tokenizer": None}
+            mapping = {name: config for name, config in mapping.items() if name in DENOISERS}
+        if mapping:
+            from diffusers import PipelineQuantizationConfig
+
+            absent["quantization_config"] = PipelineQuantizationConfig(quant_mapping=mapping)
+        pipe = self.kind.from_pretrained(
+            source.folder, dtype=precision(source), use_safetensors=True, local_files_only=True, **absent
+        )
+        pipe.set_progress_bar_config(disable=True)
+        if half == "image":
+            _add_loras(pipe, source)
+        return pipe
+
+
+def pipeline_class(source: Source) -> Any:
+    """The text-to-image pipeline class for a folder. Raises `RendererError` where there is none."""
+    import diffusers
+
+    name = source.index["_class_name"]
+    if name in FAMILIES:
+        return getattr(diffusers, name)
+    # Those of AutoPipelineForText2Image. Imported here only: it takes seconds, as it imports every pipeline.
+    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+
+    for kind in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values():
+        if kind.__name__ == name:
+            return kind
+    raise RendererError(
+        f"{source.model} is a {name}, which makes no images of texts alone; choose another --renderer"
+    )
+
+
+def precision(source: Source) -> torch.dtype:
+    """bfloat16 on GPUs; float32 on a CPU, where it is faster and memory is not scarce."""
+    return torch.float32 if source.device == "cpu" else torch.bfloat16
+
+
+def quantization(source: Source, names: Mapping[str, str]) -> dict[str, Any]:
+    """A config for each module that the memory plan quantizes: denoiser and language models, not CLIP or VAE.
+
+    fp8: weights and activations in float8 with a scale per row (torchao). nf4: 4-bit weights, computed in
+    bfloat16 (bitsandbytes; Dettmers et al. 2023). diffusers and transformers have a config class each.
+    """
+    if source.memory == "bf16":
+        return {}
+    import diffusers
+    import transformers
+
+    big = [name for name in names if name in DENOISERS] + [
+        name
+        for name, kind in names.items()
+        if name.startswith("text_encoder") and not kind.startswith("CLIP")
+    ]
+    configs = {}
+    for name in big:
+        library: Any = diffusers if name in DENOISERS else transformers
+        if source.memory == "fp8":
+            from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow
+
+            configs[name] = library.TorchAoConfig(
+                Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
+            )
+        else:
+            configs[name] = library.BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+            )
+    return configs
+
+
+def short_text_encoder(source: Source, kind: str, layers: int, mapping: Mapping[str, Any]) -> Any:
+    """The text encoder up to this layer; what lies above is not read from disk."""
+    import transformers
+
+    folder = source.folder / "text_encoder"
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    text = config.get_text_config()
+    if text.num_hidden_layers < layers:
+        raise RendererError(
+            f"the text encoder of {source.model} has {text.num_hidden_layers} layers of {layers} needed: "
+            f"{folder} is not the one that belongs to it"
+        )
+    text.num_hidden_layers = layers
+    if getattr(text, "layer_types", None):
+        text.layer_types = text.layer_types[:layers]
+    more = {"quantization_config": mapping["text_encoder"]} if "text_encoder" in mapping else {}
+    model = getattr(transformers, kind).from_pretrained(
+        folder,
+        config=config,
+        dtype=precision(source),
+        use_safetensors=True,
+        local_files_only=True,
+        **more,
+    )
+    return without_head(model.eval())
+
+
+def without_head(model: Any) -> Any:
+    """Takes from a language model what only its own output needs; its hidden states stay as they are.
+
+    The norm has to go because transformers reports the last hidden state after it, all others before.
+    """
+    decoder = model.get_decoder()
+    decoder.norm = torch.nn.Identity()
+    model.lm_head = torch.nn.Identity()
+    for holder in (model, getattr(model, "model", model)):
+        for eye in ("vision_tower", "multi_modal_projector"):
+            if isinstance(getattr(holder, eye, None), torch.nn.Module):
+                setattr(holder, eye, None)
+    return model
+
+
+def _add_loras(pipe: Any, source: Source) -> None:
+    if not source.loras:
+        return
+    if not hasattr(pipe, "load_lora_weights"):
+        raise RendererError(f"{type(pipe).__name__} takes no LoRA: leave --lora out")
+    names = [f"lora{i}" for i in range(len(source.loras))]
+    for name, lora in zip(names, source.loras, strict=True):
+        try:
+            pipe.load_lora_weights(
+                lora.file.parent, weight_name=lora.file.name, adapter_name=name, use_safetensors=True
+            )
+            fits = any(name in present for present in pipe.get_list_adapters().values())
+        except (ValueError, RuntimeError, LookupError) as error:
+            if "PEFT" in str(error):
+                raise RendererError(f"--lora needs the package peft; run: {INSTALL}") from error
+            raise RendererError(
+                f"the LoRA {lora.label} does not fit {source.model}: {_line(error)}"
+            ) from error
+        if not fits:
+            raise RendererError(
+                f"the LoRA {lora.label} has nothing for {source.model}: it was made for another model"
+            )
+    pipe.set_adapters(names, [lora.strength for lora in source.loras])
+
+
+@contextmanager
+def _readable(source: Source) -> Iterator[None]:
+    """Whatever goes wrong while weights are read becomes one line."""
+    try:
+        yield
+    except ImportError as error:  # PixtralProcessor wants torchvision, other tokenizers sentencepiece
+        raise RendererError(
+            f"{source.model} needs another package ({_line(error)}); run: {INSTALL}"
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise RendererError(
+            f"the weights of {source.model} do not fit into the GPU's memory with --memory {source.memory}; "
+            "try --memory nf4 or a smaller --renderer; what fits: steer doctor"
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        raise RendererError(
+            f"cannot load {source.model} from {source.folder}: {_line(error)}; "
+            "is it a text-to-image pipeline of diffusers? see docs/renderers.md"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return next((line for line in str(error).strip().splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no advice while weights load; the caller's settings are restored."""
+    import diffusers.utils.logging as of_diffusers
+    import transformers.utils.logging as of_transformers
+
+    libraries = (of_diffusers, of_transformers)
+    before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, (verbosity, bars) in zip(libraries, before, strict=True):
+            library.set_verbosity(verbosity)
+            if bars:
+                library.enable_progress_bar()

@@ -1,0 +1,272 @@
+"""Where a pipeline's weights are, whether they are whole, and whether this machine can run them.
+
+Only local files are looked at: in a folder written by `save_pretrained`, or in the hub's cache, which
+`hf download` fills and which knows how to go on after a broken connection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steer.errors import RendererError, UsageError
+from steer.renderer.settings import MEMORY
+
+INSTALL = "pip install 'steer[gpu]' (from a checkout: pip install -e '.[gpu]')"
+CPU_LIMIT = 12 * 2**30  # bytes of weights of the denoiser: beyond, an image takes a CPU hours
+GATED = ("black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.1", "stabilityai/stable-diffusion-3")
+LIBRARY = {"fp8": "torchao", "nf4": "bitsandbytes"}
+DENOISERS = ("transformer", "unet")
+INDEX = "model_index.json"
+_SAMPLE = 1 << 20  # bytes read at either end of a file of weights to tell it from others of its size
+
+
+@dataclass(frozen=True)
+class Lora:
+    """One LoRA file and how strongly it is applied."""
+
+    file: Path
+    strength: float
+    label: str  # as given, without the folders above a local file
+
+
+@dataclass(frozen=True)
+class Source:
+    """A pipeline that was found whole on this machine, and how to load it."""
+
+    model: str  # hub id, or the folder's name
+    folder: Path
+    revision: str  # commit on the hub; of a folder, a hash of what is in it
+    index: Mapping[str, Any]  # model_index.json
+    memory: str
+    device: str
+    loras: tuple[Lora, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """sha256 over everything about the weights that can change an image."""
+        precision = "float32" if self.memory == "bf16" and self.device == "cpu" else self.memory
+        loras = [(_fingerprint([lora.file]), lora.strength) for lora in self.loras]
+        told = [self.model, self.revision, precision, loras]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def find_source(
+    model: str | Path,
+    revision: str | None = None,
+    memory: str = "bf16",
+    lora: tuple[str, ...] = (),
+    device: str | None = None,
+) -> Source:
+    """The pipeline `model`, checked without loading it. Raises `UsageError`, `RendererError`."""
+    if importlib.util.find_spec("diffusers") is None:
+        raise RendererError(f"the renderer {model} needs the package diffusers; run: {INSTALL}")
+    if memory not in MEMORY:
+        raise UsageError(f"there is no memory plan {memory!r}; choose --memory {', '.join(MEMORY)}")
+    folder, commit = _locate(model, revision)
+    index = _index(folder, model)
+    remedy = f"finish the download: hf download {model}" if commit else f"copy {folder} again"
+    if missing := next(_damage(folder, index), None):
+        raise RendererError(f"the weights of {model} are incomplete: {missing}; {remedy}")
+    device = device or _best_device()
+    _check_device(str(model), folder, index, memory, device)
+    name = str(model) if commit else folder.resolve().name
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors"))
+    loras = tuple(_lora(given) for given in lora)
+    return Source(name, folder, commit or _fingerprint(files, folder), index, memory, device, loras)
+
+
+def weight_bytes(folder: Path) -> int:
+    """Size of the safetensors files in a folder."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _locate(model: str | Path, revision: str | None) -> tuple[Path, str | None]:
+    """Folder and commit of a hub model; folder and None of a local one."""
+    if (folder := Path(model).expanduser()).is_dir():
+        if revision is not None:
+            raise UsageError(f"{model} is a folder, which has no revisions: leave --renderer-revision out")
+        return folder, None
+    if Path(model).is_absolute() or str(model).startswith((".", "~")) or str(model).count("/") > 1:
+        raise RendererError(f"there is no folder {model}: check the path, or give a hub id (owner/name)")
+    if Path(model).is_file():
+        raise RendererError(
+            f"{model} is a single file; give the folder of a whole pipeline (with its {INDEX}) or a hub id"
+        )
+    from huggingface_hub import get_token, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    at = f" --revision {revision}" if revision else ""
+    try:
+        found = Path(snapshot_download(str(model), revision=revision, local_files_only=True))
+    except HFValidationError as error:
+        raise UsageError(f"{str(model)!r} is neither a folder nor a hub id of the form owner/name") from error
+    except LocalEntryNotFoundError as error:
+        first = ""
+        if str(model).startswith(GATED) and get_token() is None:
+            first = (
+                f"accept its licence at https://huggingface.co/{model} and log in by `hf auth login`, then "
+            )
+        raise RendererError(
+            f"the weights of {model} are not on this machine; {first}download them: hf download {model}{at}"
+        ) from error
+    return found, found.name
+
+
+def _index(folder: Path, model: str | Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        if isinstance(index.get("_class_name"), str):
+            return dict(index)
+        reason = "it names no _class_name"
+    except FileNotFoundError:
+        reason = "there is none"
+    except (OSError, ValueError, AttributeError) as error:
+        reason = f"it cannot be read: {error}"
+    raise RendererError(
+        f"{model} is not a pipeline of diffusers ({INDEX}: {reason}); give a folder written by "
+        f"save_pretrained, or a hub id after: hf download {model}"
+    )
+
+
+def components(index: Mapping[str, Any]) -> dict[str, str]:
+    """Names of the pipeline's parts and their classes; parts that it was saved without are left out."""
+    return {
+        name: value[1]
+        for name, value in index.items()
+        if not name.startswith("_") and isinstance(value, list) and len(value) == 2 and value[0] is not None
+    }
+
+
+def _damage(folder: Path, index: Mapping[str, Any]) -> Iterator[str]:
+    """What is missing or cut short, one line each."""
+    for name in components(index):
+        part = folder / name
+        if not part.is_dir():
+            yield f"the folder {name} is missing"
+        elif (part / "config.json").is_file():  # a model; tokenizers and schedulers call theirs otherwise
+            yield from _broken_weights(part)
+
+
+def _broken_weights(part: Path) -> Iterator[str]:
+    wanted: set[str] = set()
+    for listing in part.glob("*.safetensors.index*.json"):
+        try:
+            wanted |= set(json.loads(listing.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError):
+            yield f"{part.name}/{listing.name} is damaged"
+    names = wanted | {path.name for path in part.glob("*.safetensors")}
+    if not names:
+        pickled = next((path.name for path in part.glob("*.bin")), None)
+        yield f"{part.name} holds {pickled or 'no weights'}, and only safetensors are read"
+    for name in sorted(names):
+        if not (part / name).exists():  # a link in the hub's cache whose file is not there yet counts too
+            yield f"{part.name}/{name} is missing"
+        elif not _whole(part / name):
+            yield f"{part.name}/{name} is cut short"
+
+
+def _whole(file: Path) -> bool:
+    """True if a safetensors file is as long as its header says."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > 100_000_000:
+            return False
+        try:
+            header = json.loads(stream.read(length))
+            end = max((t["data_offsets"][1] for k, t in header.items() if k != "__metadata__"), default=0)
+        except (ValueError, KeyError, AttributeError):
+            return False
+    return file.stat().st_size == 8 + length + end
+
+
+def _best_device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _check_device(model: str, folder: Path, index: Mapping[str, Any], memory: str, device: str) -> None:
+    import torch
+
+    gpu = device.startswith("cuda")
+    if gpu and not torch.cuda.is_available():
+        raise RendererError(
+            f"the renderer {model} was asked for on {device}, and no GPU was found; see: steer doctor"
+        )
+    if memory != "bf16":
+        if not gpu:
+            raise RendererError(
+                f"--memory {memory} needs an NVIDIA GPU, and none was found; leave it out; see: steer doctor"
+            )
+        if memory == "fp8" and torch.cuda.get_device_capability(device) < (8, 9):
+            raise RendererError(
+                f"{torch.cuda.get_device_name(device)} is too old for fp8 (compute capability below 8.9); "
+                "use --memory nf4"
+            )
+        if importlib.util.find_spec(LIBRARY[memory]) is None:
+            raise RendererError(f"--memory {memory} needs a package; run: pip install {LIBRARY[memory]}")
+    size = max((weight_bytes(folder / name) for name in DENOISERS if name in components(index)), default=0)
+    if device == "cpu" and size > CPU_LIMIT:
+        raise RendererError(
+            f"{model} needs a GPU, and none was found: with its {size / 1e9:.0f} GB of weights "
+            "an image takes a CPU hours; run it on a GPU machine, or choose a smaller one: "
+            "--renderer stabilityai/sd-turbo"
+        )
+
+
+def _fingerprint(files: list[Path], root: Path | None = None) -> str:
+    """A hash over names, sizes and both ends of files, which is enough: trained weights differ everywhere."""
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        name = file.relative_to(root).as_posix() if root else ""
+        digest.update(f"{name}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_SAMPLE))
+            stream.seek(max(0, size - _SAMPLE))
+            digest.update(stream.read(_SAMPLE))
+    return digest.hexdigest()[:16]
+
+
+def _lora(given: str) -> Lora:
+    """Of "file.safetensors", a folder, "owner/name" or "owner/name/file.safetensors", with "=0.8" or not."""
+    source, _, number = given.rpartition("=") if "=" in given else (given, "", "1")
+    try:
+        strength = float(number)
+    except ValueError:
+        raise UsageError(
+            f"the strength of the LoRA {given!r} is not a number; write --lora {source}=0.8"
+        ) from None
+    path = Path(source).expanduser()
+    name = None
+    if not path.exists():
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+        repository, name = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:]) or None
+        try:
+            path = Path(snapshot_download(repository, local_files_only=True))
+        except (HFValidationError, LocalEntryNotFoundError) as error:
+            raise RendererError(
+                f"there is no LoRA {source} on this machine: check the path, or: hf download {repository}"
+            ) from error
+    if path.is_dir():
+        found = [path / name] if name else sorted(path.glob("*.safetensors"))
+        if len(found) != 1 or not found[0].is_file():
+            listed = ", ".join(file.name for file in path.glob("*.safetensors")) or "none"
+            raise RendererError(f"{path} must hold the LoRA: name one of its safetensors files ({listed})")
+        path = found[0]
+    if path.suffix != ".safetensors" or not _whole(path):
+        raise RendererError(
+            f"the LoRA {path} is not a whole safetensors file, and no other format is read; download it again"
+        )
+    label = path.name if Path(source).expanduser().exists() else source
+    return Lora(path, strength, label if strength == 1 else f"{label}={strength:g}")
