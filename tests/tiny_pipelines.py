@@ -14,7 +14,7 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
-    EulerDiscreteScheduler,
+    DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Pipeline,
@@ -226,7 +226,7 @@ def stable_diffusion() -> StableDiffusionPipeline:
             text_encoder=_seeded(0, lambda: CLIPTextModel(text)),
             tokenizer=tokenizer(limit=32),
             unet=unet,
-            scheduler=EulerDiscreteScheduler(steps_offset=1),
+            scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
             safety_checker=None,
             feature_extractor=None,
             requires_safety_checker=False,
