@@ -26,7 +26,7 @@ MANY = 10_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="How fast the rating page answers.")
     parser.add_argument("--ratings", type=int, default=200)
     parser.add_argument("--pause", type=float, default=PAUSE)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "clicks.json")

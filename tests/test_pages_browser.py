@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed: 
 
 import uvicorn
 from fake_run import Landscapes, fake_run
-from rate_app import make_pictures
-from test_gallery_browser import CHROMIUM, CONTRAST, browser, until  # noqa: F401
+from playwright.sync_api import Error
+from rate_app import make_pictures, make_predictor, rating_app
+from test_gallery_browser import CHROMIUM, CONTRAST, browser  # noqa: F401
 from tiny import tiny_checkpoint
 from web_client import TOKEN
 
@@ -40,6 +43,57 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     return make_pictures(tmp_path_factory.mktemp("pictures"), 24, 256)
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    return make_predictor(tmp_path_factory.mktemp("loaded"))
+
+
+@contextmanager
+def running(app):
+    """The app on a port of this machine, in a thread; gives the address to open."""
+    address = listen()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [address.socket]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{address.port}/?token={TOKEN}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class Rating:
+    """The rating page in this process."""
+
+    def __init__(self, url, profile):
+        self.url, self.profile = url, profile
+
+    @property
+    def ratings(self):
+        return [rating.rating for rating in self.profile.ratings]
+
+
+@pytest.fixture
+def rating(tmp_path, predictor, pictures):
+    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, profile, _), running(app) as url:
+        yield Rating(url, profile)
+
+
+def until(page, condition, seconds=180.0):
+    """Wait for a condition on the page, which may go on to another page meanwhile."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if page.evaluate(condition):
+                return
+        except Error as error:
+            problem = str(error)
+        else:
+            problem = ""
+        assert time.monotonic() < end, f"never became true: {condition} {problem}"
+        page.wait_for_timeout(20)
 
 
 class Served:
@@ -124,6 +178,7 @@ def give(page, *keys):
     until(page, f"location.pathname === '/learnt' || ({READY} && {SHOWN} !== '{before}')")
 
 
+@pytest.mark.slow
 def test_fifteen_pictures_by_keyboard_with_the_server_killed_midway_and_nothing_is_lost(open_page, served):
     page = open_page(served.url)
     begin(page)
@@ -146,9 +201,21 @@ def test_fifteen_pictures_by_keyboard_with_the_server_killed_midway_and_nothing_
     wanted.append(4.1)
     assert served.ratings == wanted
 
+    # The tab is closed on a rating that waits: it is sent when the page is opened again.
+    served.kill()
+    page.keyboard.press("5")
+    page.keyboard.press("Enter")
+    until(page, "!document.querySelector('#trouble').hidden")
+    assert json.loads(page.evaluate("sessionStorage.getItem('unsaved')"))["value"] == 5
+    page.on("dialog", lambda dialog: dialog.accept())
+    served.start()
     page.reload()
-    assert "8 of 15" in page.inner_text("#count")
-    for i in range(7):
+    until(page, "sessionStorage.getItem('unsaved') === 'null'")
+    wanted.append(5.0)
+    assert served.ratings == wanted
+
+    until(page, "document.querySelector('#count').textContent.startsWith('9 of 15')")
+    for i in range(6):
         wanted.append(round(3 + 0.1 * (i + 1), 2))
         give(page, *["ArrowRight"] * (i + 1))
     until(page, "location.pathname === '/learnt'")
@@ -157,25 +224,8 @@ def test_fifteen_pictures_by_keyboard_with_the_server_killed_midway_and_nothing_
     assert "steer run --user me" in page.inner_text("#command")
 
 
-def test_a_rating_that_waits_for_the_server_survives_a_reload_of_the_tab(open_page, served):
-    page = open_page(served.url)
-    begin(page)
-    give(page, "2")
-    served.kill()
-    page.keyboard.press("5")
-    page.keyboard.press("Enter")
-    until(page, "!document.querySelector('#trouble').hidden")
-    unsaved = page.evaluate("sessionStorage.getItem('unsaved')")
-    assert json.loads(unsaved)["value"] == 5
-    served.start()
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.reload()
-    until(page, "sessionStorage.getItem('unsaved') === 'null'")
-    assert served.ratings == [2.0, 5.0]
-
-
-def test_undo_pause_skip_and_help_by_keyboard(open_page, served):
-    page = open_page(served.url)
+def test_undo_pause_skip_and_help_by_keyboard(open_page, rating):
+    page = open_page(rating.url)
     begin(page)
     first = page.evaluate(SHOWN)
     give(page, "4", "ArrowLeft")
@@ -194,11 +244,11 @@ def test_undo_pause_skip_and_help_by_keyboard(open_page, served):
     page.keyboard.press("Escape")
     until(page, "!document.querySelector('#help').open")
     page.keyboard.press("Enter")  # nothing was chosen yet
-    assert page.is_disabled("#next") and served.ratings == [3.9]
+    assert page.is_disabled("#next") and rating.ratings == [3.9]
 
 
-def test_two_tabs_stay_together(open_page, served):
-    page = open_page(served.url)
+def test_two_tabs_stay_together(open_page, rating):
+    page = open_page(rating.url)
     begin(page)
     other = page.context.new_page()
     other.goto(page.url)
@@ -208,11 +258,11 @@ def test_two_tabs_stay_together(open_page, served):
     until(other, f"{SHOWN} === '{page.evaluate(SHOWN)}'")
     give(other, "4")
     until(page, f"{SHOWN} === '{other.evaluate(SHOWN)}'")
-    assert served.ratings == [2.0, 4.0]
+    assert rating.ratings == [2.0, 4.0]
 
 
-def test_the_slider_can_be_used_with_the_mouse_and_says_what_it_stands_for(open_page, served):
-    page = open_page(served.url)
+def test_the_slider_can_be_used_with_the_mouse_and_says_what_it_stands_for(open_page, rating):
+    page = open_page(rating.url)
     begin(page)
     box = page.locator("#range").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.62, box["y"] + box["height"] / 2)
@@ -223,7 +273,7 @@ def test_the_slider_can_be_used_with_the_mouse_and_says_what_it_stands_for(open_
     assert page.get_attribute("#range", "aria-valuetext") == "excellent"
     page.click("#next")
     until(page, "document.querySelector('#count').textContent.startsWith('1 of')")
-    assert served.ratings == [5.0]
+    assert rating.ratings == [5.0]
 
 
 UNNAMED = """() => [...document.querySelectorAll('button, a, input, select, [role], img, dialog, svg[role]')]
@@ -253,8 +303,8 @@ def accessible(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible_on_a_phone_and_a_desktop(open_page, served, scheme):
-    page = open_page(served.url, color_scheme=scheme)
+def test_every_page_is_accessible_on_a_phone_and_a_desktop(open_page, rating, scheme):
+    page = open_page(rating.url, color_scheme=scheme)
     until(page, "document.querySelector('#about') !== null")
     accessible(page)
     begin(page)
@@ -280,16 +330,8 @@ def gallery(tmp_path):
     pages = gallery_pages(
         lambda: {record.folder.name: record.folder for record in list_runs(out)}, book, "steer runs gallery"
     )
-    address = listen()
-    config = uvicorn.Config(
-        create_app([pages], TOKEN, "/runs/"), log_level="warning", lifespan="off", ws="none"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [address.socket]})
-    thread.start()
-    yield f"http://127.0.0.1:{address.port}/?token={TOKEN}", profiles
-    server.should_exit = True
-    thread.join()
+    with running(create_app([pages], TOKEN, "/runs/")) as url:
+        yield url, profiles
 
 
 def test_pictures_of_a_gallery_are_rated_by_mouse_and_keyboard_and_the_profile_has_it(open_page, gallery):

@@ -38,6 +38,10 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 _READING = ("GET", "HEAD")
+# The icon keeps browsers from asking for one.
+_HEAD = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>steer</title><link rel="icon" href="data:,">'
+)
 
 
 class Guard:
@@ -104,10 +108,7 @@ class Guard:
         page's request, which a Strict cookie does not go with.
         """
         place = "/" + quote(scope["path"].lstrip("/")) + (f"?{urlencode(query)}" if query else "")
-        page = (
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>steer</title>'
-            f'<meta http-equiv="refresh" content="0; url={escape(place)}"><p>Opening …'
-        )
+        page = f'{_HEAD}<meta http-equiv="refresh" content="0; url={escape(place)}"><p>Opening …'
         response = HTMLResponse(page)
         response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path="/")
         return response
@@ -116,7 +117,5 @@ class Guard:
 def _refuse(scope: Scope, why: str) -> Response:
     """403, as a page to a person and as JSON to a script. Says nothing that a stranger could use."""
     if "text/html" in Headers(scope=scope).get("accept", ""):
-        return HTMLResponse(
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>steer</title><p>{escape(why)}.', 403
-        )
+        return HTMLResponse(f"{_HEAD}<p>{escape(why)}.", 403)
     return JSONResponse({"error": why}, 403)
