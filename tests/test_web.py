@@ -33,7 +33,9 @@ def do(what: str = Body(embed=True)):
 
 @router.get("/fail/{kind}")
 def fail(kind: str):
-    raise {"usage": UsageError, "record": RecordError, "other": KeyError}[kind]("no <b>such</b> thing")
+    cause = OSError("No space left on device") if kind == "disk" else None
+    kinds = {"usage": UsageError, "record": RecordError, "disk": RecordError, "other": KeyError}
+    raise kinds[kind]("no <b>such</b> thing") from cause
 
 
 @pytest.fixture
@@ -140,7 +142,8 @@ def test_errors_are_one_line_as_json_to_scripts_and_as_a_page_to_people(client):
     answer = client.get("/fail/usage")
     assert answer.status_code == 400 and answer.json() == {"error": "no <b>such</b> thing"}
     answer = client.get("/fail/record", headers={"accept": "text/html"})
-    assert answer.status_code == 500 and "no &lt;b&gt;such&lt;/b&gt; thing" in answer.text
+    assert answer.status_code == 400 and "no &lt;b&gt;such&lt;/b&gt; thing" in answer.text
+    assert client.get("/fail/disk").status_code == 507  # a page may ask again
     assert client.get("/nothing").status_code == 404
 
 

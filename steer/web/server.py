@@ -73,7 +73,8 @@ def require() -> None:
 def create_app(routers: Sequence[APIRouter], token: str, home: str = "/") -> FastAPI:
     """An app of these routers behind the guard; `/` leads to `home`.
 
-    Errors that steer raises on purpose become `{"error": one line}`, or a page where a page was asked for.
+    Errors that steer raises on purpose become `{"error": one line}`, or a page where a page was asked for;
+    the status is 507 if the disk refused, else 400, or the error's own `status`.
     """
     require()
     from fastapi import FastAPI
@@ -110,8 +111,9 @@ def create_app(routers: Sequence[APIRouter], token: str, home: str = "/") -> Fas
         app.add_api_route("/", lambda: RedirectResponse(home, 303))
 
     def steer_error(request: Request, error: Exception) -> Response:
-        known = isinstance(error, UsageError)
-        return fail(request, str(error), getattr(error, "status", 400 if known else 500))
+        # Only what the disk refused may go well when it is asked for again.
+        broken = isinstance(error.__cause__, OSError) and not isinstance(error, UsageError)
+        return fail(request, str(error), getattr(error, "status", 507 if broken else 400))
 
     def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

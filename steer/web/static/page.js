@@ -20,12 +20,18 @@ export const say = (text) => {
   requestAnimationFrame(() => { live.textContent = text; });
 };
 
-/** Shown at the top of the page until `trouble("")`. */
-export const trouble = (text) => {
+let troubled = "";
+/** Shown at the top of the page until `trouble("")`, with a button if there is an action {label, run}. */
+export const trouble = (text, action = null) => {
   const box = document.getElementById("trouble");
-  if (box.textContent === text) return;
+  if (troubled === text) return; // an alert that is written again is read again
+  troubled = text;
   box.textContent = text;
   box.hidden = !text;
+  if (!action) return;
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: action.label });
+  button.addEventListener("click", action.run, { once: true });
+  box.append(" ", button);
 };
 
 /** One request. `body` is sent as JSON, or as it is if it is a Blob. Throws Refused or Unreachable. */
@@ -45,28 +51,29 @@ export const ask = async (method, path, body, patience = 20000) => {
   return answer;
 };
 
-const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
-
 /**
  * The same request until the server has done it. Asking twice must be harmless. What stands in the way is
- * shown; `waiting(true)` and `waiting(false)` say when it begins and ends. Throws Refused for a 4xx answer.
+ * shown, with a button to give up; `waiting(true)` and `waiting(false)` say when that begins and ends. Throws
+ * Refused for a 4xx answer, and if the person gives up.
  */
 export const insist = async (method, path, body, { what, restart, waiting = () => {} }) => {
-  for (let pause = 300, late = false; ; pause = Math.min(pause * 1.6, 3000)) {
+  let late = false, gaveUp = false, wake = () => {};
+  const giveUp = { label: "Give it up", run: () => { gaveUp = true; wake(); } };
+  const end = () => { if (late) { trouble(""); waiting(false); } };
+  for (let pause = 300; ; pause = Math.min(pause * 1.6, 3000)) {
     try {
       const answer = await ask(method, path, body);
-      if (late) { trouble(""); waiting(false); say("Connected again"); }
+      end();
+      if (late) say("Connected again");
       return answer;
     } catch (error) {
-      if (error instanceof Refused && error.status < 500) {
-        if (late) { trouble(""); waiting(false); }
-        throw error;
-      }
+      if (error instanceof Refused && error.status < 500) { end(); throw error; }
       if (!late) { late = true; waiting(true); }
       trouble(error instanceof Refused
         ? `${what} is not saved: ${error.message}. Trying again …`
-        : `${what} is not saved yet: the server does not answer. Start it again with “${restart}”; this page waits and tries again.`);
-      await sleep(pause);
+        : `${what} is not saved yet: the server does not answer. Start it again with “${restart}”; this page waits and tries again.`, giveUp);
+      await new Promise((resolve) => { wake = resolve; setTimeout(resolve, pause); });
+      if (gaveUp) { end(); throw new Refused("given up", 499); }
     }
   }
 };

@@ -106,7 +106,7 @@ const go = async (path, body, what) => {
     if (!(error instanceof Refused)) throw error;
     memory.set(null);
     await refresh();
-    trouble(error.status === 409 ? sentence(error.message) : `That was not taken: ${error.message}.`);
+    trouble(error.status === 409 ? sentence(error.message) : `${what} was not taken: ${error.message}.`);
   }
   enable();
 };
