@@ -158,20 +158,19 @@ READY = "!document.querySelector('#picture').hidden && document.querySelector('#
 
 def begin(page):
     """Through the first page by keyboard, and the practice pictures."""
-    until(page, "document.title.startsWith('Rate')")
-    if page.url.endswith("/start"):
-        page.focus("#about button")
-        page.keyboard.press("Enter")
-        until(page, "location.pathname === '/rate'")
-    for _ in range(3):
-        assert "practice" in page.inner_text("#count")
+    until(page, "location.pathname === '/start' && !document.querySelector('#about button').disabled")
+    page.focus("#about button")
+    page.keyboard.press("Enter")
+    until(page, f"location.pathname === '/rate' && {READY}")
+    for left in (3, 2, 1):
+        until(page, f"document.querySelector('#count').textContent === 'practice, {left} to go'")
         give(page, "3")
     until(page, "document.querySelector('#count').textContent.startsWith('0 of')")
 
 
 def give(page, *keys):
     """One rating by keyboard; waits for the next picture."""
-    until(page, f"document.querySelector('#range') !== null && {READY}")
+    until(page, READY)
     before = page.evaluate(SHOWN)
     for key in (*keys, "Enter"):
         page.keyboard.press(key)
@@ -182,6 +181,7 @@ def give(page, *keys):
 def test_fifteen_pictures_by_keyboard_with_the_server_killed_midway_and_nothing_is_lost(open_page, served):
     page = open_page(served.url)
     begin(page)
+    assert served.ratings == []
     wanted = []
     for i in range(7):
         wanted.append(float(1 + i % 5))

@@ -20,3 +20,4 @@ form.addEventListener("submit", async (event) => {
     trouble(error.message);
   }
 });
+form.querySelector("[type=submit]").disabled = false; // only now is somebody listening
