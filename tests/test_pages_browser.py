@@ -105,7 +105,10 @@ class Served:
 
     def start(self):
         self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), *self.words], stdout=subprocess.PIPE, text=True
+            [sys.executable, str(SCRIPT), *self.words],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent)},  # this checkout, installed or not
         )
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), "the server did not start"

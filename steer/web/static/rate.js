@@ -74,7 +74,7 @@ const show = (next, quiet = false) => {
   picture.alt = item.prompt || "The picture to rate";
   picture.src = `/pictures/${item.id}`;
   picture.hidden = false;
-  $("#next").textContent = practice ? "Practise and go on" : "Rate and go on";
+  $("#next").textContent = practice ? "Practise" : "Rate it";
   if (!same) setValue(item.value);
   else enable();
   if (!quiet && !same) {
