@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reward.groups import SMALL, Apart, apart
-from steer import words
 from steer.confirm import paired_interval
 from steer.diff import Segment, prompt_diff
 from steer.errors import RecordError, UsageError
@@ -159,18 +158,24 @@ def changes(before: np.ndarray, after: np.ndarray) -> list[Change]:
 
 def apart_words(who: str, found: Apart, others: str = "the other known people") -> str:
     """Whether a group differs, in a sentence; one that is not shown to differ is said not to."""
-    agreement = f"{found.correlation:.2f}"
+    agreement = signed(found.correlation)
     if found.ci95 is not None:
-        agreement += f" [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]"
+        agreement += f" [{signed(found.ci95[0])}, {signed(found.ci95[1])}]"
     measured = (
         f"over {found.images} pictures the mean predicted ratings of {found.size} and of {found.others} "
         f"people correlate {agreement}; of random groups of these sizes, 95% correlate above "
-        f"{found.chance_limit:.2f}"
+        f"{signed(found.chance_limit)}"
     )
+    who = who[:1].upper() + who[1:]
     if found.differs:
         return f"{who} differs from {others}: {measured}."
     meaning = "What its run found may be anybody's taste."
     return f"{who} is not shown to differ from {others}: {measured}. {meaning}"
+
+
+def signed(value: float) -> str:
+    """A correlation with two decimals and a true minus sign."""
+    return f"{value:.2f}".replace("-", "−")
 
 
 # ---- parts ----
@@ -225,11 +230,11 @@ def _open(run: Record, names: Sequence[str]) -> list[Image]:
 
 
 def _sample(runs: tuple[Record, Record]) -> list[Image]:
-    """Pictures that either search could have chosen, each once, evenly over both."""
+    """Pictures that either search made, each once, evenly over both; those off the subject are taste too."""
     found: dict[str, tuple[Record, str]] = {}
     for run in runs:
         for c in run.candidates:
-            if c.image is not None and c.score is not None and c.reason is None:
+            if c.image is not None and c.score is not None:
                 found.setdefault(c.prompt, (run, c.image))
     chosen = list(found.values())
     places = np.linspace(0, len(chosen) - 1, min(PICTURES, len(chosen))).round().astype(int)
@@ -295,7 +300,7 @@ def _against_the_rest(
         return None, ""
     rest = [row for row in range(len(known)) if row not in set(rows)]
     if not rest:
-        return None, f"{who} is everybody whom the predictor knows."
+        return None, f"{who[:1].upper()}{who[1:]} is everybody whom the predictor knows."
     found = apart(known, rows, rest)
     return found, apart_words(who, found)
 
@@ -386,10 +391,3 @@ def _short(person: PersonLike) -> str:
     """Of "sandbox:age 18-25 (34 people)" as "age 18-25"."""
     name = person.label.partition(":")[2] or person.label
     return name.partition(" (")[0]
-
-
-def verdict_words(side: Side) -> str:
-    """What the confirmation of this side's run says."""
-    if side.winner_is_base:
-        return "No rewrite was rated higher than the base prompt."
-    return words.verdict({"verdict": side.verdict}) if side.verdict else "Not confirmed on fresh seeds."

@@ -20,7 +20,7 @@ from steer.errors import RecordError
 from steer.files import new_folder, slug, write_whole
 from steer.gallery import picture_address
 from steer.pictures import STATISTICS
-from steer.versus import Change, Versus, verdict_words
+from steer.versus import Change, Side, Versus, signed
 
 _LARGE, _SMALL = (512, 84), (256, 75)
 
@@ -51,7 +51,9 @@ def render(found: Versus, folder: Path, left: Path, right: Path) -> str:
     from markupsafe import Markup
 
     files = resources.files("steer") / "pages"
-    style = "".join((files / name).read_text(encoding="utf-8") for name in ("gallery.css", "versus.css"))
+    style = "".join(
+        (files / name).read_text(encoding="utf-8") for name in ("base.css", "gallery.css", "versus.css")
+    )
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     environment.filters |= {"score": words.score, "gain": words.gain}
     template = (files / "versus.html.j2").read_text(encoding="utf-8")
@@ -61,11 +63,18 @@ def render(found: Versus, folder: Path, left: Path, right: Path) -> str:
         pictures=_pictures(found, folder, left, right),
         tiles=_tiles(found),
         rows=_rows(found),
-        verdict=verdict_words,
+        verdict=_verdict,
         notice=words.SIMULATED_NOTICE if found.simulated else "",
         changed=[(s, change_words(s.changes), change_words(s.readings)) for s in (found.left, found.right)],
         apart_from_each_other=change_words(found.changes) + change_words(found.readings),
     )
+
+
+def _verdict(side: Side) -> str:
+    """What the confirmation of this side's run says."""
+    if side.winner_is_base:
+        return "No rewrite was rated higher than the base prompt."
+    return words.verdict({"verdict": side.verdict}) if side.verdict else "Not confirmed on fresh seeds."
 
 
 def change_words(changes: list[Change]) -> list[str]:
@@ -156,6 +165,7 @@ def _tile(title: str, apart: Apart | None, sentence: str) -> dict[str, Any]:
         return {}
     if apart is None:
         return {"title": title, "value": "", "verdict": "", "text": sentence, "scale": None}
+    said, _, measured = sentence.partition(": ")
     low, high = apart.ci95 or (apart.correlation, apart.correlation)
     floor = min(0.9, int(10 * min(low, apart.chance_limit) - (low < 0)) / 10)
 
@@ -164,12 +174,12 @@ def _tile(title: str, apart: Apart | None, sentence: str) -> dict[str, Any]:
 
     return {
         "title": title,
-        "value": f"r = {apart.correlation:.2f}",
-        "verdict": "They differ." if apart.differs else "Not shown to differ.",
-        "text": sentence,
+        "value": f"r = {signed(apart.correlation)}",
+        "verdict": said,
+        "text": f"{measured[:1].upper()}{measured[1:]}",
         "scale": {
             "low": x(low), "high": x(high), "at": x(apart.correlation), "chance": x(apart.chance_limit),
-            "ends": [f"{floor:.1f}", "1"],
+            "ends": [_number(floor), "1"],
             "alt": f"Correlation {apart.correlation:.2f}; random groups above {apart.chance_limit:.2f}",
         },
     }  # fmt: skip

@@ -99,7 +99,7 @@ def test_groups_of_opposed_tastes_are_said_to_differ_with_an_interval(tmp_path):
     found = compared(tmp_path, Divided())[1]
     assert found.between.differs and found.between.correlation < 0
     assert "differs from" in found.between_words
-    assert re.search(r"correlate -0\.\d\d \[-\d\.\d\d, -?\d\.\d\d\]", found.between_words)
+    assert re.search(r"correlate −0\.\d\d \[−\d\.\d\d, −?\d\.\d\d\]", found.between_words)
 
 
 def test_a_group_of_fewer_than_ten_is_warned_of(pair):
