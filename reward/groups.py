@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .metrics import Interval
-
 RESAMPLES = 2000
 LEVEL = 0.05  # a group differs if fewer random groups than this are as far apart
 SMALL = 10  # people; the mean of fewer is mostly their own tastes
@@ -83,14 +81,6 @@ def apart(ratings: np.ndarray, group: Sequence[int], others: Sequence[int], seed
         p=p,
         differs=p < LEVEL,
     )
-
-
-def gain_interval(gains: np.ndarray, seed: int = 0) -> Interval:
-    """Mean over people of a gain [people], with a bootstrap over them."""
-    values = np.asarray(gains, np.float64)
-    drawn = np.random.default_rng(seed).choice(values, (RESAMPLES, len(values))).mean(1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
 
 
 def _agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
