@@ -43,7 +43,7 @@ class Choices:
             raise UsageError(
                 f"there is no memory plan {self.memory!r}; the plans are {', '.join(MEMORY)}: steer doctor"
             )
-        for name, low, high in (("steps", 1, 1_000), ("size", 64, 4_096), ("batch", 1, 256)):
+        for name, low, high in (("steps", 1, 1_000), ("size", 16, 4_096), ("batch", 1, 256)):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise UsageError(

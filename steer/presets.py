@@ -287,7 +287,8 @@ def _proposer(preset: Preset, choices: Choices, plan: MemoryPlan | None) -> Any:
         return asked
     if _served(preset, choices):
         from steer.memory import KV_CACHE, vllm_share
-        from steer.proposer.vllm import VllmProposer, VllmServer
+        from steer.proposer.vllm import VllmProposer
+        from steer.proposer.vllm_server import VllmServer
 
         model = choices.llm or preset.llm
         if model is None:
