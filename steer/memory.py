@@ -94,19 +94,25 @@ def components_of(found: Models) -> tuple[Component, ...]:
 
 
 def _renderer(model: str, config: Mapping[str, Any] | None) -> list[Component]:
-    if config is None or "transformer" not in config:
+    layers = models.LAYERS_READ.get(str(config.get("pipeline"))) if config else None
+    if config is None or layers is None:
         return [Component("pipeline", model, "render", on_disk(model))]
-    layers = models.LAYERS_READ.get(str(config.get("pipeline")))
-    found = []
-    for what, phase, quantized in (
+    kinds: tuple[tuple[str, Phase, bool], ...] = (
         ("text_encoder", "encode", True),
         ("transformer", "render", True),
         ("vae", "render", False),
-    ):
-        if what in config:
-            size = models.size_of(config[what], layers if what == "text_encoder" else None)
-            found.append(Component(what.replace("_", " "), model, phase, size, quantized))
-    return found
+    )
+    return [
+        Component(
+            what.replace("_", " "),
+            model,
+            phase,
+            models.size_of(config[what], layers if what == "text_encoder" else None),
+            quantized,
+        )
+        for what, phase, quantized in kinds
+        if what in config
+    ]
 
 
 def config_of(model: str) -> Mapping[str, Any] | None:
@@ -230,9 +236,9 @@ def make_plan(
         moved += weights["encode"] + (0 if "renderer" in resting else weights["render"])
     why_not = ""
     if needs and max(needs.values()) > room:
-        phase = max(needs, key=lambda phase: needs[phase])
-        need = (needs[phase] + CONTEXT) / GIB
-        why_not = f"needs {need:.0f} GB to {phase}, the card has {card.memory:.0f}"
+        worst = max(needs, key=lambda phase: needs[phase])
+        short = (needs[worst] + CONTEXT) / GIB
+        why_not = f"needs {short:.0f} GB to {worst}, the card has {card.memory:.0f}"
     elif name == "fp8" and card.bf16 and not card.fp8:
         why_not = "the card has no fp8"
     return MemoryPlan(

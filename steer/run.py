@@ -84,7 +84,8 @@ class Run:
         self._parts = parts
         self._judge_person = judge_person or _counterpart(person, parts.judge)
         if record is not None:
-            for part in (parts.proposer, parts.renderer, parts.scorer, parts.judge):
+            seated: tuple[Any, ...] = (parts.proposer, parts.renderer, parts.scorer, parts.judge)
+            for part in seated:
                 if hasattr(part, "keep_log"):
                     part.keep_log(folder)
 

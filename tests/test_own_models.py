@@ -1,4 +1,4 @@
-"""From the command line to a result with other models in every seat: a pipeline folder, a server, a predictor."""
+"""From the command line to a result with other models in every seat: pipeline folder, server, predictor."""
 
 from __future__ import annotations
 
