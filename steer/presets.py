@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "sandbox" / "weights"
 INSTALL_GPU = "pip install 'steer[gpu]' (from a checkout: pip install -e '.[gpu]')"
 INSTALL_VLLM = "python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm, then --vllm-python ~/vllm/bin/python"
+BATCH = 4  # pictures that the renderer makes at once, unless told otherwise
 
 # Where there is room for everyone, nobody rests.
 TOGETHER: Mapping[Seat, tuple[Seat, ...]] = {
@@ -176,7 +177,7 @@ def memory_plan(name: str, choices: Choices, card: Card, memory: str | None = No
     )
     steps = choices.steps or (preset.steps if choices.renderer is None else None)
     plan = memory or ("bf16" if choices.memory == "auto" else choices.memory)
-    return make_plan(plan, models, card, size=choices.size or 512, steps=steps, batch=choices.batch or 1)
+    return make_plan(plan, models, card, size=choices.size or 512, steps=steps, batch=choices.batch or BATCH)
 
 
 def does_not_fit(plan: MemoryPlan, name: str, choices: Choices) -> str:

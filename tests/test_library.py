@@ -109,7 +109,7 @@ def test_auto_takes_the_sandbox_here_and_says_what_the_larger_ones_lack(monkeypa
     monkeypatch.setattr("steer.cards.here", lambda: None)
     name, reason = choose()
     assert name == "sandbox"
-    assert "flux2 lacks a GPU with 63 GB" in reason and "klein lacks a GPU with 21 GB" in reason
+    assert "flux2 lacks a GPU with 64 GB" in reason and "klein lacks a GPU with 21 GB" in reason
     assert "laptop lacks weights of IDKiro/sdxs" in reason
 
 

@@ -147,5 +147,5 @@ def test_what_cannot_be_used_is_one_line_before_there_is_a_run(pipeline, tmp_pat
 def test_a_preset_without_a_gpu_weights_or_predictor_names_each_and_the_first_command(capsys):
     code = run_command(["run", "--preset", "flux2", "--user", "17"])
     err = capsys.readouterr().err
-    assert code == 1 and "a GPU with 63 GB" in err and "weights of black-forest-labs/FLUX.2-dev" in err
+    assert code == 1 and "a GPU with 64 GB" in err and "weights of black-forest-labs/FLUX.2-dev" in err
     assert "first: steer run --preset sandbox" in err and "steer doctor" in err

@@ -90,7 +90,7 @@ def _locate(model: str | Path, revision: str | None) -> tuple[Path, str | None]:
     """Folder and commit of a hub model; folder and None of a local one."""
     if (folder := Path(model).expanduser()).is_dir():
         if revision is not None:
-            raise UsageError(f"{model} is a folder, which has no revisions: leave --renderer-revision out")
+            raise UsageError(f"{model} is a folder, which has no revisions: leave the revision out")
         return folder, None
     if Path(model).is_absolute() or str(model).startswith((".", "~")) or str(model).count("/") > 1:
         raise RendererError(f"there is no folder {model}: check the path, or give a hub id (owner/name)")
