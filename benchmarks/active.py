@@ -6,9 +6,9 @@ FOLDER is what `steer sandbox build` made. 200 fresh simulated people, whom no d
 from pools of 400 validation paintings; their profiles, by the default way for new people, are judged on the
 914 test paintings by the rank correlation with their ratings of those. Three ways to choose what they rate:
 at random; actively, with every fifth at random, as `steer rate` does it; the same from a pool that begins
-with 12 pictures and grows by 6 a rating, as where paintings are made on demand. 10 pools and ratings each;
-people are bootstrapped, differences are paired. `--tune` looks at 200 other people instead, on whom choices
-were made.
+with 12 pictures before the practice trials and grows by 6 at every picture that is looked at, as where
+paintings are made on demand. 10 pools and ratings each; people are bootstrapped, differences are paired.
+`--tune` looks at 200 other people instead, who may be looked at while something is still being chosen.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from reward.newcomer import TastePrior, mix_start, mix_weights
 from reward.predictor import Predictor
 from reward.profile import demographics_sentence
 from steer.profiles.pool import MOST
-from steer.profiles.session import EVERY, FIRST
+from steer.profiles.session import EVERY, FIRST, PRACTICE
 from steer.sandbox import dataset as sandbox
 from steer.sandbox.build import Layout, read_features
 from steer.sandbox.raters import Raters
@@ -91,15 +91,15 @@ def measure(layout: Layout, seed: int) -> dict[str, Any]:
         for name, random_too, grows in ((PURE, False, False), (PAGE, True, False), (GROWING, True, True)):
             orders[name] = []
             for number in range(max(KS)):
-                size = FIRST + GROWS * number if grows else MOST
+                size = FIRST + GROWS * (PRACTICE + number) if grows else MOST
                 left = [int(i) for i in offered[:size] if i not in orders[name]]
-                started = time.perf_counter()
+                started = time.process_time()
                 if random_too and number % EVERY == EVERY - 1:
                     choice = int(rng.integers(len(left)))
                 else:
                     rated = shown[:, orders[name]]
                     choice = most_telling(shown[:, left], rated, targets, 1, prior)[0]
-                seconds.append(time.perf_counter() - started)
+                seconds.append(time.process_time() - started)
                 orders[name].append(left[choice])
         for name, order in orders.items():
             for i, k in enumerate(KS):
@@ -130,7 +130,7 @@ def measure(layout: Layout, seed: int) -> dict[str, Any]:
             name: {str(k): less(name, k, k) for k in (5, 10, 15, 25, 40)} for name in (PURE, PAGE, GROWING)
         },
         "reached": wanted["low"] >= -SLACK,
-        "choice_seconds": {
+        "choice_processor_seconds": {
             "median": round(float(np.median(seconds)), 4),
             "p95": round(float(np.quantile(seconds, 0.95)), 4),
         },

@@ -1,6 +1,7 @@
 """A session of rating: what is shown, what is kept, what is learnt; with a small real predictor."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,9 +191,24 @@ def test_a_reward_that_knows_no_people_cannot_learn(me, folder):
         me.person(scorer)
 
 
-def test_pictures_are_marked_where_the_predictor_was_trained_on_others(predictor, folder, me):
+def test_pictures_are_marked_where_the_predictor_was_trained_on_others(predictor, folder, me, monkeypatch):
     with RatingSession(me, predictor, FolderSource(folder), practice=0) as session:
-        assert isinstance(session.next().in_domain, bool)
+        assert session.next().in_domain is False, "one's own pictures are none of the painted world"
+    monkeypatch.setattr(predictor, "simulated", False)
+    you = Profiles(me.folder.parent).create("you")
+    with RatingSession(you, predictor, FolderSource(folder), practice=0) as session:
+        assert isinstance(session.next().in_domain, bool), "of a real predictor the embedding decides"
+
+
+def test_pictures_of_the_predictors_own_world_are_not_marked(predictor, folder, me):
+    class Own:
+        name = "own"
+
+        def pictures(self):
+            return (replace(one, world="sandbox") for one in FolderSource(folder).pictures())
+
+    with RatingSession(me, predictor, Own(), practice=0) as session:
+        assert session.next().in_domain is True
 
 
 # --- people

@@ -15,7 +15,7 @@ from steer.profiles.state import Rating, State
 FEWEST = 10  # held-out ratings for a check of someone's own
 SHOWN = 5  # similar people; looks and pictures liked most and least
 STEP = 5  # ratings: what the next few would bring
-ENOUGH = 0.01  # rise of the rank correlation by the next STEP ratings, below which they hardly help
+ENOUGH = 0.005  # rise of the rank correlation by the next STEP ratings, below which they hardly help
 RESAMPLES = 1000
 
 

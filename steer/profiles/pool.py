@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,10 +59,14 @@ class Pool:
         )
         self._thread.start()
 
-    def wait(self, count: int, seconds: float) -> bool:
-        """Whether `count` pictures got ready in time, or all that there will be."""
+    def wait(self, count: int, seconds: float, without: Collection[str] = ()) -> bool:
+        """Whether `count` pictures besides those `without` got ready in time, or all that there will be."""
+
+        def enough() -> bool:
+            return self.exhausted or sum(id not in without for id in self._items) >= count
+
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._items) >= count or self.exhausted, seconds)
+            return self._changed.wait_for(enough, seconds)
 
     @property
     def ready(self) -> list[Ready]:
@@ -107,7 +111,7 @@ class Pool:
                 except ProfileError:
                     self.unreadable += 1
                     continue
-                self._add(picture, offered.path, offered.prompt, offered.source)
+                self._add(picture, offered.path, offered.prompt, offered.source, offered.world)
         except Exception as error:  # noqa: BLE001 - it is raised to whoever waits for the pictures
             self.failure = error
         finally:
@@ -126,20 +130,28 @@ class Pool:
     def recall(self, state: State, rating: Rating) -> Ready:
         """Make a picture ready that was rated before."""
         path = state.path(rating)
-        return self._add(read_picture(path), path, rating.prompt, rating.source)
+        return self._add(read_picture(path), path, rating.prompt, rating.source, rating.source)
 
-    def _add(self, picture: Picture, path: Path, prompt: str, source: str) -> Ready:
+    def _add(self, picture: Picture, path: Path, prompt: str, source: str, world: str) -> Ready:
         before = self.get(picture.sha256)
         if before is not None:
             return before
         known = self.ask([picture], [prompt])[:, 0]
-        sample = self._scorer.calibration.image
-        near: bool | None = None
-        if sample is not None:
-            with self._asking:
-                near = bool(in_domain(self._scorer.image_features([picture.image]), sample)[0])
+        near = self._like_training(picture, world)
         item = Item(picture.sha256, path, media_type_of(picture.ending), prompt, source, near)
         with self._changed:
             added = self._items.setdefault(picture.sha256, Ready(item, known))
             self._changed.notify_all()
             return added
+
+    def _like_training(self, picture: Picture, world: str) -> bool | None:
+        """By where it is from, if that settles it, else by its embedding; None where nobody can say."""
+        if world and world in self._scorer.world.partition(":")[0].split("+"):
+            return True
+        if self._scorer.simulated:
+            return False  # a painted world holds no other pictures; its encoder cannot tell, see `in_domain`
+        sample = self._scorer.calibration.image
+        if sample is None:
+            return None
+        with self._asking:
+            return bool(in_domain(self._scorer.image_features([picture.image]), sample)[0])

@@ -78,9 +78,9 @@ class RatingSession:
         with self._lock:
             if self._shown is not None:
                 return self._shown
-            gone = len(self._done | rated_ids(self.profile.ratings))
+            gone = self._done | rated_ids(self.profile.ratings)
             first = not self._practice_left and not self._chosen
-        self._pool.wait(gone + (FIRST if first else 1), wait)
+        self._pool.wait(FIRST if first else 1, wait, without=gone)
         with self._lock:
             if self._shown is None:
                 self._shown = self._choose()

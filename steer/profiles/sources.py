@@ -27,6 +27,9 @@ class Offered:
     path: Path
     prompt: str  # the text that it was made from; "" if unknown
     source: str  # as in `state.Rating`
+    world: str = (
+        ""  # of whose kind the picture is, as in a predictor's world: "sandbox", "pamela"; "" unknown
+    )
 
 
 class Source(Protocol):
@@ -87,7 +90,12 @@ class RunsSource:
         from steer.record import list_runs
 
         found = [
-            Offered(record.folder / candidate.image, record.config["prompt"], f"run:{record.folder.name}")
+            Offered(
+                record.folder / candidate.image,
+                record.config["prompt"],
+                f"run:{record.folder.name}",
+                "sandbox" if record.config["preset"] == "sandbox" else "",
+            )
             for record in list_runs(self.runs)
             for candidate in record.candidates
             if candidate.image is not None
@@ -118,7 +126,7 @@ class DatasetSource:
         dataset = load_pamela(self.folder)
         trained = np.unique(dataset.images[dataset.rows("train")])
         for image in _shuffled(trained.tolist(), self.seed):
-            yield Offered(dataset.image_paths[image], dataset.prompt(image), self.called)
+            yield Offered(dataset.image_paths[image], dataset.prompt(image), self.called, dataset.name)
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,7 @@ class SandboxSource:
             path = folder / f"{self.seed}-{number:04d}.png"
             if not path.exists():
                 write_whole(path, encode_png(Image.fromarray(paint(scene, SIDE)), {}))
-            yield Offered(path, text, "sandbox")
+            yield Offered(path, text, "sandbox", "sandbox")
 
 
 def sandbox_folder() -> Path:
