@@ -353,6 +353,27 @@ def test_a_request_that_the_server_does_not_take_quotes_its_reason(llm, connect)
     assert "--llm" in fails(connect(), "the prompt is too long")
 
 
+def test_one_failure_among_many_requests_is_told_without_waiting_for_the_others(llm, connect):
+    release = threading.Event()
+
+    def reply(path, body):
+        if "n" in body:
+            return error(400, "n must be 1")
+        if body["seed"] == 9:
+            return error(400, "the prompt is too long")
+        if body["seed"] > 9:
+            release.wait(20)
+        return chat("1. a fox")
+
+    llm.reply = reply
+    start = time.monotonic()
+    proposer = connect(mode="fanout")
+    proposer._left_out.add("response_format")  # else it would be tried without
+    fails(proposer, "the prompt is too long", n=20)
+    assert time.monotonic() - start < 15
+    release.set()
+
+
 def test_a_redirect_is_not_followed(llm, connect):
     llm.reply = lambda path, body: answer({}, 307, location="http://elsewhere/v1")
     assert "--llm-url" in fails(connect(), "redirects to 'http://elsewhere/v1'")

@@ -173,6 +173,14 @@ def test_the_log_goes_where_the_run_is_and_is_added_to(make, tmp_path):
     assert "earlier" not in part.server.last_words()
 
 
+def test_an_interpreter_is_found_from_any_folder_and_stays_the_environments_own(make, tmp_path):
+    link = tmp_path / "bin" / "python"
+    link.parent.mkdir()
+    link.symlink_to(sys.executable)
+    server = make(python="bin/python", log=tmp_path / "elsewhere" / "vllm.log")
+    assert server.command()[0] == str(link)
+
+
 def test_a_run_knows_the_part_by_its_model_and_not_by_its_port(proposer):
     assert proposer.name == "Big-8B-Instruct (vLLM)"
     assert proposer.model == "org/Big-8B-Instruct"

@@ -41,7 +41,8 @@ def test_vllm_starts_proposes_survives_the_death_of_its_engine_and_stops(tmp_pat
         max_model_len=2048,
         sleep_mode=False,
         arguments=["--enforce-eager"],
-        environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_NUM_OF_RESERVED_CPU": "0"},
+        # Its processes are forked: each that imports torch anew takes ten seconds.
+        environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_WORKER_MULTIPROC_METHOD": "fork"},
         start_timeout=400.0,
     )
     listing = VllmProposer(server, mode="list")

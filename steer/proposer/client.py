@@ -25,6 +25,12 @@ PAUSE = 0.5  # seconds before the second attempt
 MAX_WAIT = 30.0  # seconds; the longest that a server's Retry-After is obeyed
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # worth another attempt
+_EXAMPLE = "an address looks like: --llm-url http://127.0.0.1:8000/v1"
+_CHECK_URL = f"is that the address of an OpenAI-compatible server? {_EXAMPLE}"
+
+
+class NotFound(ProposerError):
+    """404: the server has no such path, or no such model."""
 
 
 class BadRequest(ProposerError):
@@ -99,7 +105,7 @@ class Client:
             wait = self._pause * 2**attempt
             try:
                 response = self._http.request(method, self.url + path, json=body)
-            except httpx.ConnectError:
+            except (httpx.ConnectError, httpx.ConnectTimeout):
                 problem = (
                     f"no server answers at {self.url}: start it (vllm serve MODEL), "
                     "or name another with --llm-url"
@@ -117,8 +123,6 @@ class Client:
                     f"the server at {self.url} broke the connection ({error or type(error).__name__}): "
                     "look at its log, and start it again"
                 )
-            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                raise UsageError(f"--llm-url is {self.url!r}: {error}; {_EXAMPLE}") from error
             else:
                 if response.status_code not in _BUSY:
                     return self._read(response, path)
@@ -142,7 +146,7 @@ class Client:
             raise ProposerError(f"{self.url}{path} is a web page ({code}), no API; {_CHECK_URL}")
         if code == 404:
             detail, _ = _error(response)
-            raise NotFound(f"the server at {self.url} has no {path} ({detail}); {_CHECK_URL}", detail)
+            raise NotFound(f"the server at {self.url} has no {path} ({detail}); {_CHECK_URL}")
         if code >= 400:
             detail, param = _error(response)
             raise BadRequest(
@@ -160,18 +164,6 @@ class Client:
                 f"{self.url}{path} answers with something else than JSON ({_quote(text)}); {_CHECK_URL}"
             )
         return answer
-
-
-class NotFound(ProposerError):
-    """404: the server has no such path, or no such model."""
-
-    def __init__(self, message: str, detail: str) -> None:
-        super().__init__(message)
-        self.detail = detail
-
-
-_EXAMPLE = "an address looks like: --llm-url http://127.0.0.1:8000/v1"
-_CHECK_URL = f"is that the address of an OpenAI-compatible server? {_EXAMPLE}"
 
 
 def local_http(timeout: float) -> httpx.Client:

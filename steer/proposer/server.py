@@ -13,10 +13,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
-from threading import Semaphore
+from queue import Empty, SimpleQueue
+from threading import Semaphore, Thread
 from typing import Any, Literal, get_args
 
 from steer.errors import ProposerError, SettingsError
@@ -319,9 +320,40 @@ def _reply(choice: dict[str, Any]) -> Reply:
 
 
 def _parallel(ask: Callable[[int], list[Reply]], n: int) -> list[list[Reply]]:
-    """`ask(0)` to `ask(n - 1)`, several at a time; the first error is raised."""
-    with ThreadPoolExecutor(min(n, AT_ONCE), "steer-llm") as pool:
-        return list(pool.map(ask, range(n)))
+    """`ask(0)` to `ask(n - 1)`, several at a time; the first error is raised at once.
+
+    Not a ThreadPoolExecutor: on an error or a Ctrl-C it would wait for every request that is under way.
+    """
+    jobs: SimpleQueue[int] = SimpleQueue()
+    done: SimpleQueue[tuple[int, list[Reply] | Exception]] = SimpleQueue()
+
+    def work() -> None:
+        while True:
+            try:
+                i = jobs.get_nowait()
+            except Empty:
+                return
+            try:
+                done.put((i, ask(i)))
+            except Exception as error:  # noqa: BLE001 - raised below, in the thread that asked
+                done.put((i, error))
+
+    for i in range(n):
+        jobs.put(i)
+    for _ in range(min(n, AT_ONCE)):
+        Thread(target=work, name="steer-llm", daemon=True).start()
+    replies: dict[int, list[Reply]] = {}
+    try:
+        while len(replies) < n:
+            i, outcome = done.get()
+            if isinstance(outcome, Exception):
+                raise outcome
+            replies[i] = outcome
+    finally:
+        with suppress(Empty):
+            while True:
+                jobs.get_nowait()
+    return [replies[i] for i in range(n)]
 
 
 def _shown(text: str, most: int = 120) -> str:

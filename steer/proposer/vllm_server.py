@@ -91,7 +91,9 @@ class VllmServer:
     ) -> None:
         self.model = str(Path(model).absolute()) if Path(model).is_dir() else str(model)
         self.name = PurePath(self.model).name
-        self.python = str(python or os.environ.get(PYTHON_VARIABLE) or sys.executable)
+        interpreter = str(python or os.environ.get(PYTHON_VARIABLE) or sys.executable)
+        # Not resolved: the link in a virtual environment is what makes it one.
+        self.python = str(Path(interpreter).expanduser().absolute()) if "/" in interpreter else interpreter
         self.log = log
         self.revision = revision
         self.sleep_mode = sleep_mode
