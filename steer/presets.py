@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -173,11 +174,21 @@ def memory_plan(name: str, choices: Choices, card: Card, memory: str | None = No
     models = Models(
         renderer=choices.renderer or preset.renderer,
         llm=None if choices.llm_url else choices.llm or preset.llm if _served(preset, choices) else None,
-        encoder=preset.encoder if choices.reward is None else None,
+        encoder=_encoder_of(Path(choices.reward or predictor_folder(preset))) or preset.encoder,
     )
     steps = choices.steps or (preset.steps if choices.renderer is None else None)
     plan = memory or ("bf16" if choices.memory == "auto" else choices.memory)
     return make_plan(plan, models, card, size=choices.size or 512, steps=steps, batch=choices.batch or BATCH)
+
+
+def _encoder_of(predictor: Path) -> str | None:
+    """The image-text encoder that a checkpoint was trained with; None where there is no checkpoint."""
+    try:
+        card = json.loads((predictor / "predictor.json").read_text(encoding="utf-8"))
+        id = str(card["encoder"]["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(predictor / id) if (predictor / id).is_dir() else id  # the sandbox's lies beside its predictor
 
 
 def does_not_fit(plan: MemoryPlan, name: str, choices: Choices) -> str:
@@ -254,6 +265,7 @@ def _needs_weights(model: str) -> Requirement:
 
 
 def _needs_server(llm: str, python: str | None) -> list[Requirement]:
+    python = python or os.environ.get("STEER_VLLM_PYTHON")
     if python is not None:
         met = Path(python).expanduser().is_file()
         vllm = Requirement(f"the interpreter {python}", met, "" if met else INSTALL_VLLM)

@@ -357,3 +357,13 @@ def test_how_to_get_weights_depends_on_network_terms_and_revision(monkeypatch):
     assert "accept its terms" in hub.how_to_get(DEV) and "hf auth login" in hub.how_to_get(DEV)
     monkeypatch.setattr(hub, "has_token", lambda: True)
     assert hub.how_to_get(DEV) == f"hf download {DEV}"
+
+
+def test_the_encoder_that_a_checkpoint_names_is_the_one_that_is_counted(tmp_path):
+    card_of = {"encoder": {"id": "google/siglip2-base-patch16-224", "sha256": "0"}}
+    (tmp_path / "predictor.json").write_text(json.dumps(card_of))
+    [encoder] = [
+        part for part in on("80 GB", "bf16", reward=str(tmp_path)).components if part.phase == "score"
+    ]
+    assert encoder.model == "google/siglip2-base-patch16-224"
+    assert encoder.bytes("bf16") == 4 * 375_187_970  # float32
