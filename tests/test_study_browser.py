@@ -74,7 +74,7 @@ def served(study):
 
 def begin(page, name, who=None):
     """Through the first page by keyboard."""
-    until(page, "document.querySelector('#begin') !== null")
+    until(page, "document.querySelector('#begin button:not(:disabled)') !== null")
     page.focus("#name")
     page.keyboard.type(name)
     if who is not None:
