@@ -19,6 +19,7 @@ from steer.errors import RendererError, SettingsError, UsageError
 from steer.renderer import RenderSettings, open_renderer
 from steer.renderer.load import short_text_encoder, without_head
 from steer.renderer.source import find_source
+from steer.renderer.stage import HEADROOM, Stage
 
 SMALL = RenderSettings(width=32, height=32, steps=2, batch_size=4, max_sequence_length=16)
 STOCK = {"width": 32, "height": 32, "num_inference_steps": 2, "max_sequence_length": 16}
@@ -510,3 +511,40 @@ def test_rest_and_close_give_memory_back_and_rendering_goes_on_afterwards(flux2)
     assert furthest(list(renderer.render(PROMPTS[:1], [0])), first) == 0
     assert renderer._pipes._halves == {}  # it was in the cache
     assert len(list(renderer.render(PROMPTS[2:3], [4]))) == 1
+
+
+class Device(torch.nn.Module):
+    """A module that a full device cannot take, or only after another has left."""
+
+    def __init__(self, room: list[int]) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(4))
+        self.room = room
+
+    def to(self, device):
+        if str(device) != "cpu":
+            if self.room[0] < 1:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            self.room[0] -= 1
+        return self
+
+
+def test_a_half_that_does_not_fit_says_what_fits():
+    stage = Stage([Device([0])], "mps")
+    with pytest.raises(RendererError, match=r"do not fit into the memory of mps.*--memory nf4"):
+        stage.wake()
+    assert not stage.awake
+
+
+def test_one_half_leaves_the_device_only_if_both_do_not_fit(monkeypatch):
+    free = [2 * HEADROOM]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 0))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    text, image = Stage([Device([9])], "cuda"), Stage([Device([9])], "cuda")
+    text.wake()
+    image.wake(text)
+    assert (text.awake, image.awake) == (True, True)
+    image.rest()
+    free[0] = HEADROOM
+    image.wake(text)
+    assert (text.awake, image.awake) == (False, True)

@@ -104,6 +104,7 @@ class DiffusersRenderer:
     def close(self) -> None:
         """Gives all memory back. The caches stay; another `render` loads the weights again."""
         self._stages.clear()
+        self._failed.clear()
         self._pipes = Pipelines(self._source)
         clear_device_cache(garbage_collection=True)
 
@@ -118,7 +119,7 @@ class DiffusersRenderer:
 
     # --- images
 
-    def _make(self, jobs: Sequence[Job], stop: threading.Event) -> Generator[dict[Job, Image.Image | str]]:
+    def _make(self, jobs: Sequence[Job], stop: threading.Event) -> Iterator[dict[Job, Image.Image | str]]:
         """The images of these jobs batch by batch, or why there is none."""
         encoded = self._encode([prompt for prompt, _ in jobs]) if jobs and self._pipes.family.encoded else {}
         lost = {job: reason for job in jobs if isinstance(reason := encoded.get(job[0]), str)}
@@ -303,7 +304,7 @@ def _image(pixels: torch.Tensor) -> Image.Image | str:
     rounded = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
     if not rounded.any():
         return "the image is black (a numerical overflow, or the model's own safety filter)"
-    return Image.fromarray(rounded.permute(1, 2, 0).contiguous().numpy(), "RGB")
+    return Image.fromarray(rounded.permute(1, 2, 0).contiguous().numpy())
 
 
 def _check(stop: threading.Event) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:

@@ -97,7 +97,7 @@ def defaults(
     if index.get("is_distilled"):
         steps, guidance = 4, 1.0
     size = _native_size(folder)
-    wanted = {
+    wanted: dict[str, Any] = {
         "width": size,
         "height": size,
         "steps": steps if steps is not None else own.get("num_inference_steps", 50),

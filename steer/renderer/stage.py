@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from steer.errors import RendererError
+
 HEADROOM = 4 * 2**30  # bytes beside the weights for what is computed with them
 
 
@@ -31,15 +33,23 @@ class Stage:
         return sum(tensor.nbytes for tensor in tensors)
 
     def wake(self, other: Stage | None = None) -> None:
-        """Onto the device; `other` leaves it first if both do not fit."""
+        """Onto the device; `other` leaves it first if both do not fit. Raises `RendererError`."""
         if self.awake:
             return
         if other is not None and other.awake and self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
             if free < self.bytes + HEADROOM:
                 other.rest()
-        for module in self.modules:
-            module.to(self.device)
+        try:
+            for module in self.modules:
+                module.to(self.device)
+        except torch.OutOfMemoryError as error:
+            self.awake = True  # in part: take it back
+            self.rest()
+            raise RendererError(
+                f"{self.bytes / 1e9:.0f} GB of weights do not fit into the memory of {self.device}; "
+                "try --memory nf4 or a smaller --renderer; what fits: steer doctor"
+            ) from error
         self.awake = True
 
     def rest(self) -> None:

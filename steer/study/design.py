@@ -31,7 +31,6 @@ from steer.record import Record
 
 SCHEMA_VERSION = 1
 OWN, OTHERS, BASE = "own", "others", "base"
-Kind = Literal["base", "person", "generic"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Picture:
 
     id: str  # 16 random hex digits
     group: int  # pictures of one group are compared
-    kind: Kind
+    kind: Literal["base", "person", "generic"]
     maker: str  # "base", the person it was made for ("profile:me", "sandbox:17"), or the generic reward
     prompt: str  # that was rendered
     pixels: str  # hash: pictures that are alike to the eye are alike here
@@ -133,8 +132,7 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
         group = groups.setdefault(kind, len(groups))
         base, best = result["baseline"], result["best"]
         maker, of = _maker(config)
-        kinds: tuple[tuple[str, Kind, Any], ...] = ((BASE, "base", base), (maker, of, best))
-        for name, what, shown in kinds:
+        for name, what, shown in ((BASE, BASE, base), (maker, of, best)):
             key = (group, name if what == BASE else f"{name} {record.folder.name}")
             if key not in pictures:
                 image = _pixels(record, shown["image"])
@@ -204,7 +202,7 @@ def list_studies(out: Path) -> list[Path]:
     return sorted(path.parent for path in out.glob("*/study.json"))
 
 
-def _maker(config: dict[str, Any]) -> tuple[str, Kind]:
+def _maker(config: dict[str, Any]) -> tuple[str, Literal["person", "generic"]]:
     """By whose taste a run was steered: a person (without the state of the profile) or a generic reward."""
     from reward.baselines import BASELINES
 

@@ -12,4 +12,3 @@ $("#begin").addEventListener("submit", async (event) => {
     trouble(`That did not work: ${error.message}.`);
   }
 });
-$("#begin button").disabled = false; // before, there was nobody to send the form
