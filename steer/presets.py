@@ -148,7 +148,8 @@ def load(preset: str = "auto", **choices: Any) -> Parts:
     device = "cuda" if on_gpu else "cpu"
     plan = memory_plan(name, chosen, card) if on_gpu and card is not None else None
     if plan is not None and not plan.fits:
-        raise PresetError(does_not_fit(plan, name, chosen))
+        why = f"the memory plan {plan.name} of {name} {plan.why_not} ({plan.card.name})"
+        raise PresetError(f"{why}: {what_fits(plan, name, chosen)}; more: steer doctor")
     reward, judge = chosen.reward or predictor_folder(found), chosen.judge
     if judge is None and chosen.reward is None and found.renderer is None and (WEIGHTS / "judge").is_dir():
         judge = str(WEIGHTS / "judge")
@@ -191,18 +192,15 @@ def _encoder_of(predictor: Path) -> str | None:
     return str(predictor / id) if (predictor / id).is_dir() else id  # the sandbox's lies beside its predictor
 
 
-def does_not_fit(plan: MemoryPlan, name: str, choices: Choices) -> str:
-    """One line: why this plan cannot be used on its card, and which can."""
+def what_fits(plan: MemoryPlan, name: str, choices: Choices) -> str:
+    """What to take instead of a plan that cannot be used on its card."""
     from steer.memory import PLANS
 
     others = [memory_plan(name, choices, plan.card, other) for other in PLANS if other != plan.name]
     ways = [f"--memory {other.name} ({other.peak / 2**30:.0f} GB)" for other in others if other.fits]
     smaller = list(PRESETS)[list(PRESETS).index(name) + 1 :]
     ways.append(f"--preset {smaller[0]}" if smaller else "a smaller --renderer")
-    return (
-        f"the memory plan {plan.name} of {name} {plan.why_not} ({plan.card.name}): "
-        f"take {' or '.join(ways)}; more: steer doctor"
-    )
+    return f"take {' or '.join(ways)}"
 
 
 def predictor_folder(preset: Preset) -> Path:
@@ -245,7 +243,7 @@ def _needs_gpu(preset: Preset, choices: Choices) -> Requirement:
     what = (
         f"{plan.peak / 2**30:.0f} GB on the GPU with --memory {plan.name} ({card.name}, {card.memory:.0f} GB)"
     )
-    return Requirement(what, plan.fits, "" if plan.fits else does_not_fit(plan, preset.name, choices))
+    return Requirement(what, plan.fits, "" if plan.fits else what_fits(plan, preset.name, choices))
 
 
 def least_memory(name: str, choices: Choices = DEFAULT) -> float:

@@ -435,6 +435,19 @@ def test_doctor_says_what_each_preset_lacks_and_who_may_use_it(steer):
     assert "Apache-2.0" in licences["SmolLM2-135M-Instruct"]
     code, out, _ = steer("doctor")
     assert code == 0 and "Licences" in out and "--preset auto takes" in out
+    assert "Memory plans of the GPU presets (estimates, not measured)" in out and "s a picture" in out
+
+
+def test_doctor_and_plan_say_what_fits_on_which_card_and_what_takes_turns(steer, monkeypatch):
+    monkeypatch.setattr("steer.cards.here", lambda: None)
+    found = json.loads(steer("doctor", "--json")[1])["memory"]
+    fits = {(row["preset"], row["plan"]): row["fits"] for row in found if row["class"] == "24 GB"}
+    assert fits["klein", "bf16"] and fits["flux2", "nf4"] and not fits["flux2", "bf16"]
+    code, out, _ = steer("run", "--user", "17", "--plan", "--preset", "flux2", "--batch", "2")
+    assert code == 0 and "GB by phase: propose" in out and "take turns" in out
+    assert "not measured" in out and "32.2 B" in out and "assuming 55% of 989 TFLOP/s" in out
+    planned = json.loads(steer("run", "--user", "17", "--plan", "--preset", "klein", "--json")[1])["plan"]
+    assert planned["gpu"]["fits"] and planned["gpu"]["seconds_per_image"] > 0
 
 
 # --- the process itself

@@ -39,9 +39,18 @@ def until(page, condition: str, seconds: float = 180.0) -> None:
     as soon as the first look is not yet true.
     """
     end = time.monotonic() + seconds
-    while not page.evaluate(condition):
+    while not _holds(page, condition):
         assert time.monotonic() < end, f"never became true: {condition}"
         page.wait_for_timeout(20)
+
+
+def _holds(page, condition: str) -> bool:
+    try:
+        return bool(page.evaluate(condition))
+    except sync_api.Error as error:
+        if "context was destroyed" in str(error):  # asked just when it went on to another page
+            return False
+        raise
 
 
 @pytest.fixture(scope="module")

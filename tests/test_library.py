@@ -156,6 +156,8 @@ def test_a_plan_that_does_not_fit_names_those_that_do(monkeypatch):
     assert not need.met and "--memory nf4" in need.fix and "--memory fp8" not in need.fix
     assert "--preset klein" in need.fix and "\n" not in need.fix
     assert requirements("flux2", Choices(memory="nf4"))[0].met and requirements("klein")[0].met
+    with pytest.raises(PresetError, match=r"lacks 64 GB on the GPU .*RTX 4090.*--memory nf4"):
+        load("flux2", reward="laion-aesthetics")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from steer.cli.console import hint, out, print_json
 from steer.cli.reproduce import Out, app
 from steer.errors import UsageError
 
+__all__ = ["app", "figure8"]
+
 if TYPE_CHECKING:
     from steer.reproduce.bench import Bench
 

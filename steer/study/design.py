@@ -31,6 +31,7 @@ from steer.record import Record
 
 SCHEMA_VERSION = 1
 OWN, OTHERS, BASE = "own", "others", "base"
+Kind = Literal["base", "person", "generic"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Picture:
 
     id: str  # 16 random hex digits
     group: int  # pictures of one group are compared
-    kind: Literal["base", "person", "generic"]
+    kind: Kind
     maker: str  # "base", the person it was made for ("profile:me", "sandbox:17"), or the generic reward
     prompt: str  # that was rendered
     pixels: str  # hash: pictures that are alike to the eye are alike here
@@ -132,7 +133,8 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
         group = groups.setdefault(kind, len(groups))
         base, best = result["baseline"], result["best"]
         maker, of = _maker(config)
-        for name, what, shown in ((BASE, BASE, base), (maker, of, best)):
+        kinds: tuple[tuple[str, Kind, Any], ...] = ((BASE, "base", base), (maker, of, best))
+        for name, what, shown in kinds:
             key = (group, name if what == BASE else f"{name} {record.folder.name}")
             if key not in pictures:
                 image = _pixels(record, shown["image"])
@@ -202,7 +204,7 @@ def list_studies(out: Path) -> list[Path]:
     return sorted(path.parent for path in out.glob("*/study.json"))
 
 
-def _maker(config: dict[str, Any]) -> tuple[str, Literal["person", "generic"]]:
+def _maker(config: dict[str, Any]) -> tuple[str, Kind]:
     """By whose taste a run was steered: a person (without the state of the profile) or a generic reward."""
     from reward.baselines import BASELINES
 

@@ -12,3 +12,4 @@ $("#begin").addEventListener("submit", async (event) => {
     trouble(`That did not work: ${error.message}.`);
   }
 });
+$("#begin button").disabled = false; // before, there was nobody to send the form
