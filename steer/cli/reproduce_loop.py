@@ -140,7 +140,7 @@ def consistency(
     label = f"{bench.predictor.world}, simulated people"
     plot(result, label, to / "consistency.png")
     published = {"data": "section 6.2, Figures 9, 15 and 16: three users, two runs each", "statement": CLAIM}
-    _deliver("consistency", bench, result, published, tables(result, label), to, as_json)
+    _deliver("consistency", bench, result.brief(), published, tables(result, label), to, as_json)
 
 
 def _users(bench: Bench, users: int) -> tuple[str, ...]:

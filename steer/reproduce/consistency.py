@@ -57,6 +57,10 @@ class Consistency:
     base_won: int  # winners that are the base prompt itself, of all
     confirmed: bool  # by at least three of the four measures, each at 5%
 
+    def brief(self) -> Consistency:
+        """The same without the deals one by one, of which there may be 80,000."""
+        return replace(self, measures=[replace(each, null=each.null[:0]) for each in self.measures])
+
 
 def consistency(
     bench: Bench,
