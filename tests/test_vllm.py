@@ -58,11 +58,17 @@ def ended(numbers, seconds=20.0):
     """True once none of these processes runs."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        alive = [pid for pid in numbers if psutil.pid_exists(pid)]
-        if not [pid for pid in alive if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]:
+        if not any(map(_runs, numbers)):
             return True
         time.sleep(0.05)
     return False
+
+
+def _runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # a zombie only waits to be counted
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_it_starts_answers_and_stops_with_all_that_it_started(proposer, tmp_path):
