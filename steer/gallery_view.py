@@ -195,7 +195,8 @@ def _notices(record: Record, result: Mapping[str, Any]) -> list[dict[str, str]]:
     notices = []
     if record.config.get("simulated"):
         more = " What other presets need on this machine:"
-        notices.append({"text": words.SIMULATED_NOTICE + more, "command": "steer doctor"})
+        notice = words.simulated_notice(record.config["person"]["kind"])
+        notices.append({"text": notice + more, "command": "steer doctor"})
     status = result.get("status")
     if status != "complete":
         state = f"This run failed: {record.error}." if status == "error" else f"This run is {status}."

@@ -13,6 +13,10 @@ SIMULATED_NOTICE = (
     "Simulated person: this taste and its ratings belong to the sandbox, a small painted world. "
     "They show that the method works, and nothing about real people."
 )
+SIMULATED_PROFILE = (
+    "Simulated people: the predictor learnt from the sandbox, a small painted world. What it makes of a "
+    "profile's ratings shows that the method works, and little about a real person's taste."
+)
 
 _VERDICTS = {
     "better": "Holds on fresh seeds: the best prompt is predicted to be rated higher.",
@@ -105,3 +109,8 @@ def memory_plan(plan: Mapping[str, Any]) -> list[str]:
         *lines,
         f"assuming {plan['assumed']}" if plan["seconds_per_image"] is not None else plan["assumed"],
     ]
+
+
+def simulated_notice(kind: str) -> str:
+    """What to say of a run in the sandbox, by the kind of its person."""
+    return SIMULATED_PROFILE if kind == "new" else SIMULATED_NOTICE

@@ -91,7 +91,7 @@ def show(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False) -> None
     who, when = config["person"]["label"], config["created"][:16].replace("T", " ")
     hint(f'"{config["prompt"]}" for {who}, preset {config["preset"]}, {when}')
     if config["simulated"]:
-        hint(words.SIMULATED_NOTICE, style="yellow")
+        hint(words.simulated_notice(config["person"]["kind"]), style="yellow")
     report(record)
     print(record.folder)
 

@@ -102,7 +102,7 @@ def search(request: Request) -> None:
     parts = load(request.preset, request.choices)
     request = replace(request, who=request.who.resolved(parts.scorer))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
-    announce(parts)
+    announce(parts, request.who)
     if request.prompt is None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
     run = begin(request, prompt, parts)
@@ -144,7 +144,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     parts = load(recipe["preset"], Choices.of(recipe))
     who = Who.from_json(recipe["who"])
     person = who.find(parts.scorer)
-    announce(parts)
+    announce(parts, who)
     run = Run.resume(folder, person, parts, _judge_person(who, parts.judge))
     follow(run, parts, Settings(**record.config["settings"]), as_json=as_json, quiet=quiet)
 
@@ -225,11 +225,17 @@ def load(preset: str, choices: Choices) -> Parts:
         return presets.load(preset, **choices.to_json())
 
 
-def announce(parts: Parts) -> None:
+def announce(parts: Parts, who: Who) -> None:
     """First line of a run: which preset and why, and whether the person is simulated."""
     if parts.simulated:
+        own = who.kind == "profile"
+        whom = (
+            "simulated people: the preset {} learns a taste from"
+            if own
+            else "simulated person: the preset {} steers for"
+        )
         hint(
-            f"simulated person: the preset {parts.preset} steers for people of a simulated world "
+            f"{whom.format(parts.preset)} people of a simulated world "
             f"({parts.reason}). What real ones need here: steer doctor",
             style="yellow",
         )
@@ -257,8 +263,6 @@ def _say_profile(scorer: Any, person: Person) -> None:
         hint(person.note)
     elif (expected := scorer.expected_accuracy(person.ratings)) is not None:
         hint(f"to expect from so many: a rank correlation of {expected:.2f} with this person's ratings")
-    if getattr(scorer, "simulated", False):
-        hint("this predictor learnt from simulated people: of a real taste it shows how things work, no more")
 
 
 def _no_profile() -> str:

@@ -54,7 +54,7 @@ def versus(request: Request, other: Who) -> None:
     parts = load(request.preset, request.choices)
     both = (request.who, other)
     _check(both, parts.scorer)
-    announce(parts)
+    announce(parts, request.who)
     if request.prompt is None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
     folders: list[Path] = []
