@@ -117,6 +117,7 @@ def test_the_fresh_seed_was_in_no_search():
     assert unseen_seed(settings) not in (settings.seed, *settings.gate_seeds)
 
 
+@pytest.mark.slow
 def test_the_command_writes_table_picture_and_json_and_says_what_is_simulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -343,14 +343,22 @@ def test_a_damaged_file_is_named(design: Design):
 def test_the_report_ranks_what_the_raters_prefer(design: Design):
     with Desk(design) as desk:
         answer_all(desk, "Me", "profile:me", lambda condition: LIKED[condition])
-        answer_all(desk, "Guest", None, lambda condition: LIKED[condition])
+        answer_all(desk, "Anna", "profile:anna", lambda condition: LIKED[condition])
     report = make_report(design, 50)
     assert report.ranking.conditions == (OWN, OTHERS, "population", BASE)
     assert report.ranking.limited and report.ranking.win_rate(OWN, OTHERS) == 1
     page = write_report(report).read_text()
-    assert "“own” is preferred" in page or "No evidence" in page
+    assert "“own” is preferred to “others”" in page
     data = json.loads((design.folder / "report.json").read_text())
     assert data["paper"]["elo"]["own"] == 1065 and len(data["raters"]) == 2
+
+
+def test_one_rater_is_one_rater_however_clear_the_answers(design: Design):
+    with Desk(design) as desk:
+        answer_all(desk, "Me", "profile:me", lambda condition: LIKED[condition])
+    report = make_report(design, 20)
+    assert all(score.by_rater is None for score in report.ranking.elo.values())
+    assert "One rater&#39;s answers" in write_report(report).read_text()
 
 
 def test_equal_pictures_are_a_tie_that_nobody_is_asked(runs: list[Path], tmp_path: Path):

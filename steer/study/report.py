@@ -213,8 +213,10 @@ def _headline(ranking: Ranking) -> str:
     if not first:
         return f"Only one kind of picture was compared: {ranking.conditions[0]}"
     score = ranking.difference(first, second)
-    limits = score.by_rater or score.by_comparison
-    if limits is None or limits[0] <= 0 <= limits[1]:
+    limits = score.by_rater
+    if limits is None:  # however many answers one person gives, they are one person's
+        return "One rater's answers"
+    if limits[0] <= 0 <= limits[1]:
         return f"No evidence that “{first}” and “{second}” differ"
     return (
         f"“{first}” is preferred to “{second}”"
