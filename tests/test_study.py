@@ -275,7 +275,7 @@ def test_a_full_disk_loses_nothing_and_is_said(design: Design, monkeypatch: pyte
             reply = client_of(app_of(desk)).post(
                 f"/study/{rater.key}/answers", json={"number": 1, "answer": "left", "seconds": 1}
             )
-        assert reply.status_code == 500 and "No space left" in reply.json()["error"]
+        assert reply.status_code == 507 and "No space left" in reply.json()["error"]
         assert rater.next == 1 and file.read_bytes() == before
         assert desk.answer(rater.key, 1, "left", 1.0).next == 2
 
