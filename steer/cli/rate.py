@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -78,7 +78,7 @@ def rate(
     _farewell(profile, before)
 
 
-def load_scorer(reward: Path | None):  # noqa: ANN201 - a predictor, whose import is slow
+def load_scorer(reward: Path | None) -> Any:
     """The predictor that profiles are compared by. Raises `RewardError`."""
     from reward.baselines import load_reward
     from steer.presets import WEIGHTS

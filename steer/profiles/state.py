@@ -132,8 +132,8 @@ def state_of(
     folder: Path, about: Mapping[str, Any], given: Mapping[str, Rating], told: Demographics
 ) -> State:
     """The state of ratings by id, in order of ids."""
-    last = {}
-    for rating in reversed(given.values()):  # the last rating of a picture counts, where it was given
+    last: dict[str, Rating] = {}
+    for rating in reversed(list(given.values())):  # the last rating of a picture counts, where it was given
         last.setdefault(rating.picture, rating)
     return State(folder, about["name"], tuple(last.values())[::-1], told, about["salt"])
 
