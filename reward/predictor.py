@@ -6,8 +6,7 @@ The Scorer of the loop.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .caches import FeatureCache, content_key
 from .checkpoint import SENTENCE_FILES, Card, Tables, read_checkpoint
 from .encoders import ImageTextEncoder, SentenceEncoder, sentence_encoder
-from .errors import BadContext, CheckpointError, ImageError, ScoreError
+from .errors import BadContext, CheckpointError, ScoreError
 from .newcomer import Method, check_method, mix_start, mix_weights, ridge_residual
 from .pamela import Pamela
 from .people import (
@@ -61,8 +61,8 @@ class Predictor:
         self.people = card.people
         self.folder = Path()  # the checkpoint's, from where encoders in folders are found
         self.images_encoded = 0  # counts encoder work; an image seen before adds nothing
-        self._images = _Cache(CACHED)
-        self._texts = _Cache(CACHED)
+        self._images = FeatureCache(CACHED)
+        self._texts = FeatureCache(CACHED)
         self._device = next(model.parameters()).device
 
     @classmethod
@@ -325,7 +325,7 @@ class Predictor:
 
     def image_features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Unit-length image embeddings [n, image_dim], from memory where an image was seen before."""
-        keys = [_content_key(image) for image in images]
+        keys = [content_key(image) for image in images]
         by_key = dict(zip(keys, images, strict=True))
 
         def encode(missing: list[str]) -> np.ndarray:
@@ -357,36 +357,6 @@ def _says_nothing(ratings: int, method: Method, described: bool) -> str:
         return f"no ratings yet: {stand_in}"
     says = "one rating says" if ratings == 1 else f"{ratings} equal ratings say"
     return f"{says} nothing about taste: {stand_in}"
-
-
-class _Cache:
-    """Feature rows by key; the least recently used go first."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._rows: OrderedDict[str, np.ndarray] = OrderedDict()
-
-    def rows(self, keys: Sequence[str], encode: Callable[[list[str]], np.ndarray], dim: int) -> np.ndarray:
-        """[len(keys), dim]; `encode` is asked once, for the distinct keys that are not in memory."""
-        missing = [key for key in dict.fromkeys(keys) if key not in self._rows]
-        found = {key: self._rows[key] for key in keys if key in self._rows}
-        if missing:
-            found |= zip(missing, encode(missing), strict=True)
-        for key in keys:
-            self._rows[key] = found[key]
-            self._rows.move_to_end(key)
-        while len(self._rows) > self._size:
-            self._rows.popitem(last=False)
-        return np.stack([found[key] for key in keys]) if keys else np.zeros((0, dim), np.float32)
-
-
-def _content_key(image: Image.Image) -> str:
-    try:
-        pixels = image.tobytes()  # decodes a lazily opened file
-    except (OSError, SyntaxError, ValueError) as error:
-        name = getattr(image, "filename", "") or "an image"
-        raise ImageError(f"{name} cannot be decoded ({error}): render or download it again") from error
-    return hashlib.blake2b(pixels + repr((image.mode, image.size)).encode(), digest_size=16).hexdigest()
 
 
 def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:

@@ -10,10 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny import VOCABULARY, tiny_checkpoint, tiny_encoder, tiny_predictor
 
+from reward.caches import FeatureCache
 from reward.checkpoint import read_checkpoint, write_checkpoint
 from reward.errors import CheckpointError, ImageError, ScoreError, UnknownPerson
 from reward.people import make_person
-from reward.predictor import Predictor, _Cache
+from reward.predictor import Predictor
 
 PROMPT = "floating mossy rocks"
 
@@ -111,7 +112,7 @@ def test_scoring_leaves_the_threads_and_the_random_state_alone(predictor):
 
 
 def test_the_feature_memory_is_bounded_and_keeps_what_was_used_last():
-    cache, asked = _Cache(2), []
+    cache, asked = FeatureCache(2), []
 
     def encode(keys):
         asked.extend(keys)
