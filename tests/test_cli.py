@@ -215,6 +215,13 @@ def test_the_plan_says_images_time_memory_and_disk_and_starts_nothing(steer, iso
     assert "113" in out  # 1 + 5 x 20 candidates, 4 for the gate, 2 x 4 fresh seeds
 
 
+def test_a_plan_needs_no_person_because_it_is_the_same_for_all(steer):
+    of_one, of_nobody = (
+        steer("run", *who, "--plan", "--preset", "sandbox", "--json") for who in (("--user", "17"), ())
+    )
+    assert of_one == of_nobody and of_nobody[0] == 0
+
+
 def test_the_plan_counts_what_a_run_then_renders(steer, isolated):
     options = ["--user", "17", "--preset", "sandbox", "--patience", "0", *SMALL]
     _, out, _ = steer("run", *options, "--plan", "--json")

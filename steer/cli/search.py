@@ -105,9 +105,10 @@ def run(
 
     steer run --user 17 --json > result.json
     """
-    if (user is None) == (not population):
+    nobody = user is None and not population
+    if (nobody and not options["plan"]) or (user is not None and population):  # a plan is the same for all
         raise UsageError("say whose taste, either --user ID or --population; who is known: steer people list")
-    who = Who("population") if population else Who("known", user=user)
+    who = Who("population") if user is None else Who("known", user=user)
     search(request(who, **options))
 
 
