@@ -1,4 +1,4 @@
-"""The rating page over small real models and made-up pictures."""
+"""The rating page over made-up people and pictures."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 from fake_run import Landscapes
 from fastapi import FastAPI
-from tiny import tiny_predictor
+from panel import Panel
 from web_client import TOKEN
 
-from reward.predictor import Predictor
 from steer.profiles import Profile, Profiles
 from steer.profiles.session import RatingSession
 from steer.profiles.sources import FolderSource, Source
@@ -31,10 +30,6 @@ def make_pictures(folder: Path, count: int = 24, size: int = 32) -> Path:
     return folder
 
 
-def make_predictor(folder: Path) -> Predictor:
-    return tiny_predictor(folder)
-
-
 def open_profile(folder: Path, name: str = "me") -> Profile:
     profiles = Profiles(folder)
     return profiles.open(name) if name in profiles else profiles.create(name)
@@ -42,12 +37,12 @@ def open_profile(folder: Path, name: str = "me") -> Profile:
 
 @contextmanager
 def rating_app(
-    profiles: Path, predictor: Predictor, source: Source | Path, name: str = "me", token: str = TOKEN
+    profiles: Path, panel: Panel, source: Source | Path, name: str = "me", token: str = TOKEN
 ) -> Iterator[tuple[FastAPI, Profile, RatingSession]]:
     """What `steer rate` serves."""
     profile = open_profile(profiles, name)
     found = FolderSource(source) if isinstance(source, Path) else source
-    with RatingSession(profile, predictor, found, seed=0) as session:
+    with RatingSession(profile, panel, found, seed=0) as session:
         session.next(60)
         pages = rating_pages(profile, session, simulated=True, known=KNOWN, restart=RESTART)
         yield create_app([pages], token), profile, session

@@ -3,17 +3,17 @@
 import sys
 from pathlib import Path
 
+from panel import Panel
 from rate_app import KNOWN, RESTART, open_profile
 
-from reward.predictor import Predictor
 from steer.profiles.session import RatingSession
 from steer.profiles.sources import FolderSource
 from steer.web.rate import rating_pages
 from steer.web.server import create_app, listen, serve
 
-profiles, predictor, pictures = map(Path, sys.argv[1:])
+profiles, pictures = map(Path, sys.argv[1:])
 profile = open_profile(profiles)
-with RatingSession(profile, Predictor.load(predictor), FolderSource(pictures), seed=0) as session:
+with RatingSession(profile, Panel(), FolderSource(pictures), seed=0) as session:
     address = listen(profile.folder / "address.json")
     pages = rating_pages(profile, session, simulated=True, known=KNOWN, restart=RESTART)
     print(address.url("/"), flush=True)

@@ -5,27 +5,23 @@ import pytest
 pytest.importorskip("fastapi", reason="the pages need the extra web: pip install -e '.[web]'")
 
 from fake_run import fake_run
-from rate_app import make_pictures, make_predictor
+from panel import Panel
+from rate_app import make_pictures
 from test_architecture import TRUTH, reachable
 
 from steer.cli.app import run_command
 from steer.profiles import Profiles
 
 
-@pytest.fixture(scope="module")
-def predictor(tmp_path_factory):
-    return make_predictor(tmp_path_factory.mktemp("predictor"))
-
-
 @pytest.fixture
-def steer(capsys, monkeypatch, predictor):
+def steer(capsys, monkeypatch):
     """Run one command line whose pages end as soon as they are served, as by Ctrl-C."""
 
     def serve(app, address):
         address.socket.close()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("steer.cli.rate.load_scorer", lambda reward: predictor)
+    monkeypatch.setattr("steer.cli.rate.load_scorer", lambda reward: Panel())
     monkeypatch.setattr("steer.web.server.serve", serve)
 
     def run(*words):
@@ -56,7 +52,7 @@ def test_started_again_it_has_the_same_address(steer, tmp_path):
     ("words", "code", "part"),
     [
         (("rate", "17"), 2, "no letter"),
-        (("rate", "../me"), 2, "cannot be a profile's name"),
+        (("rate", "../me"), 2, "is no name for a profile"),
         (("rate", "--images", "nowhere"), 1, "there is no folder nowhere"),
         (("rate", "--port", "70000"), 2, "65535"),
         (("runs", "gallery"), 2, "name a run"),
@@ -79,5 +75,5 @@ def test_a_served_gallery_prints_the_address_of_the_run(steer, isolated):
 
 
 def test_pages_and_profiles_cannot_reach_the_truth_about_the_simulated_people():
-    for module in ("steer.web.rate", "steer.web.gallery", "steer.profiles.session", "steer.cli.rate"):
+    for module in ("steer.web.rate", "steer.web.gallery", "steer.profiles.session"):
         assert not reachable(module) & TRUTH, module

@@ -8,17 +8,14 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the pages need the extra web: pip install -e '.[web]'")
 
+from panel import Panel
 from PIL import Image
-from rate_app import make_pictures, make_predictor, open_profile, rating_app
+from rate_app import make_pictures, open_profile, rating_app
 from web_client import client_of
 
 from steer.profiles.learnt import Learnt, Liking, Seen, Similar
 from steer.web.learnt_view import build, in_order
-
-
-@pytest.fixture(scope="module")
-def predictor(tmp_path_factory):
-    return make_predictor(tmp_path_factory.mktemp("predictor"))
+from steer.web.server import render
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +24,8 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture
-def page(tmp_path, predictor, pictures):
-    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, profile, session):
+def page(tmp_path, pictures):
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, profile, session):
         client = client_of(app)
         client.profile, client.session, client.app_ = profile, session, app
         yield client
@@ -138,9 +135,9 @@ def test_the_fifteenth_rating_is_said_to_be_the_goal(page):
     assert state(page)["goal"] == 25
 
 
-def test_when_all_pictures_are_rated_there_is_none_to_show(tmp_path, predictor):
+def test_when_all_pictures_are_rated_there_is_none_to_show(tmp_path):
     few = make_pictures(tmp_path / "few", 5)
-    with rating_app(tmp_path / "profiles", predictor, few) as (app, _, session):
+    with rating_app(tmp_path / "profiles", Panel(), few) as (app, _, session):
         client = client_of(app)
         practise(client)
         while state(client)["item"]:
@@ -149,13 +146,54 @@ def test_when_all_pictures_are_rated_there_is_none_to_show(tmp_path, predictor):
         assert not found["waiting"] and found["ratings"] == session.progress.ratings >= 2
 
 
-def test_a_session_goes_on_where_the_last_one_stopped(tmp_path, predictor, pictures):
-    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+class Hostile:
+    """Pictures whose prompts try to break out of the page."""
+
+    name = 'pictures of <script>window.hacked=1</script>"'
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def pictures(self):
+        from steer.profiles.sources import Offered
+
+        for path in sorted(self.folder.iterdir()):
+            yield Offered(
+                path, '</script><script>window.hacked=1</script><img src=x onerror="hack()">', "test"
+            )
+
+
+class Broken(Hostile):
+    """Ends in an error after a few pictures."""
+
+    name = "a broken source"
+
+    def pictures(self):
+        for number, offered in enumerate(super().pictures()):
+            if number == 5:
+                raise RuntimeError("the disk is gone")
+            yield offered
+
+
+def test_a_source_that_breaks_is_told_and_takes_no_rating_with_it(tmp_path, pictures):
+    with rating_app(tmp_path / "profiles", Panel(), Broken(pictures)) as (app, profile, _):
+        client = client_of(app)
+        practise(client)
+        given = 0
+        while state(client)["item"]:
+            assert rate(client).status_code == 200
+            given += 1
+        assert "the disk is gone" in state(client)["failure"] and not state(client)["waiting"]
+        assert len(profile.ratings) == given == 2
+
+
+def test_a_session_goes_on_where_the_last_one_stopped(tmp_path, pictures):
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, _, _):
         client = client_of(app)
         practise(client)
         seen = [state(client)["item"]["id"]]
         rate(client, 4.0)
-    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, _, _):
         client = client_of(app)
         found = state(client)
         assert found["ratings"] == 1 and found["practice_left"] == 0 and found["item"]["id"] not in seen
@@ -163,17 +201,17 @@ def test_a_session_goes_on_where_the_last_one_stopped(tmp_path, predictor, pictu
         assert client.post("/rate/undo", json={"shown": found["item"]["id"]}).json()["item"]["id"] == seen[0]
 
 
-def test_after_a_crash_the_same_picture_is_shown_and_its_rating_taken(tmp_path, predictor, pictures):
-    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+def test_after_a_crash_the_same_picture_is_shown_and_its_rating_taken(tmp_path, pictures):
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, _, _):
         client = client_of(app)
         practice = state(client)["item"]["id"]
-    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, _, _):
         client = client_of(app)
         assert state(client)["item"]["id"] == practice and state(client)["practice_left"] == 3
         practise(client)
         rate(client, 1.0)
         shown = state(client)["item"]["id"]
-    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, profile, _):
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, profile, _):
         client = client_of(app)
         assert state(client)["item"]["id"] == shown
         assert rate(client, 4.4, shown).status_code == 200
@@ -181,7 +219,7 @@ def test_after_a_crash_the_same_picture_is_shown_and_its_rating_taken(tmp_path, 
     kept = tmp_path / "profiles" / "me" / "shown.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     kept.write_text('{"item": {"id": "../x"}}')
-    with rating_app(tmp_path / "profiles", predictor, pictures) as (app, _, _):
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, _, _):
         assert state(client_of(app))["item"] is not None
 
 
@@ -218,27 +256,27 @@ def test_only_pictures_of_the_session_are_served(page, tmp_path):
         assert page.get(f"/pictures/{name}").status_code == 404
 
 
-def test_files_that_are_no_pictures_are_left_out_and_counted(tmp_path, predictor):
+def test_files_that_are_no_pictures_are_left_out_and_counted(tmp_path):
     folder = make_pictures(tmp_path / "mixed", 4)
     (folder / "000.png").write_text("<script>alert(1)</script>")
     (folder / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 100)
     (folder / "page.html").write_text("<script>alert(1)</script>")
     (folder / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>")
     Image.new("1", (9000, 9000)).save(folder / "many.png")
-    with rating_app(tmp_path / "profiles", predictor, folder) as (app, _, session):
+    with rating_app(tmp_path / "profiles", Panel(), folder) as (app, _, session):
         client = client_of(app)
         practise(client)
         assert state(client)["item"] is None and not state(client)["waiting"]
         assert session.progress.unreadable == 3 and session.progress.ready == 3
 
 
-def test_a_folder_without_pictures_is_an_error_that_says_so(tmp_path, predictor):
+def test_a_folder_without_pictures_is_an_error_that_says_so(tmp_path):
     from steer.errors import ProfileError
 
     (tmp_path / "empty").mkdir()
     with (
         pytest.raises(ProfileError, match="there are no pictures in"),
-        rating_app(tmp_path / "profiles", predictor, tmp_path / "empty"),
+        rating_app(tmp_path / "profiles", Panel(), tmp_path / "empty"),
     ):
         pass
 
@@ -283,25 +321,8 @@ def test_the_question_and_the_five_anchors_are_the_papers(page):
     assert 'type="range" id="range" min="1" max="5" step="0.01"' in text
 
 
-class Hostile:
-    """Pictures whose prompts try to break out of the page."""
-
-    name = 'pictures of <script>window.hacked=1</script>"'
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def pictures(self):
-        from steer.profiles.sources import Offered
-
-        for path in sorted(self.folder.iterdir()):
-            yield Offered(
-                path, '</script><script>window.hacked=1</script><img src=x onerror="hack()">', "test"
-            )
-
-
-def test_prompts_and_names_are_text_and_never_markup(tmp_path, predictor, pictures):
-    with rating_app(tmp_path / "profiles", predictor, Hostile(pictures), name="o'neil") as (app, _, _):
+def test_prompts_and_names_are_text_and_never_markup(tmp_path, pictures):
+    with rating_app(tmp_path / "profiles", Panel(), Hostile(pictures), name="o'neil") as (app, _, _):
         client = client_of(app)
         practise(client)
         for value in (1.0, 5.0, 4.0, 2.0):
@@ -343,6 +364,13 @@ def test_the_learnt_page_puts_figures_into_sentences():
     assert [bar.share for bar in page.likes + page.dislikes] == [100.0, 50.0, 75.0]
     assert page.command == "steer run --user 'anna b' --prompt 'floating mossy rocks'"
     assert page.curve["here"][0] < page.curve["ks"][-1]["x"]
+
+
+def test_the_learnt_page_shows_all_of_it():
+    text = render("learnt.html.j2", page=build(FULL, "anna b", "paintings")).body.decode()
+    for part in ("vivid colours", "black and white", "34, female", "you: 15", "steer run --user", "Enough"):
+        assert part in text
+    assert text.count("<img") == 2 and 'alt="rocks"' in text
 
 
 def test_a_rank_correlation_is_told_as_pairs_in_order():

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from reward.active import most_telling
-from steer.errors import NotReady, ProfileError, UsageError
+from reward.errors import RewardError
+from steer.errors import NotReady, ProfileError, SteerError, UsageError
 from steer.files import write_private
 from steer.profiles.learnt import Learnt, learn, rated_ids
 from steer.profiles.pictures import Picture, ending_of, read_bytes
@@ -171,8 +172,14 @@ class RatingSession:
         gone = self._done | rated_ids(self.profile.ratings)
         fresh = [one for one in ready if one.item.id not in gone]
         if not fresh:
-            if self._pool.failure is not None:
-                raise self._pool.failure
+            failure = self._pool.failure
+            if isinstance(failure, SteerError | RewardError):
+                raise failure
+            if failure is not None:
+                kind = type(failure).__name__
+                raise ProfileError(
+                    f"no more pictures ({kind}: {failure}); name others: --images"
+                ) from failure
             if not self._pool.exhausted:
                 raise NotReady("no picture got ready in time: try again in a moment")
             return None

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from reward.errors import RewardError
 from steer.errors import NotReady, ProfileError, SteerError
 from steer.profiles import Demographics, Profile
 from steer.profiles.session import Item, RatingSession
@@ -59,6 +60,7 @@ class Desk:
         self.profile, self.session = profile, session
         self._lock = threading.Lock()
         self._practised: tuple[str, float] | None = None  # the last practice trial
+        self._failure = ""  # why there are no more pictures, if the source did not just end
         self._before: tuple[str, float] | None = None  # picture shown again after undo, and what it had
 
     def state(self, reached: bool = False) -> dict[str, Any]:
@@ -76,6 +78,7 @@ class Desk:
             "can_undo": count > 0 or self._practised is not None,
             "unreadable": progress.unreadable,
             "source": progress.source,
+            "failure": self._failure,
         }
 
     def rate(self, id: str, value: float) -> dict[str, Any]:
@@ -120,6 +123,9 @@ class Desk:
             return self.session.next(0.0), False
         except NotReady:
             return None, True
+        except (SteerError, RewardError) as error:  # the source broke: what was rated is kept all the same
+            self._failure = str(error)
+            return None, False
 
     def _item(self, item: Item) -> dict[str, Any]:
         had = self._before[1] if self._before and self._before[0] == item.id else None

@@ -57,6 +57,7 @@ const show = (next, quiet = false) => {
   $("#trial").hidden = item === null && !state.waiting;
   $("#over").hidden = item !== null || state.waiting;
   $("#wait").hidden = !state.waiting;
+  if (item === null && state.failure) trouble(sentence(state.failure));
   $("#frame").classList.toggle("empty", item === null);
   if (item === null) {
     picture.hidden = true;
