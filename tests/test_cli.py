@@ -485,7 +485,9 @@ def test_a_signal_in_the_middle_leaves_a_run_that_can_be_resumed(isolated):
     """A real process, a real Ctrl-C."""
     script = isolated / "slow.py"
     script.write_text(
-        f"import sys, time\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import steer.presets\nfrom fake_run import crowd_parts\nfrom fakes import FakeRenderer\n"
         "class Slow(FakeRenderer):\n"
         "    def render(self, prompts, seeds):\n"

@@ -284,6 +284,7 @@ SMALL = """() => [...document.querySelectorAll('main button, main select, main i
 
 def accessible(page):
     """Names, contrast, size of targets, one main heading, language, references that lead somewhere."""
+    until(page, "document.readyState === 'complete'")  # sizes and colours come with the style sheets
     assert page.evaluate(UNNAMED) == []
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(SMALL) == []
