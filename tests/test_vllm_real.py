@@ -19,6 +19,7 @@ from steer.proposer.vllm import VllmProposer, VllmServer
 from steer.types import Scored
 
 PYTHON = os.environ.get("STEER_VLLM_PYTHON")  # read here: the tests themselves run without STEER_* settings
+SHORT = os.environ.get("STEER_VLLM_SHORT")  # leaves out the restart, which takes as long as all the rest
 PROMPT = "floating mossy rocks"
 MEMORY = [Scored(PROMPT, 3.0, "r00c00")]
 
@@ -43,7 +44,7 @@ def test_vllm_starts_proposes_survives_the_death_of_its_engine_and_stops(tmp_pat
         sleep_mode=False,
         arguments=["--enforce-eager"],
         environment={"VLLM_CPU_KVCACHE_SPACE": "1"},
-        start_timeout=400.0,
+        start_timeout=600.0,
     )
     listing = VllmProposer(server, mode="list")
     phrases = VllmProposer(server)
@@ -61,14 +62,15 @@ def test_vllm_starts_proposes_survives_the_death_of_its_engine_and_stops(tmp_pat
         assert len(proposals) == 4
         assert all(parse(proposal)[0].startswith(f"{PROMPT}, ") for proposal in proposals)
 
-        [engine] = [p for p in _descendants(server) if "EngineCore" in p.name()]
         before = _descendants(server)
-        engine.kill()
-        again = _timed("few-shot after a kill", lambda: phrases.propose(PROMPT, MEMORY, 4, 3))
-        assert len(again) == 4
-        assert "was started again" in phrases.notes()[0]
-        assert ended([process.pid for process in before])
-        before = _descendants(server)
+        if not SHORT:
+            [engine] = [process for process in before if "EngineCore" in process.name()]
+            engine.kill()
+            again = _timed("few-shot after a kill", lambda: phrases.propose(PROMPT, MEMORY, 4, 3))
+            assert len(again) == 4
+            assert "was started again" in phrases.notes()[0]
+            assert ended([process.pid for process in before])
+            before = _descendants(server)
         assert before
     finally:
         listing.close()
