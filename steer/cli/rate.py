@@ -84,6 +84,9 @@ def load_scorer(reward: Path | None) -> Any:
     from steer.presets import WEIGHTS
 
     hint("loading the predictor …")
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))  # one core stays free for the page
     return load_reward(reward or WEIGHTS / "predictor")
 
 

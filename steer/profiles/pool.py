@@ -112,6 +112,8 @@ class Pool:
                     self.unreadable += 1
                     continue
                 self._add(picture, offered.path, offered.prompt, offered.source, offered.world)
+                with self._asking:
+                    _ = self._scorer.sample_ratings  # computed once: not while somebody waits for a choice
         except Exception as error:  # noqa: BLE001 - it is raised to whoever waits for the pictures
             self.failure = error
         finally:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from steer.errors import ProfileError
 from steer.files import write_whole
 from steer.profiles.pictures import ENDINGS
+
+if TYPE_CHECKING:
+    from steer.sandbox.scene import Scene
 
 WORLD = Path(__file__).parent.parent / "sandbox" / "data" / "WORLD.json"
 SIDE = 512  # pixels of a painting made on demand
@@ -144,21 +148,40 @@ class SandboxSource:
         return "paintings of the sandbox"
 
     def pictures(self) -> Iterator[Offered]:
-        from PIL import Image
+        """Painted in a process of its own: beside a painter, a page would wait for the interpreter's lock."""
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
 
-        from steer.png import encode_png
         from steer.sandbox.captions import prompt
         from steer.sandbox.dataset import make_scenes
-        from steer.sandbox.painter import paint
 
         folder = (self.cache or sandbox_folder()) / "to-rate"
         folder.mkdir(parents=True, exist_ok=True)
-        for number, scene in enumerate(make_scenes(self.seed, (1000,))):
-            text = prompt(scene, np.random.default_rng((self.seed, 5, number)))
-            path = folder / f"{self.seed}-{number:04d}.png"
-            if not path.exists():
-                write_whole(path, encode_png(Image.fromarray(paint(scene, SIDE)), {}))
-            yield Offered(path, text, "sandbox", "sandbox")
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_start_painter) as painter:
+            for number, scene in enumerate(make_scenes(self.seed, (1000,))):
+                text = prompt(scene, np.random.default_rng((self.seed, 5, number)))
+                path = folder / f"{self.seed}-{number:04d}.png"
+                if not path.exists():
+                    painter.submit(_paint, path, scene).result()
+                yield Offered(path, text, "sandbox", "sandbox")
+
+
+def _start_painter() -> None:
+    from steer.sandbox.dataset import start_worker
+
+    start_worker()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the page, which then ends this
+    if hasattr(os, "nice"):
+        os.nice(10)  # whoever looks at a page comes first
+
+
+def _paint(path: Path, scene: Scene) -> None:
+    from PIL import Image
+
+    from steer.png import encode_png
+    from steer.sandbox.painter import paint
+
+    write_whole(path, encode_png(Image.fromarray(paint(scene, SIDE)), {}))
 
 
 def sandbox_folder() -> Path:

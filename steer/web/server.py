@@ -145,6 +145,7 @@ def serve(app: FastAPI, address: Address) -> None:
     """Answer until the process is interrupted (KeyboardInterrupt) or terminated."""
     import uvicorn
 
+    sys.setswitchinterval(0.001)  # seconds: a click shall not queue behind the thread that reads pictures
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=3,
@@ -168,7 +169,8 @@ def _environment() -> Any:
 
 
 def _bind(port: int) -> socket.socket | None:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # The protocol is named because asyncio sends at once (TCP_NODELAY) only where it is: it saves 40 ms.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":  # there it would let two servers share a port
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
