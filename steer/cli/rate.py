@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,6 +42,8 @@ def rate(
 
     steer run --user me --prompt "floating mossy rocks"
     """
+    # Read when numpy is first imported: choosing a picture is little work, and waits for a second thread.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from steer.profiles import Profiles
     from steer.profiles.names import checked_name
     from steer.profiles.session import RatingSession
