@@ -14,6 +14,7 @@ from steer.profiles.state import Rating, State
 
 FEWEST = 10  # held-out ratings for a check of someone's own
 SHOWN = 5  # similar people; looks and pictures liked most and least
+FAINT = 0.1  # rank correlation: weaker likings are not shown
 STEP = 5  # ratings: what the next few would bring
 ENOUGH = 0.005  # rise of the rank correlation by the next STEP ratings, below which they hardly help
 RESAMPLES = 1000
@@ -106,8 +107,8 @@ def learn(
         own = person.mix[:-1] @ sample - sample.mean(0)
         about["similar"] = _similar(own, sample, scorer)
         looks = _looks(own, scorer)
-        about["likes"] = tuple(look for look in looks[:SHOWN] if look.strength > 0)
-        about["dislikes"] = tuple(look for look in looks[::-1][:SHOWN] if look.strength < 0)
+        about["likes"] = tuple(look for look in looks[:SHOWN] if look.strength >= FAINT)
+        about["dislikes"] = tuple(look for look in looks[::-1][:SHOWN] if look.strength <= -FAINT)
     pictures = []
     for id, prompt, would in seen:
         rating = float(person.mix[:-1] @ would + person.mix[-1])

@@ -162,7 +162,7 @@ class SandboxSource:
                 text = prompt(scene, np.random.default_rng((self.seed, 5, number)))
                 path = folder / f"{self.seed}-{number:04d}.png"
                 if not path.exists():
-                    painter.submit(_paint, path, scene).result()
+                    painter.submit(_paint, path, scene, SIDE).result()
                 yield Offered(path, text, "sandbox", "sandbox")
 
 
@@ -175,13 +175,13 @@ def _start_painter() -> None:
         os.nice(10)  # whoever looks at a page comes first
 
 
-def _paint(path: Path, scene: Scene) -> None:
+def _paint(path: Path, scene: Scene, side: int) -> None:
     from PIL import Image
 
     from steer.png import encode_png
     from steer.sandbox.painter import paint
 
-    write_whole(path, encode_png(Image.fromarray(paint(scene, SIDE)), {}))
+    write_whole(path, encode_png(Image.fromarray(paint(scene, side)), {}))
 
 
 def sandbox_folder() -> Path:
