@@ -69,6 +69,15 @@ def write_private(path: Path, data: bytes) -> None:
         raise
 
 
+def sync_folder(folder: Path) -> None:
+    """A new name in a folder survives a power cut only once the folder itself is written. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Readable JSON, whole or not there."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"

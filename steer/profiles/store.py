@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import ProfileError, UnknownProfile
+from steer.files import sync_folder
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import Picture, read_picture
 from steer.profiles.state import Demographics, Rating, State, apply, state_of
@@ -112,7 +113,7 @@ class Profiles:
                 _write(fresh / "profile.json", (json.dumps(about, ensure_ascii=False) + "\n").encode())
                 _write(fresh / "ratings.jsonl", b"")
                 fresh.rename(self.folder / name)
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
             except OSError as error:
                 shutil.rmtree(fresh, ignore_errors=True)
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # made by another process meanwhile
@@ -324,7 +325,7 @@ class Profile:
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return name
 
     def _read_about(self) -> dict[str, Any]:
@@ -354,15 +355,6 @@ def _write(path: Path, data: bytes) -> None:
         left = memoryview(data)
         while left:
             left = left[os.write(file, left) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name in a folder survives a power cut only once the folder itself is written."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
         os.fsync(file)
     finally:
         os.close(file)

@@ -82,9 +82,9 @@ class DiffusersRenderer:
         for job in jobs:
             if (known := self._failed.get(job) or self._images.get(self._key(job))) is not None:
                 ready[job] = known
-        todo = [job for job in dict.fromkeys(jobs) if job not in ready]
+        missing = [job for job in dict.fromkeys(jobs) if job not in ready]
         stop = threading.Event()
-        made = _ahead(self._make(todo, stop), stop)
+        made = _ahead(self._make(missing, stop), stop)
         try:
             for job in jobs:
                 while job not in ready:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
 from steer.errors import StudyError, UsageError
-from steer.files import slug
+from steer.files import slug, sync_folder
 from steer.study.design import Design, Pair
 
 Answer = Literal["left", "right", "tie"]
@@ -164,7 +164,7 @@ class Desk:
             finally:
                 os.close(descriptor)
             if new:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except OSError as error:
             raise StudyError(
                 f"the answer cannot be written: {error.strerror or error}; make room on the disk"
@@ -225,11 +225,3 @@ def _drop_torn_tail(path: Path) -> None:
     data = path.read_bytes()
     if data and not data.endswith(b"\n"):
         os.truncate(path, data.rfind(b"\n") + 1)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
