@@ -13,7 +13,7 @@ test: lint  ## everything that must hold before a change lands
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 test-vllm: $(VENV)/.installed-dev $(VENV)-vllm/.installed  ## vLLM's own server with a small model, on a CPU
-	STEER_VLLM_PYTHON=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/pytest -s tests/test_vllm_real.py
+	STEER_VLLM_PYTHON=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/pytest -s tests/proposer/test_vllm_real.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

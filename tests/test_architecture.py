@@ -7,9 +7,14 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TRUTH = {"steer.sandbox.raters", "steer.sandbox.measure", "steer.sandbox.world"}
-MAY_KNOW_THE_TRUTH = {"steer.sandbox.build", "steer.sandbox.dataset", "steer.sandbox.freeze", *TRUTH}
-EVALUATION = "steer.reproduce"  # experiments that judge the loop by the truth
+TRUTH = {"steer.sandbox.truth.raters", "steer.sandbox.truth.measure", "steer.sandbox.truth.world"}
+MAY_KNOW_THE_TRUTH = {
+    "steer.sandbox.make.build",
+    "steer.sandbox.make.dataset",
+    "steer.sandbox.make.freeze",
+    *TRUTH,
+}
+EVALUATION = "steer.experiments"  # experiments that judge the loop by the truth
 
 
 def _modules() -> dict[str, Path]:
@@ -70,9 +75,9 @@ def test_only_the_makers_of_the_sandbox_import_the_truth():
 
 
 def test_the_predictor_and_the_loop_cannot_reach_the_truth():
-    blind = ("reward", "steer.profiles", "steer.study", "steer.web")
+    blind = ("reward", "steer.profiles", "steer.study", "steer.pages")
     searchers = [module for module in MODULES if module.startswith(blind)]
-    for module in (*searchers, "steer.loop", "steer.run", "steer.presets"):
+    for module in (*searchers, "steer.loop.search", "steer.loop.run", "steer.machine.presets"):
         assert not reachable(module) & TRUTH, module
 
 
@@ -106,7 +111,13 @@ def test_only_the_command_line_prints_prompts_or_exits():
 
 
 def test_the_loop_names_no_part_of_any_preset():
-    for module in ("steer.loop", "steer.work", "steer.confirm", "steer.run", "steer.record"):
+    for module in (
+        "steer.loop.search",
+        "steer.loop.steps",
+        "steer.loop.confirm",
+        "steer.loop.run",
+        "steer.record.folder",
+    ):
         assert not [name for name in imports(module) if name.startswith(("steer.sandbox", "reward", "torch"))]
 
 
@@ -114,7 +125,14 @@ HEAVY = ("torch", "transformers", "diffusers", "scipy", "numpy", "PIL", "safeten
 
 
 def test_what_every_command_imports_is_light():
-    for module in ("steer", "steer.errors", "steer.types", "steer.settings", "steer.presets", "steer.record"):
+    for module in (
+        "steer",
+        "steer.errors",
+        "steer.parts",
+        "steer.settings",
+        "steer.machine.presets",
+        "steer.record.folder",
+    ):
         names = {name.partition(".")[0] for name in imports(module, lazy=False)}
         assert not names & set(HEAVY), module
 

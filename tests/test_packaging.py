@@ -46,10 +46,10 @@ def test_the_wheel_holds_the_prompts_inside_the_package(wheel):
 
 
 def test_the_wheel_holds_the_pages_and_the_licence(wheel):
-    for name in ("gallery.html.j2", "gallery.css", "gallery.js", "base.css"):
+    for name in ("templates/gallery.html.j2", "inline/gallery.css", "inline/gallery.js", "inline/base.css"):
         assert f"steer/pages/{name}" in wheel
     for name in ("templates/base.html.j2", "static/page.js", "static/page.css"):
-        assert f"steer/web/{name}" in wheel
+        assert f"steer/pages/{name}" in wheel
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
 
 

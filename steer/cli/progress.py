@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from steer import words
 from steer.cli.console import hint
-from steer.plan import Costs
+from steer.machine.estimate import Costs
+from steer.pages import wording
+from steer.parts import BASE_ID, Event
 from steer.settings import GATE_RENDERS, Settings
-from steer.types import BASE_ID, Event
 
 
 class Watch:
@@ -98,12 +98,12 @@ def summary(event: Event) -> str | None:
     if event.event == "started" and data["resumed"]:
         return "resuming where the record ends"
     if event.event == "scored" and event.id == BASE_ID:
-        return f"base prompt: predicted {words.score(data['score'])}"
+        return f"base prompt: predicted {wording.score(data['score'])}"
     if event.event == "iteration":
         rise = "" if data["improved"] else ", no rise"
         lost = f", {data['rejected']} rejected" if data["rejected"] else ""
         short = f", {data['missing']} of {data['asked']} could not be found" if data["missing"] else ""
-        best = f"best so far {words.score(data['best_score'])}{rise}"
+        best = f"best so far {wording.score(data['best_score'])}{rise}"
         return f"iteration {data['iteration']}: {best}; {data['scored']} rated{lost}{short}"
     if event.event == "note":
         return f"{data['part']}: {data['text']}"
@@ -139,8 +139,8 @@ def _bar(watch: Watch) -> Iterator[Callable[[Event], None]]:
         def render(self, task: Any) -> Text:
             if watch.best is None:
                 return Text("")
-            gain = words.gain(watch.best - (watch.base or 0.0))
-            return Text.assemble("best ", (words.score(watch.best), "bold green"), f" ({gain})")
+            gain = wording.gain(watch.best - (watch.base or 0.0))
+            return Text.assemble("best ", (wording.score(watch.best), "bold green"), f" ({gain})")
 
     progress = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(24),
@@ -160,7 +160,7 @@ def _bar(watch: Watch) -> Iterator[Callable[[Event], None]]:
                 total=watch.total or None,  # None: how long it takes is unknown, so the bar pulses
                 completed=min(watch.done, watch.total),
                 count=f"{watch.done}/{watch.total}" if watch.total else "",
-                left=f"{words.seconds(watch.seconds_left)} left" if watch.seconds_left else "",
+                left=f"{wording.seconds(watch.seconds_left)} left" if watch.seconds_left else "",
             )
 
         yield show
