@@ -184,7 +184,7 @@ def test_two_processes_learn_what_one_learns(ratings, tmp_path):
     """For one epoch without dropout and dropped tokens, as every process draws random numbers of its own."""
     script = Path(__file__).parents[1] / "support" / "tiny_ratings.py"
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    found = {**os.environ, "PYTHONPATH": str(script.parents[1])}
+    found = {**os.environ, "PYTHONPATH": str(script.parents[2])}
     subprocess.run(
         [*launch, script, tmp_path / "two"], check=True, capture_output=True, env=found, timeout=300
     )

@@ -85,7 +85,7 @@ def test_a_killed_build_leaves_no_worker_behind(tmp_path: Path) -> None:
         "    for done, _ in render([(Path(f'out/{i}.png'), s) for i, s in enumerate(scenes)], 2, 32):\n"
         "        print(done, flush=True)\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(build.__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(build.__file__).parents[3])}
     with subprocess.Popen(
         [sys.executable, script], stdout=subprocess.PIPE, env=environment, cwd=tmp_path
     ) as parent:
