@@ -1,4 +1,4 @@
-"""Writes what the documentation takes from the code: docs/help.md, and the tree in docs/architecture.md.
+"""Writes what the documentation takes from the code: help.md, the tree in architecture.md, and the examples.
 
 python docs/make.py            # write
 python docs/make.py --check    # say what is out of date; exit code 1 if anything is
@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP, ARCHITECTURE = ROOT / "docs" / "help.md", ROOT / "docs" / "architecture.md"
+_EXAMPLE = re.compile(r"(?<=<!-- )(examples/\w+\.py)( -->\n).*?(?=<!-- end of example -->)", re.DOTALL)
 _TREE = re.compile(r"(?<=<!-- tree -->\n).*(?=<!-- end of tree -->)", re.DOTALL)
 
 
@@ -75,11 +76,19 @@ def _help(words: tuple[str, ...]) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
 
 
+def _with_example(page: Path) -> str:
+    def insert(found: re.Match[str]) -> str:
+        return f"{found[1]}{found[2]}```python\n{(ROOT / found[1]).read_text(encoding='utf-8')}```\n"
+
+    return _EXAMPLE.sub(insert, page.read_text(encoding="utf-8"))
+
+
 def pages() -> dict[Path, str]:
     """Each page that is made, as it should be."""
     return {
         HELP: help_page(),
         ARCHITECTURE: _TREE.sub(lambda _: tree(), ARCHITECTURE.read_text(encoding="utf-8")),
+        **{page: _with_example(page) for page in sorted((ROOT / "docs").glob("adding-*.md"))},
     }
 
 
