@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-vllm lint format clean
+.PHONY: demo test test-vllm lint format docs clean
 
 demo: $(VENV)/.installed  ## install, then steer one prompt to one (simulated) person's taste
 	@$(BIN)/steer run --user 17 --prompt "floating mossy rocks"
@@ -13,7 +13,7 @@ test: lint  ## everything that must hold before a change lands
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 test-vllm: $(VENV)/.installed-dev $(VENV)-vllm/.installed  ## vLLM's own server with a small model, on a CPU
-	STEER_VLLM_PYTHON=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/pytest -s tests/test_vllm_real.py
+	STEER_VLLM_PYTHON=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/pytest -s tests/proposer/test_vllm_real.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -23,6 +23,9 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-dev  ## help.md and the tree in architecture.md, made from the code
+	$(BIN)/python docs/make.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-vllm build dist .pytest_cache .mypy_cache .ruff_cache

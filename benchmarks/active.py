@@ -24,18 +24,18 @@ import numpy as np
 import torch
 from common import HERE, RESULTS, machine, write_json
 
-from reward.active import known_share, most_telling
-from reward.evaluate import known_ratings
-from reward.metrics import interval
-from reward.newcomer import TastePrior, mix_start, mix_weights
-from reward.predictor import Predictor
-from reward.profile import demographics_sentence
+from reward.evaluation.evaluate import known_ratings
+from reward.evaluation.metrics import interval
+from reward.people.active import known_share, most_telling
+from reward.people.descriptions import demographics_sentence
+from reward.people.newcomer import TastePrior, mix_start, mix_weights
+from reward.predictor.predictor import Predictor
 from steer.profiles.pool import MOST
 from steer.profiles.session import EVERY, FIRST, PRACTICE
-from steer.sandbox import dataset as sandbox
-from steer.sandbox.build import Layout, read_features
-from steer.sandbox.raters import Raters
-from steer.sandbox.world import Table, World
+from steer.sandbox.make import dataset as sandbox
+from steer.sandbox.make.build import Layout, read_features
+from steer.sandbox.truth.raters import Raters
+from steer.sandbox.truth.world import Table, World
 
 PEOPLE, DRAWS = 200, 10
 TUNING, JUDGING = 900_003, 900_004  # seeds of the fresh people

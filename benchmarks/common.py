@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from steer.sandbox.world import World
+from steer.sandbox.truth.world import World
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"

@@ -16,11 +16,11 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 import steer
-from reward.encoders import ImageTextEncoder
-from reward.profile import MetadataVocabulary
-from steer.sandbox.captions import caption, subject_phrase
-from steer.sandbox.encoder_pairs import HELD_OUT, Pairs, build_pairs
-from steer.sandbox.painter import paint
+from reward.encoders.image_text import ImageTextEncoder
+from reward.people.descriptions import MetadataVocabulary
+from steer.sandbox.make.encoder_pairs import HELD_OUT, Pairs, build_pairs
+from steer.sandbox.paint.painter import paint
+from steer.sandbox.read.captions import caption, subject_phrase
 from steer.sandbox.scene import FIELDS, Scene
 
 NUMERIC = (

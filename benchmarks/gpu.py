@@ -35,8 +35,8 @@ from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from steer.cards import named
-from steer.models import decode_flops, known, look_flops, step_flops
+from steer.machine.gpus import named
+from steer.machine.model_sizes import decode_flops, known, look_flops, step_flops
 from steer.renderer import RenderSettings
 from steer.renderer.diffusion import DiffusersRenderer
 from steer.renderer.source import Source
@@ -87,7 +87,7 @@ class Size:
     @property
     def picture_flops(self) -> float:
         """Of one picture, decoding included."""
-        if self.tiny:  # its tokens are smaller than those that `steer.models` counts
+        if self.tiny:  # its tokens are smaller than those that `steer.machine.model_sizes` counts
             return math.nan
         return self.steps * step_flops(self.transformer, self.pixels) + decode_flops(self.vae, self.pixels)
 
@@ -364,7 +364,7 @@ def scorer(size: Size, machine: Machine, out: Path) -> dict[str, Any]:
     """PAMELA's image encoder: alone, after the renderer, and beside it."""
     from transformers import SiglipConfig, SiglipModel
 
-    from reward.encoders import ImageTextEncoder
+    from reward.encoders.image_text import ImageTextEncoder
 
     ids = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}
     config = SiglipConfig(

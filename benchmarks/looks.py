@@ -22,8 +22,8 @@ from common import write_json
 from PIL import Image, ImageDraw, ImageFont
 from steering import SIZE, USERS
 
-from steer.reproduce.bench import Bench, open_bench
-from steer.sandbox.painter import paint
+from steer.experiments.bench import Bench, open_bench
+from steer.sandbox.paint.painter import paint
 from steer.sandbox.scene import LIGHTING_LOOK, PALETTE_LOOK, SUBJECTS, draw
 from steer.settings import Settings
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 import numpy as np
 import tiny_pipelines as tiny
@@ -32,12 +32,12 @@ import torch
 from common import RESULTS, machine, write_json
 from PIL import Image
 
+from steer.parts import Scored
 from steer.proposer.smollm import LocalProposer
 from steer.renderer import RenderSettings, open_renderer
 from steer.renderer.load import quiet, short_text_encoder
 from steer.renderer.source import find_source
 from steer.settings import DEFAULT_PROMPT, Settings
-from steer.types import Scored
 
 SIZE = tiny.Size(text=64, heads=4, double=2, single=4, vae=16)
 SIDE, STEPS, BATCH = 64, 4, 4  # pixels, denoising steps, the renderer's default batch

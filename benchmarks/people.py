@@ -26,14 +26,13 @@ import numpy as np
 import torch
 from common import RESULTS, machine, write_json
 
-from reward.calibrate import estimate
-from reward.checkpoint import CARD_FILE, WEIGHTS_FILE, read_checkpoint
 from reward.data import Dataset
-from reward.encoders import SENTENCE_ENCODER_ID, sentence_encoder
-from reward.evaluate import KnownRatings, known_ratings, predict, unseen_users
-from reward.features import Features
-from reward.metrics import interval, srocc
-from reward.newcomer import (
+from reward.encoders.features import Features
+from reward.encoders.image_text import SENTENCE_ENCODER_ID, sentence_encoder
+from reward.evaluation.evaluate import KnownRatings, known_ratings, predict, unseen_users
+from reward.evaluation.metrics import interval, srocc
+from reward.people.descriptions import demographics_sentence
+from reward.people.newcomer import (
     RIDGE_PENALTY,
     START_TEMPERATURE,
     TastePrior,
@@ -41,13 +40,14 @@ from reward.newcomer import (
     mix_weights,
     ridge_residual,
 )
-from reward.pamela import Pamela
-from reward.profile import demographics_sentence
-from reward.train import SANDBOX, train
-from steer.sandbox import dataset as sandbox
-from steer.sandbox.build import Layout, read_features
-from steer.sandbox.raters import Raters
-from steer.sandbox.world import Table, World
+from reward.predictor.checkpoint import CARD_FILE, WEIGHTS_FILE, read_checkpoint
+from reward.predictor.network import Pamela
+from reward.training.calibrate import estimate
+from reward.training.train import SANDBOX, train
+from steer.sandbox.make import dataset as sandbox
+from steer.sandbox.make.build import Layout, read_features
+from steer.sandbox.truth.raters import Raters
+from steer.sandbox.truth.world import Table, World
 
 KS = (5, 10, 15, 25)
 DRAWS, PEOPLE = 20, 300

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from common import RESULTS, machine, write_json
 
-from reward.checkpoint import read_checkpoint
 from reward.data import Dataset
-from reward.evaluate import Predictions, seen_users, unseen_users
-from reward.features import Features
-from reward.metrics import Interval, gap_closed, interval, user_level
-from reward.pamela import Pamela
-from steer.sandbox.build import Layout, learn_predictor, rate_dataset, read_features
-from steer.sandbox.world import Table, World
+from reward.encoders.features import Features
+from reward.evaluation.evaluate import Predictions, seen_users, unseen_users
+from reward.evaluation.metrics import Interval, gap_closed, interval, user_level
+from reward.predictor.checkpoint import read_checkpoint
+from reward.predictor.network import Pamela
+from steer.sandbox.make.build import Layout, learn_predictor, rate_dataset, read_features
+from steer.sandbox.truth.world import Table, World
 
 DRAWS = 20  # context draws of an unseen user
 

@@ -23,18 +23,18 @@ import numpy as np
 from common import RESULTS, clustered, machine, write_json
 from steering import HALF, RANDOM
 
-from reward.active import most_telling
+from reward.people.active import most_telling
+from steer.experiments.bench import Bench, Reward, open_bench
+from steer.parts import BASE_ID
 from steer.profiles import Demographics, Profile, Profiles
 from steer.profiles.pool import MOST
 from steer.profiles.session import EVERY
-from steer.record import Record
-from steer.reproduce.bench import Bench, Reward, open_bench
-from steer.sandbox import dataset as sandbox
-from steer.sandbox.build import Layout, load_image
-from steer.sandbox.raters import Raters
-from steer.sandbox.world import Table, World
+from steer.record.folder import Record
+from steer.sandbox.make import dataset as sandbox
+from steer.sandbox.make.build import Layout, load_image
+from steer.sandbox.truth.raters import Raters
+from steer.sandbox.truth.world import Table, World
 from steer.settings import Settings
-from steer.types import BASE_ID
 
 PEOPLE, SEED = 40, 900_005  # fresh people
 RATINGS = 15

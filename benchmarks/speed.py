@@ -72,7 +72,7 @@ def painting() -> dict[str, Any]:
     """Seconds of processor time for one 512 x 512 painting on one core, over the whole world."""
     import numpy as np
 
-    from steer.sandbox.painter import paint
+    from steer.sandbox.paint.painter import paint
     from steer.sandbox.scene import STYLES, draw
 
     styles = list(STYLES)

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from common import RESULTS, clustered, machine, write_json
 
-from steer.record import Record
-from steer.reproduce.bench import Bench, open_bench
+from steer.experiments.bench import Bench, open_bench
+from steer.parts import BASE_ID
+from steer.record.folder import Record
 from steer.settings import Settings
-from steer.types import BASE_ID
 
 HALF = 0.05  # rating points: a smaller difference is half a win
 USERS = 20

@@ -26,11 +26,11 @@ import torch
 from common import RESULTS, machine, write_json
 
 from reward.data import Dataset
-from reward.features import Features
-from reward.journal import METRICS_FILE
-from reward.pamela import Pamela, PamelaConfig
-from reward.train import PAPER, Recipe, train
-from steer.sandbox.build import Layout, read_features
+from reward.encoders.features import Features
+from reward.predictor.network import Pamela, PamelaConfig
+from reward.training.journal import METRICS_FILE
+from reward.training.train import PAPER, Recipe, train
+from steer.sandbox.make.build import Layout, read_features
 
 BARE_STEPS = 150  # each time
 BATCHES = 20  # of the bare loop, in memory

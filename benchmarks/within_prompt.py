@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 from common import HERE, RESULTS, clustered, machine, write_json
 
-from reward.metrics import srocc
-from reward.predictor import Predictor
-from steer.presets import load
-from steer.proposer.parse import parse
-from steer.proposer.text_gate import TextGate, normalize
-from steer.reproduce.caches import CachedProposer, CachedRenderer
+from reward.evaluation.metrics import srocc
+from reward.predictor.predictor import Predictor
+from steer.experiments.caches import CachedProposer, CachedRenderer
+from steer.gates.parse import parse
+from steer.gates.text import TextGate, normalize
+from steer.machine.presets import load
+from steer.parts import Scored
 from steer.sandbox.renderer import SandboxRenderer
-from steer.sandbox.world import Truth
+from steer.sandbox.truth.world import Truth
 from steer.settings import Settings
-from steer.types import Scored
 
 REWRITES = 20
 

@@ -17,13 +17,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reward.people import Person
+    from reward.people.person import Person
     from steer.errors import SteerError
-    from steer.presets import load
-    from steer.record import Record
-    from steer.run import Result, Run, resume, steer
+    from steer.loop.run import Result, Run, resume, steer
+    from steer.machine.presets import load
+    from steer.parts import Parts, Proposer, Renderer, Scored, Scorer
+    from steer.record.events import Event
+    from steer.record.folder import Record
     from steer.settings import Settings
-    from steer.types import Event, Parts, Proposer, Renderer, Scored, Scorer
 
 __all__ = [
     "Event",
@@ -44,13 +45,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "reward.people": ("Person",),
+    "reward.people.person": ("Person",),
     "steer.errors": ("SteerError",),
-    "steer.presets": ("load",),
-    "steer.record": ("Record",),
-    "steer.run": ("Result", "Run", "resume", "steer"),
+    "steer.machine.presets": ("load",),
+    "steer.record.folder": ("Record",),
+    "steer.loop.run": ("Result", "Run", "resume", "steer"),
     "steer.settings": ("Settings",),
-    "steer.types": ("Event", "Parts", "Proposer", "Renderer", "Scored", "Scorer"),
+    "steer.parts": ("Parts", "Proposer", "Renderer", "Scored", "Scorer"),
+    "steer.record.events": ("Event",),
 }
 
 

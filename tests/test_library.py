@@ -13,10 +13,10 @@ from fakes import PROMPT, FakePerson, FakeProposer, FakeRenderer, FakeScorer, fa
 
 import steer as package
 from steer import Parts, Result, Run, Settings, SteerError, resume, steer
-from steer.cards import card
-from steer.choices import Choices
 from steer.errors import PresetError, UsageError
-from steer.presets import PRESETS, choose, load, predictor_folder, requirements
+from steer.machine.gpus import card
+from steer.machine.overrides import Choices
+from steer.machine.presets import PRESETS, choose, load, predictor_folder, requirements
 
 SMALL = Settings(iterations=1, proposals=3, confirm=2)
 
@@ -92,7 +92,8 @@ def test_everything_exported_is_there():
 
 def test_importing_the_package_loads_nothing_heavy():
     code = (
-        "import sys, steer, steer.errors, steer.settings, steer.types, steer.record, steer.presets\n"
+        "import sys, steer, steer.errors, steer.settings, steer.parts\n"
+        "import steer.record.folder, steer.machine.presets\n"
         "heavy = {'torch', 'transformers', 'scipy', 'numpy', 'PIL', 'reward'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
@@ -106,7 +107,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_auto_takes_the_sandbox_here_and_says_what_the_larger_ones_lack(monkeypatch):
-    monkeypatch.setattr("steer.cards.here", lambda: None)
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
     name, reason = choose()
     assert name == "sandbox"
     assert "flux2 lacks a GPU with 64 GB" in reason and "klein lacks a GPU with 21 GB" in reason
@@ -115,7 +116,7 @@ def test_auto_takes_the_sandbox_here_and_says_what_the_larger_ones_lack(monkeypa
 
 @pytest.mark.parametrize("name", ["flux2", "klein"])
 def test_a_preset_that_cannot_run_here_is_refused_with_the_way_to_find_out_more(monkeypatch, name):
-    monkeypatch.setattr("steer.cards.here", lambda: None)
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
     with pytest.raises(PresetError, match=rf"{name} cannot run here.*FLUX\.2.*steer doctor") as error:
         load(name)
     assert "\n" not in str(error.value)
@@ -128,7 +129,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 
 def test_a_large_gpu_weights_vllm_and_a_predictor_make_the_papers_preset_ready(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr("steer.cards.here", lambda: card("H100"))
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: card("H100"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert sum(not need.met for need in requirements("flux2")) == 3
     for model in (PRESETS["flux2"].renderer, PRESETS["flux2"].llm):
@@ -151,7 +152,7 @@ def test_what_replaces_a_part_lifts_what_that_part_needed():
 
 
 def test_a_plan_that_does_not_fit_names_those_that_do(monkeypatch):
-    monkeypatch.setattr("steer.cards.here", lambda: card("RTX 4090"))
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: card("RTX 4090"))
     need = requirements("flux2")[0]
     assert not need.met and "--memory nf4" in need.fix and "--memory fp8" not in need.fix
     assert "--preset klein" in need.fix and "\n" not in need.fix
@@ -184,7 +185,7 @@ def test_choices_survive_config_json():
 
 
 def test_what_is_missing_comes_with_the_command_that_gets_it(monkeypatch):
-    monkeypatch.setattr("steer.cards.here", lambda: None)
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
     monkeypatch.delenv("HF_HUB_OFFLINE")
     fixes = [need.fix for need in requirements("klein") if not need.met]
     assert "hf download black-forest-labs/FLUX.2-klein-4B" in fixes

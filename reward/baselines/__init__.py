@@ -7,8 +7,8 @@ in `reward/adapters`, and hand over a CSV file with the columns image, scorer, s
 
 from __future__ import annotations
 
-from .registry import BASELINES, Baseline, find_baseline, load_reward
-from .scores import StoredScores, read_scores, scores_of, write_images
+from reward.baselines.registry import BASELINES, Baseline, find_baseline, load_reward
+from reward.baselines.scores import StoredScores, read_scores, scores_of, write_images
 
 __all__ = [
     "BASELINES",

@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 from torch.nn.functional import linear, normalize
 from transformers import AutoTokenizer, CLIPModel
 
-from ..encoders import pil_processor
-from ..errors import CheckpointError, ImageError, ScoreError
-from ..people import Person, make_person
-from ..weights import quiet, readable, resolve
+from reward.encoders.image_text import pil_processor
+from reward.encoders.weights import quiet, readable, resolve
+from reward.errors import CheckpointError, ImageError, ScoreError
+from reward.people.person import Person, make_person
 
 NAME = "laion-aesthetics"
 # Pinned, because scores of two versions must not be compared.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BaselineError
+from reward.errors import BaselineError
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def load_reward(name_or_folder: str | Path, device: str = "cpu") -> Any:
     """
     baseline = BASELINES.get(str(name_or_folder))
     if baseline is None:
-        from ..predictor import Predictor
+        from reward.predictor.predictor import Predictor
 
         return Predictor.load(name_or_folder, device)
     if not baseline.in_process:
@@ -67,6 +67,6 @@ def load_reward(name_or_folder: str | Path, device: str = "cpu") -> Any:
             f"the baselines {here} can. Its scores of images that exist: reward/adapters/{baseline.adapter}, "
             "explained in docs/baselines.md"
         )
-    from .laion import LaionAesthetics
+    from reward.baselines.laion import LaionAesthetics
 
     return LaionAesthetics.load(device=device)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..errors import BaselineError
+from reward.errors import BaselineError
 
 COLUMNS = ("image", "scorer", "score")
 IMAGE_COLUMNS = ("image", "path", "prompt")  # what an adapter reads

@@ -14,10 +14,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import DatasetError
-from . import archive, lapis, pamela, para
-from .archive import fetch_pamela
-from .dataset import SPLITS, UNUSED, Dataset, join
+from reward.data import archive, lapis, pamela, para
+from reward.data.archive import fetch_pamela
+from reward.data.dataset import SPLITS, UNUSED, Dataset, join
+from reward.errors import DatasetError
 
 __all__ = ["SPLITS", "UNUSED", "Dataset", "fetch_pamela", "join", "load"]
 
@@ -89,6 +89,6 @@ def _zip(path: Path) -> Dataset:
 
 
 def _table(path: Path) -> Dataset:
-    from .table import read_table
+    from reward.data.table import read_table
 
     return read_table(path)

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import DatasetError
-from .pamela import found, normalised
+from reward.data.pamela import found, normalised
+from reward.errors import DatasetError
 
 NAME = "PAMELA.zip"
 DATASET_ID = "bethgelab/PAMELA"  # on the Hugging Face hub; CC-BY-4.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import DatasetError
+from reward.errors import DatasetError
 
 _NULLS = {"", "nan", "na", "n/a", "none", "null"}
 

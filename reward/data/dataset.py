@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DatasetError
-from ..people import natural_order
+from reward.errors import DatasetError
+from reward.people.person import natural_order
 
 SPLITS = ("train", "val_seen", "val_unseen", "test_seen", "test_unseen")
 UNUSED = "unused"  # ratings that no split may have: a held-out person on a training image, say

@@ -17,12 +17,12 @@ from pathlib import Path, PurePosixPath
 from string import capwords
 from typing import Any
 
-from ..errors import DatasetError
-from . import published
-from .csvfile import CsvFile, lines, null, number, value
-from .dataset import Dataset, ImageRecord, Ratings, UserRecord
-from .pamela import normalised
-from .splits import held_out, split_of, unseen_people
+from reward.data import published
+from reward.data.csvfile import CsvFile, lines, null, number, value
+from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord
+from reward.data.pamela import normalised
+from reward.data.splits import held_out, split_of, unseen_people
+from reward.errors import DatasetError
 
 PARTS = ("train", "val", "test")
 _RATINGS = "annotation/LAPIS_PIAA.csv"

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..errors import DatasetError
-from . import published
-from .dataset import SPLITS, Dataset, ImageRecord, Ratings, UserRecord
+from reward.data import published
+from reward.data.dataset import SPLITS, Dataset, ImageRecord, Ratings, UserRecord
+from reward.errors import DatasetError
 
 Row = Mapping[str, Any]
 _KNOWN = {

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import DatasetError
-from . import published
-from .csvfile import CsvFile, null, number, value
-from .dataset import Dataset, ImageRecord, Ratings, UserRecord
-from .pamela import normalised
-from .splits import shuffled, split_of, unseen_people
+from reward.data import published
+from reward.data.csvfile import CsvFile, null, number, value
+from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord
+from reward.data.pamela import normalised
+from reward.data.splits import shuffled, split_of, unseen_people
+from reward.errors import DatasetError
 
 _RATINGS = "annotation/PARA-Images.csv"
 _KEY = ("sessionId", "imageName")

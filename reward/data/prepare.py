@@ -10,11 +10,11 @@ from typing import Any
 
 from PIL import Image
 
-from ..errors import DatasetError, ImageError
-from . import TABLE, load
-from .archive import DATASET_ID, Download, fetch_pamela
-from .dataset import Dataset, join
-from .table import read_table, write_table
+from reward.data import TABLE, load
+from reward.data.archive import DATASET_ID, Download, fetch_pamela
+from reward.data.dataset import Dataset, join
+from reward.data.table import read_table, write_table
+from reward.errors import DatasetError, ImageError
 
 COUNTS = "counts.json"  # beside the table, written last
 

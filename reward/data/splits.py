@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from .dataset import UNUSED
+from reward.data.dataset import UNUSED
 
 SEED = 42
 FOLDS = 4

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DatasetError
-from ..people import natural_order
-from .dataset import Dataset
+from reward.data.dataset import Dataset
+from reward.errors import DatasetError
+from reward.people.person import natural_order
 
 VERSION = 1
 _EXTRA = "extra."

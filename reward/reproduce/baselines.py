@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..baselines import BASELINES, read_scores
-from ..data import Dataset
-from ..errors import BaselineError
+from reward.baselines import BASELINES, read_scores
+from reward.data import Dataset
+from reward.errors import BaselineError
 
 
 def baseline_scores(file: Path, dataset: Dataset) -> dict[str, np.ndarray]:

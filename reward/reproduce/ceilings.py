@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import Dataset
-from ..metrics import Interval, user_level
+from reward.data import Dataset
+from reward.evaluation.metrics import Interval, user_level
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from itertools import combinations
 
 import numpy as np
 
-from ..data import Dataset
-from ..errors import DatasetError
-from ..evaluate import Predictions
-from ..metrics import RESAMPLES, Interval
-from .experiment import DRAWS, Experiment, Progress, silent
+from reward.data import Dataset
+from reward.errors import DatasetError
+from reward.evaluation.evaluate import Predictions
+from reward.evaluation.metrics import RESAMPLES, Interval
+from reward.reproduce.experiment import DRAWS, Experiment, Progress, silent
 
 SPLITS = ("test_seen", "test_unseen")
 MARGINS = (0.0, 0.5, 1.0)  # both people's ratings must differ by this much, in points of the 1-5 scale

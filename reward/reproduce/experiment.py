@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import Dataset
-from ..errors import DatasetError
-from ..evaluate import CONTEXT, Predictions, known_ratings, predict, seen_users, unseen_users
-from ..features import Features, encode_dataset
-from ..metrics import UserLevel, average_draws
-from ..newcomer import DEFAULT_PRIOR, Method, TastePrior
-from ..pamela import Pamela
-from ..people import NEIGHBOURS, TEMPERATURE
-from ..pipeline import known_rows
-from ..predictor import Predictor
+from reward.data import Dataset
+from reward.encoders.features import Features, encode_dataset
+from reward.errors import DatasetError
+from reward.evaluation.evaluate import CONTEXT, Predictions, known_ratings, predict, seen_users, unseen_users
+from reward.evaluation.metrics import UserLevel, average_draws
+from reward.people.newcomer import DEFAULT_PRIOR, Method, TastePrior
+from reward.people.person import NEIGHBOURS, TEMPERATURE
+from reward.predictor.network import Pamela
+from reward.predictor.predictor import Predictor
+from reward.training.pipeline import known_rows
 
 Progress = Callable[[str, int, int], None]  # what, done, of
 DRAWS = 20  # contexts of every unseen person
@@ -90,7 +90,8 @@ class Experiment:
     ) -> list[Predictions]:
         """Each person's own ratings: of seen people one set, of unseen ones a set for each drawn context.
 
-        `method` is how unseen people are placed, one of `reward.newcomer`; the paper's is "knn", equation 1.
+        `method` is how unseen people are placed, one of `reward.people.newcomer`; the paper's is "knn",
+        equation 1.
         """
         if not unseen(split):
             return [seen_users(self.model, self.table, self.dataset, self.features, split)]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DatasetError
-from .divergence import Conflicts, conflicts
-from .experiment import Experiment
+from reward.errors import DatasetError
+from reward.reproduce.divergence import Conflicts, conflicts
+from reward.reproduce.experiment import Experiment
 
 EXAMPLES = 4
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluate import Predictions
-from ..metrics import Interval, interval, pairwise_accuracy
-from .baselines import check_complete
-from .experiment import DRAWS, Experiment, Progress, silent
-from .table2 import OURS, POPULATION
+from reward.evaluation.evaluate import Predictions
+from reward.evaluation.metrics import Interval, interval, pairwise_accuracy
+from reward.reproduce.baselines import check_complete
+from reward.reproduce.experiment import DRAWS, Experiment, Progress, silent
+from reward.reproduce.table2 import OURS, POPULATION
 
 MARGINS = tuple(round(0.1 * step, 1) for step in range(11))  # up to the next anchor of the 1-5 scale
 SPLITS = ("test_unseen", "test_seen")

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..errors import DatasetError, MissingPackage
-from ..metrics import METRICS, Interval
-from . import paper
-from .divergence import Diverging
-from .figure10 import Example, Figure10
-from .figure11 import Margins
-from .table2 import OURS, Comparison
-from .table3 import Table3
-from .table4 import NEIGHBOURS, SHOWN, Table4
+from reward.errors import DatasetError, MissingPackage
+from reward.evaluation.metrics import METRICS, Interval
+from reward.reproduce import paper
+from reward.reproduce.divergence import Diverging
+from reward.reproduce.figure10 import Example, Figure10
+from reward.reproduce.figure11 import Margins
+from reward.reproduce.table2 import OURS, Comparison
+from reward.reproduce.table3 import Table3
+from reward.reproduce.table4 import NEIGHBOURS, SHOWN, Table4
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

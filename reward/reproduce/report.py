@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DatasetError
-from . import paper
-from .experiment import Experiment
+from reward.errors import DatasetError
+from reward.reproduce import paper
+from reward.reproduce.experiment import Experiment
 
 SCHEMA_VERSION = 1
 SIMULATION = (

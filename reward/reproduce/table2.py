@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..metrics import Interval, interval, population_intervals
-from ..newcomer import Method
-from .baselines import check_complete
-from .ceilings import Ceilings, ceilings
-from .experiment import DRAWS, Experiment, Progress, silent, unseen
+from reward.evaluation.metrics import Interval, interval, population_intervals
+from reward.people.newcomer import Method
+from reward.reproduce.baselines import check_complete
+from reward.reproduce.ceilings import Ceilings, ceilings
+from reward.reproduce.experiment import DRAWS, Experiment, Progress, silent, unseen
 
 OURS = "PAMELA"
 POPULATION = "PAMELA, same for everyone"

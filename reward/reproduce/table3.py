@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoint import CARD_FILE, read_checkpoint
-from ..data import Dataset
-from ..evaluate import CONTEXT
-from ..features import Features
-from ..metrics import METRICS, Interval, UserLevel, interval, stratified_interval
-from ..pipeline import known_rows
-from ..recipe import Recipe
-from ..train import train
-from .experiment import DRAWS, Experiment, sources_of
+from reward.data import Dataset
+from reward.encoders.features import Features
+from reward.evaluation.evaluate import CONTEXT
+from reward.evaluation.metrics import METRICS, Interval, UserLevel, interval, stratified_interval
+from reward.predictor.checkpoint import CARD_FILE, read_checkpoint
+from reward.reproduce.experiment import DRAWS, Experiment, sources_of
+from reward.training.pipeline import known_rows
+from reward.training.recipe import Recipe
+from reward.training.train import train
 
 ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "full": (),

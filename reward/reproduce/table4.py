@@ -7,8 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from ..metrics import METRICS, Interval
-from .experiment import Experiment, Progress, silent
+from reward.evaluation.metrics import METRICS, Interval
+from reward.reproduce.experiment import Experiment, Progress, silent
 
 CONTEXTS = (5, 10, 15, 20, 25)  # N, the rated images of an unseen person
 NEIGHBOURS = (1, 5, 10)  # K of equation 1

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
-from steer.cli import people, rate, reproduce_loop, reward, runs, sandbox, search, study, system
+from steer.cli import doctor, people, rate, reproduce_loop, reward, run, runs, sandbox, study
 from steer.cli.console import hint, print_json
 from steer.errors import SteerError, UsageError
 
@@ -29,8 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("run")(search.run)
-app.command("demographic")(search.demographic)
+app.command("run")(run.run)
+app.command("demographic")(run.demographic)
 app.command("rate")(rate.rate)
 app.add_typer(people.app, name="people")
 app.add_typer(runs.app, name="runs")
@@ -38,7 +38,7 @@ app.add_typer(reward.app, name="reward")
 app.add_typer(reproduce_loop.app, name="reproduce")
 app.add_typer(study.app, name="study")
 app.add_typer(sandbox.app, name="sandbox")
-app.command("doctor")(system.doctor)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

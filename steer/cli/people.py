@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli import profiles
+from steer.cli import people_profiles
 from steer.cli.console import hint, out, print_json
 from steer.errors import PresetError, UsageError
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 OPPOSED = 10  # people that --opposed shows in a terminal
 
 app = typer.Typer(help="Whom the predictor knows, and profiles.", no_args_is_help=True)
-app.command("import")(profiles.import_)
-app.command("export")(profiles.export)
-app.command("delete")(profiles.delete)
+app.command("import")(people_profiles.import_)
+app.command("export")(people_profiles.export)
+app.command("delete")(people_profiles.delete)
 
 
 @app.command("list")
@@ -49,8 +49,8 @@ def list_(
 
     steer people list --opposed 17
     """
-    from reward.people import KnownPerson, find_group
-    from steer.cli.search import parse_age
+    from reward.people.person import KnownPerson, find_group
+    from steer.cli.run import parse_age
 
     card = _card(reward)
     rows = list(range(len(card["people"])))
@@ -63,7 +63,7 @@ def list_(
         "world": card["world"],
         "simulated": card["simulated"],
         "new_people": _new_people(reward),
-        "profiles": [] if age or gender or nationality or opposed else profiles.listed(),
+        "profiles": [] if age or gender or nationality or opposed else people_profiles.listed(),
     }
     if opposed is not None:
         other, agreement = _agreement(card, opposed, reward)
@@ -85,7 +85,7 @@ def list_(
         if len(shown) < len(people):
             hint(f"the {len(shown)} most opposed; all of them: steer people list --opposed {opposed} --json")
     if about["profiles"]:
-        profiles.print_profiles(about["profiles"])
+        people_profiles.print_profiles(about["profiles"])
     columns = list(dict.fromkeys(key for person in people for key in person["demographics"]))
     lines = [
         [
@@ -135,13 +135,13 @@ def show(
 
     steer people show me
     """
-    from reward.people import KnownPerson, find_known
+    from reward.people.person import KnownPerson, find_known
 
     card = _card(reward)
     known = [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
-    state = profiles.profile_named(user, [person.id for person in known])
+    state = people_profiles.profile_named(user, [person.id for person in known])
     if state is not None:
-        profiles.show_profile(state, _looks(state, prompt, reward) if likes else None, reward, as_json)
+        people_profiles.show_profile(state, _looks(state, prompt, reward) if likes else None, reward, as_json)
         return
     row = find_known(known, user)
     person: dict[str, Any] = {"position": row + 1, **card["people"][row]}
@@ -161,8 +161,8 @@ def show(
 
 
 def _looks(user: str | State, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
-    from steer.likes import preferred_looks
-    from steer.presets import load
+    from steer.compare.looks import preferred_looks
+    from steer.machine.presets import load
     from steer.settings import DEFAULT_PROMPT, clean_prompt
 
     parts = load(reward=reward)
@@ -180,7 +180,7 @@ def show_looks(looks: list[dict[str, Any]]) -> None:
     """A table of `--likes`."""
     from rich.table import Table
 
-    from steer import words
+    from steer.pages import wording
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for column in ("look", "this person", "everyone", "own part"):
@@ -189,9 +189,9 @@ def show_looks(looks: list[dict[str, Any]]) -> None:
         style = "green" if look["own"] > 0.1 else "red" if look["own"] < -0.1 else ""
         table.add_row(
             look["look"],
-            words.gain(look["person"]),
-            words.gain(look["everyone"]),
-            words.gain(look["own"]),
+            wording.gain(look["person"]),
+            wording.gain(look["everyone"]),
+            wording.gain(look["own"]),
             style=style,
         )
     out().print(table)
@@ -200,7 +200,7 @@ def show_looks(looks: list[dict[str, Any]]) -> None:
 
 def _card(reward: Path | None) -> dict[str, Any]:
     """The predictor's card, read without loading its weights."""
-    from steer.presets import WEIGHTS
+    from steer.machine.presets import WEIGHTS
 
     path = (reward or WEIGHTS / "predictor") / "predictor.json"
     try:
@@ -221,8 +221,8 @@ def _card(reward: Path | None) -> dict[str, Any]:
 
 def _new_people(reward: Path | None) -> dict[str, Any]:
     """How accurate scores of someone new are by how much they rated, where it was measured."""
-    from reward.people_file import read_calibration
-    from steer.presets import WEIGHTS
+    from reward.people.known import read_calibration
+    from steer.machine.presets import WEIGHTS
 
     found = read_calibration(reward or WEIGHTS / "predictor")
     return {
@@ -233,10 +233,10 @@ def _new_people(reward: Path | None) -> dict[str, Any]:
 
 def _agreement(card: dict[str, Any], user: str, reward: Path | None) -> tuple[int, list[float]]:
     """Row of a known person, and everyone's agreement with them."""
-    from reward.checkpoint import read_checkpoint
-    from reward.people import KnownPerson, find_known
-    from reward.people_file import read_calibration
-    from steer.presets import WEIGHTS
+    from reward.people.known import read_calibration
+    from reward.people.person import KnownPerson, find_known
+    from reward.predictor.checkpoint import read_checkpoint
+    from steer.machine.presets import WEIGHTS
 
     row = find_known([KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]], user)
     folder = reward or WEIGHTS / "predictor"

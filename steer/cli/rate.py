@@ -11,7 +11,7 @@ import typer
 
 from steer.cli import options as opt
 from steer.cli.console import hint
-from steer.cli.web import Open, Port, open_pages
+from steer.cli.open_pages import Open, Port, open_pages
 
 if TYPE_CHECKING:
     from steer.profiles import Profile
@@ -44,11 +44,11 @@ def rate(
     """
     # Read when numpy is first imported: choosing a picture is little work, and waits for a second thread.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from steer.pages.server import require
     from steer.profiles import Profiles
     from steer.profiles.names import checked_name
     from steer.profiles.session import RatingSession
     from steer.profiles.sources import open_source
-    from steer.web.server import require
 
     require()
     profiles = Profiles()
@@ -64,7 +64,7 @@ def rate(
     restart = _restart(name, images, reward, runs)
     before = len(profile.ratings)
     hint(f"profile {profile.name}: {_ratings(before)} so far; {source.name}")
-    from steer.web.rate import rating_pages
+    from steer.pages.rate import rating_pages
 
     with RatingSession(profile, scorer, source) as session:
         pages = rating_pages(
@@ -84,7 +84,7 @@ def rate(
 def load_scorer(reward: Path | None) -> Any:
     """The predictor that profiles are compared by. Raises `RewardError`."""
     from reward.baselines import load_reward
-    from steer.presets import WEIGHTS
+    from steer.machine.presets import WEIGHTS
 
     hint("loading the predictor …")
     import torch

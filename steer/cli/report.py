@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steer import words
 from steer.cli.console import out, print_json
-from steer.diff import prompt_diff
-from steer.gallery import SIDE_BY_SIDE
-from steer.record import Record
-from steer.types import BASE_ID, Candidate
+from steer.compare.prompt_diff import prompt_diff
+from steer.pages import wording
+from steer.pages.gallery import SIDE_BY_SIDE
+from steer.parts import BASE_ID
+from steer.record.folder import Record
+from steer.record.summary import Candidate
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -45,8 +46,10 @@ def report(record: Record) -> None:
     if best.id == BASE_ID:
         console.print("No rewrite was rated higher than the base prompt, so the base prompt is the result.")
     else:
-        gain = words.gain((best.score or 0.0) - (base.score or 0.0))
-        line = f"predicted rating: base {words.score(base.score)} → best {words.score(best.score)} ({gain})"
+        gain = wording.gain((best.score or 0.0) - (base.score or 0.0))
+        line = (
+            f"predicted rating: base {wording.score(base.score)} → best {wording.score(best.score)} ({gain})"
+        )
         console.print(line, style="bold", highlight=False)
         for sentence in _checks(result):
             console.print(sentence, markup=False, highlight=False)
@@ -81,7 +84,7 @@ def _table(shown: list[Candidate], ranked: int, prompt: str) -> Any:
         if c.id == BASE_ID:
             text.append("  (base prompt)", style="dim")
         style = "bold" if c.rank == 1 else ""
-        table.add_row(f"{c.rank}", words.score(c.score), c.id, text, style=style)
+        table.add_row(f"{c.rank}", wording.score(c.score), c.id, text, style=style)
     return table
 
 
@@ -90,16 +93,16 @@ def _checks(result: dict[str, Any]) -> list[str]:
     if confirm := result["confirm"]:
         count = len(confirm["seeds"])
         sentences.append(
-            f"{words.verdict(confirm)} Mean gain {words.gain(confirm['gain_mean'])} on {count} seeds, "
-            f"{words.interval(confirm['gain_ci95'])}."
+            f"{wording.verdict(confirm)} Mean gain {wording.gain(confirm['gain_mean'])} on {count} seeds, "
+            f"{wording.interval(confirm['gain_ci95'])}."
         )
-        sentences.append(words.held_out(confirm))
+        sentences.append(wording.held_out(confirm))
     else:
         sentences.append("Not confirmed on fresh seeds (--confirm 0).")
     if figures := result["specificity"]:
         sentences.append(
-            f"{words.specificity(figures)} This person {words.gain(figures['gain_person'])}, "
-            f"others on average {words.gain(figures['gain_others_mean'])}."
+            f"{wording.specificity(figures)} This person {wording.gain(figures['gain_person'])}, "
+            f"others on average {wording.gain(figures['gain_others_mean'])}."
         )
     return [sentence for sentence in sentences if sentence]
 
@@ -107,9 +110,9 @@ def _checks(result: dict[str, Any]) -> list[str]:
 def _times(result: dict[str, Any]) -> str:
     seconds = result["seconds"]
     steps = ", ".join(
-        f"{step} {words.seconds(seconds[step])}" for step in ("propose", "render", "score", "other")
+        f"{step} {wording.seconds(seconds[step])}" for step in ("propose", "render", "score", "other")
     )
-    total = f"{result['renders']} images in {words.seconds(seconds['total'])}"
+    total = f"{result['renders']} images in {wording.seconds(seconds['total'])}"
     return f"{total}: {steps}"
 
 

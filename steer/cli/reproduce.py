@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.bars import bar
 from steer.cli.console import hint, out, print_json
+from steer.cli.progress_bars import bar
 from steer.cli.training import feature_store, subjects_of
 from steer.errors import PresetError, UsageError
 
 if TYPE_CHECKING:
-    from reward.checkpoint import Card
+    from reward.predictor.checkpoint import Card
     from reward.reproduce.experiment import Experiment
 
 app = typer.Typer(
@@ -71,7 +71,7 @@ def table2(
     from reward.reproduce import paper, plots
     from reward.reproduce.baselines import baseline_scores
     from reward.reproduce.table2 import table2 as compute
-    from steer.cli.reproduce_tables import table2 as tables
+    from steer.cli.tables.reproduce import table2 as tables
 
     experiment = _judged(_open(data, checkpoint, baselines)[0], of)
     scores = baseline_scores(baselines, experiment.dataset) if baselines else {}
@@ -111,11 +111,11 @@ def table3(
     """
     from dataclasses import replace
 
-    from reward.recipe import RECIPES
     from reward.reproduce import paper, plots
     from reward.reproduce.table3 import ABLATIONS
     from reward.reproduce.table3 import table3 as compute
-    from steer.cli.reproduce_tables import table3 as tables
+    from reward.training.recipe import RECIPES
+    from steer.cli.tables.reproduce import table3 as tables
 
     if recipe is not None and recipe not in RECIPES:
         raise UsageError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
@@ -161,7 +161,7 @@ def table4(
     """
     from reward.reproduce import paper, plots
     from reward.reproduce.table4 import table4 as compute
-    from steer.cli.reproduce_tables import table4 as tables
+    from steer.cli.tables.reproduce import table4 as tables
 
     _check_split(split, ("test_unseen", "val_unseen"))
     experiment = _judged(_open(data, checkpoint)[0], of)
@@ -193,7 +193,7 @@ def divergence(
     """
     from reward.reproduce import paper, plots
     from reward.reproduce.divergence import divergence as compute
-    from steer.cli.reproduce_tables import divergence as tables
+    from steer.cli.tables.reproduce import divergence as tables
 
     experiment = _judged(_open(data, checkpoint)[0], of)
     with bar() as progress:
@@ -223,7 +223,7 @@ def figure10(
     """
     from reward.reproduce import plots
     from reward.reproduce.figure10 import figure10 as compute
-    from steer.cli.reproduce_tables import figure10 as tables
+    from steer.cli.tables.reproduce import figure10 as tables
 
     _check_split(split, SPLITS)
     experiment = _judged(_open(data, checkpoint)[0], of)
@@ -253,7 +253,7 @@ def figure11(
     from reward.reproduce import paper, plots
     from reward.reproduce.baselines import baseline_scores
     from reward.reproduce.figure11 import figure11 as compute
-    from steer.cli.reproduce_tables import figure11 as tables
+    from steer.cli.tables.reproduce import figure11 as tables
 
     experiment = _judged(_open(data, checkpoint, baselines)[0], of)
     scores = baseline_scores(baselines, experiment.dataset) if baselines else {}
@@ -276,7 +276,7 @@ def _open(
     folders, weights = _data(data), _weights(checkpoint)
     from reward.baselines import read_scores
     from reward.data import join, load
-    from reward.predictor import Predictor
+    from reward.predictor.predictor import Predictor
     from reward.reproduce.experiment import open_experiment
 
     if baselines:
@@ -305,7 +305,7 @@ def _judged(experiment: Experiment, source: str | None) -> Experiment:
 
 def _data(data: list[Path] | None) -> list[Path]:
     """Where the data sets are; `reward.data` recognises their layouts."""
-    from steer.sandbox.build import Layout, default_folder
+    from steer.sandbox.make.build import Layout, default_folder
 
     if data:
         missing = [folder for folder in data if not folder.exists()]
@@ -321,7 +321,7 @@ def _data(data: list[Path] | None) -> list[Path]:
 
 
 def _weights(checkpoint: Path | None) -> Path:
-    from steer.presets import WEIGHTS
+    from steer.machine.presets import WEIGHTS
 
     folder = WEIGHTS / "predictor" if checkpoint is None else checkpoint
     if not (folder / "predictor.json").is_file():

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.bars import bar
 from steer.cli.console import hint, out, print_json
+from steer.cli.progress_bars import bar
 from steer.cli.reproduce import Out, app
 from steer.errors import UsageError
 
 __all__ = ["app", "figure8"]
 
 if TYPE_CHECKING:
-    from steer.reproduce.bench import Bench
+    from steer.experiments.bench import Bench
 
 Full = Annotated[bool, typer.Option("--full", help="The paper's 5 rounds of 20 rewrites instead of 3 of 10.")]
 Prompts = Annotated[
@@ -48,10 +48,10 @@ def figure8(
     steer reproduce figure8 --full
     """
     from reward.reproduce import paper
-    from steer.cli.reproduce_loop_tables import figure8 as tables
-    from steer.reproduce import plots
-    from steer.reproduce.figure8 import FULL, SHORT
-    from steer.reproduce.figure8 import figure8 as compute
+    from steer.cli.tables.figure8 import figure8 as tables
+    from steer.experiments import plots
+    from steer.experiments.figure8 import FULL, SHORT
+    from steer.experiments.figure8 import figure8 as compute
 
     bench = _open(to, threads)
     if users > len(bench.users):
@@ -86,11 +86,11 @@ def figure6(
 
     steer reproduce figure6 --users 6 --prompts 18
     """
-    from steer.cli.steering_tables import figure6 as tables
-    from steer.reproduce.claims import claims
-    from steer.reproduce.course_plots import figure6 as plot
-    from steer.reproduce.figure6 import figure6 as compute
-    from steer.reproduce.figure8 import FULL, SHORT
+    from steer.cli.tables.figure6 import figure6 as tables
+    from steer.experiments.claims import claims
+    from steer.experiments.course_plots import figure6 as plot
+    from steer.experiments.figure6 import figure6 as compute
+    from steer.experiments.figure8 import FULL, SHORT
 
     bench = _open(to, threads)
     chosen = _users(bench, users)
@@ -125,11 +125,11 @@ def consistency(
 
     steer reproduce consistency --users 8 --prompts 6
     """
-    from steer.cli.steering_tables import consistency as tables
-    from steer.reproduce.consistency import CLAIM
-    from steer.reproduce.consistency import consistency as compute
-    from steer.reproduce.course_plots import consistency as plot
-    from steer.reproduce.figure8 import FULL, SHORT
+    from steer.cli.tables.figure6 import consistency as tables
+    from steer.experiments.consistency import CLAIM
+    from steer.experiments.consistency import consistency as compute
+    from steer.experiments.course_plots import consistency as plot
+    from steer.experiments.figure8 import FULL, SHORT
 
     bench = _open(to, threads)
     chosen = _users(bench, users)
@@ -154,7 +154,7 @@ def _open(to: Path, threads: int | None) -> Bench:
     from reward.reproduce import plots
 
     plots.require()
-    from steer.reproduce.bench import open_bench
+    from steer.experiments.bench import open_bench
 
     bench = open_bench(to / "bench", threads)
     people = len(bench.predictor.people)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.bars import bar
 from steer.cli.console import hint, out, print_json
+from steer.cli.progress_bars import bar
 from steer.cli.training import Store, feature_store, subjects_of, train
 from steer.errors import UsageError
 
 if TYPE_CHECKING:
-    from reward.pipeline import SplitFigures
-    from reward.predictor import Predictor
+    from reward.predictor.predictor import Predictor
+    from reward.training.pipeline import SplitFigures
 
 app = typer.Typer(help="Data sets, training, evaluation and scores of the predictor.", no_args_is_help=True)
 
@@ -98,9 +98,9 @@ def evaluate(
     if unknown := [name for name in splits if name not in SPLITS]:
         raise UsageError(f"there is no split {unknown[0]!r}; the splits are {', '.join(SPLITS)}")
     from reward.data import join, load
-    from reward.newcomer import METHODS
-    from reward.pipeline import evaluate_predictor
-    from reward.predictor import Predictor
+    from reward.people.newcomer import METHODS
+    from reward.predictor.predictor import Predictor
+    from reward.training.pipeline import evaluate_predictor
 
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}; the methods are {', '.join(METHODS)}")
@@ -159,7 +159,7 @@ def score(
 
     steer reward score *.png --age 18-25 --prompt "a quiet harbour" --checkpoint weights
     """
-    from steer.cli.search import parse_age
+    from steer.cli.run import parse_age
     from steer.cli.session import Who
     from steer.settings import clean_prompt
 
@@ -175,8 +175,8 @@ def score(
     who = Who("population") if population else Who("known", user=user)
     if group:
         who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
-    from reward.predictor import Predictor
-    from steer.presets import WEIGHTS
+    from reward.predictor.predictor import Predictor
+    from steer.machine.presets import WEIGHTS
 
     predictor = Predictor.load(checkpoint or WEIGHTS / "predictor")
     person = who.find(predictor)

@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 import typer
 
-from steer import words
 from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json
-from steer.cli.web import Port, open_pages
+from steer.cli.open_pages import Port, open_pages
 from steer.errors import RecordError, SteerError, UsageError
+from steer.pages import wording as words
 
 if TYPE_CHECKING:
-    from steer.record import Record
+    from steer.record.folder import Record
 
 app = typer.Typer(help="Look at runs, go on with them, remake their pages.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def list_(
 
     steer runs list -n 5
     """
-    from steer.record import list_runs
+    from steer.record.folder import list_runs
 
     records = list_runs(out_)[-limit:]
     rows = [row for record in records if (row := _row(record)) is not None]
@@ -81,7 +81,7 @@ def show(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False) -> None
     steer runs show last
     """
     from steer.cli.report import report
-    from steer.record import Record
+    from steer.record.folder import Record
 
     record = Record.read(find(run, out_))
     if as_json:
@@ -143,7 +143,7 @@ def gallery(
         raise UsageError(
             "name a run: steer runs gallery last; or serve all of them: steer runs gallery --serve"
         )
-    from steer.gallery import write_gallery
+    from steer.pages.gallery import write_gallery
 
     page = write_gallery(find(run, out_))
     if open_:
@@ -153,13 +153,13 @@ def gallery(
 
 def _serve(folder: Path | None, out_: Path, user: str, port: int, open_: bool) -> None:
     """All runs, or one; `user` is the profile that ratings go to."""
+    from steer.pages.server import require
     from steer.profiles import Profiles
     from steer.profiles.names import checked_name
-    from steer.record import list_runs
-    from steer.web.server import require
+    from steer.record.folder import list_runs
 
     require()
-    from steer.web.gallery import Book, gallery_pages
+    from steer.pages.served_gallery import Book, gallery_pages
 
     def folders() -> dict[str, Path]:
         if folder is not None:
@@ -209,7 +209,7 @@ def path(run: Name, out_: opt.Out = opt.RUNS) -> None:
 
 def find(name: str, out_: Path) -> Path:
     """The folder of the run called `name`. Raises `UsageError` if there is none, or more than one."""
-    from steer.record import list_runs
+    from steer.record.folder import list_runs
 
     if (Path(name) / "config.json").exists():
         return Path(name)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steer import words
 from steer.cli import options as opt
 from steer.cli.console import hint, print_json
 from steer.errors import UsageError
+from steer.pages import wording
 
 if TYPE_CHECKING:
-    from steer.sandbox.encoder_pairs import Progress as Step
+    from steer.sandbox.make.encoder_pairs import Progress as Step
 
 app = typer.Typer(help="The simulated world that runs anywhere.", no_args_is_help=True)
 
@@ -47,8 +47,8 @@ def build(
 
     steer sandbox build --stage paintings --stage ratings
     """
-    from steer.sandbox.build import STAGES, Built
-    from steer.sandbox.build import build as steps
+    from steer.sandbox.make.build import STAGES, Built
+    from steer.sandbox.make.build import build as steps
 
     wanted = tuple(stage or STAGES)
     if unknown := [name for name in wanted if name not in STAGES]:
@@ -71,8 +71,8 @@ def build(
         print_json({"schema_version": 1, "folder": str(built.folder), "seconds": built.seconds})
         return
     for name, seconds in built.seconds.items():
-        hint(f"{name:<14}{words.seconds(seconds)}")
-    hint(f"in all {words.seconds(sum(built.seconds.values()))}")
+        hint(f"{name:<14}{wording.seconds(seconds)}")
+    hint(f"in all {wording.seconds(sum(built.seconds.values()))}")
     hint(f"steer for its people: steer run --user 17 --reward {built.folder / 'weights' / 'predictor'}")
     print(built.folder)
 
@@ -88,7 +88,7 @@ def _display() -> Iterator[Callable[[Step], None]]:
                 began.add(step.stage)
                 hint(f"{step.stage}: 0 of {step.total}")
             elif step.done == step.total:
-                hint(f"{step.stage}: done after {words.seconds(step.seconds)}")
+                hint(f"{step.stage}: done after {wording.seconds(step.seconds)}")
 
         yield tell
         return

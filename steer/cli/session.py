@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
-from steer.choices import DEFAULT as AS_IS
-from steer.choices import Choices
 from steer.cli.console import hint, print_json
 from steer.cli.options import DEFAULTS
 from steer.errors import SteerError, UsageError
+from steer.machine.overrides import DEFAULT as AS_IS
+from steer.machine.overrides import Choices
 from steer.settings import DEFAULT_PROMPT, Settings, clean_prompt
 
 if TYPE_CHECKING:
-    from reward.people import Person
-    from steer.run import Run
-    from steer.types import Parts
+    from reward.people.person import Person
+    from steer.loop.run import Run
+    from steer.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def search(request: Request) -> None:
 
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
     """A new run folder for this request; says for whom."""
-    from steer.run import Run
+    from steer.loop.run import Run
 
     person = request.who.find(parts.scorer)
     _say_who(request.who, parts.scorer, person)
@@ -128,8 +128,8 @@ def begin(request: Request, prompt: str, parts: Parts) -> Run:
 def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     """Go on with an interrupted run, with exactly what it was started with."""
     from steer.cli.report import finish
-    from steer.record import Record
-    from steer.run import Run
+    from steer.loop.run import Run
+    from steer.record.folder import Record
 
     record = Record.read(folder)
     if record.complete:
@@ -155,7 +155,7 @@ def follow(
     """Show a run's events, then (`report`) what it found. Ctrl-C and errors leave it resumable."""
     from steer.cli.progress import Watch, display
     from steer.cli.report import finish
-    from steer.plan import expected
+    from steer.machine.estimate import expected
 
     watch = Watch(settings, expected(parts))
     again = f"steer runs resume {shlex.quote(str(run.folder))}"
@@ -177,7 +177,7 @@ def follow(
             hint(f"what was done is kept; go on with: {again}")
         raise typer.Exit(1) from error
     with nullcontext() if quiet else _status("writing the gallery"):
-        from steer.gallery import write_gallery
+        from steer.pages.gallery import write_gallery
 
         write_gallery(run.folder)
     if report:
@@ -219,7 +219,7 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
 
 def load(preset: str, choices: Choices) -> Parts:
     """The parts of a preset, with a word on a terminal while they load."""
-    from steer import presets
+    from steer.machine import presets
 
     with _status(f"loading the models ({preset})"):
         return presets.load(preset, **choices.to_json())
@@ -287,9 +287,9 @@ def _judge_person(who: Who, judge: Any) -> Person | None:
 
 def show_plan(request: Request) -> None:
     """What one run would take; nothing is started."""
-    from steer import words
-    from steer.plan import plan
-    from steer.presets import choose
+    from steer.machine.estimate import plan
+    from steer.machine.presets import choose
+    from steer.pages import wording as words
 
     name, reason = choose(request.choices) if request.preset == "auto" else (request.preset, "asked for")
     p = plan(request.settings, name, request.choices)

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json
-from steer.cli.web import Open, Port, open_pages
+from steer.cli.open_pages import Open, Port, open_pages
 from steer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def report(study: Study = None, to: Studies = STUDIES, as_json: opt.Json = False
     if as_json:
         print_json({**to_json(found), "page": str(page)})
         return
-    from steer.cli.study_tables import tables
+    from steer.cli.tables.study import tables
 
     for table in tables(found):
         out().print(table)
@@ -197,11 +197,11 @@ def _find(name: str | None, to: Path) -> Path:
 
 
 def _serve(design: Design, port: int, browser: bool) -> None:
+    from steer.pages.server import require
     from steer.study.answers import Desk
-    from steer.web.server import require
 
     require()
-    from steer.web.study import study_pages
+    from steer.pages.study import study_pages
 
     again = shlex.join(["steer", "study", "open", str(design.folder)])
     ranked = shlex.join(["steer", "study", "report", str(design.folder)])

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.bars import bar
 from steer.cli.console import hint, print_json
+from steer.cli.progress_bars import bar
 from steer.errors import UsageError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from reward.data import Dataset
-    from reward.pipeline import EncoderNames
-    from reward.recipe import Recipe
+    from reward.training.pipeline import EncoderNames
+    from reward.training.recipe import Recipe
 
 Store = Annotated[
     Path | None,
@@ -80,10 +80,10 @@ def train(
 
     torchrun --nproc-per-node 4 -m steer reward train ratings --out weights
     """
-    from reward.checkpoint import CARD_FILE, read_checkpoint
     from reward.data import join, load
-    from reward.fit import accelerator_for
-    from reward.pipeline import train_predictor
+    from reward.predictor.checkpoint import CARD_FILE, read_checkpoint
+    from reward.training.fit import accelerator_for
+    from reward.training.pipeline import train_predictor
 
     if device not in ("auto", "cpu"):
         raise UsageError(f"there is no device {device!r}; the devices are auto, cpu")
@@ -140,14 +140,14 @@ def subjects_of(dataset: Dataset) -> dict[str, str] | None:
     scenes = dataset.root.parent / "scenes.json"
     if dataset.name != "sandbox" or not scenes.is_file():
         return None
-    from steer.sandbox.captions import subject_phrase
-    from steer.sandbox.dataset import read_scenes
+    from steer.sandbox.make.dataset import read_scenes
+    from steer.sandbox.read.captions import subject_phrase
 
     return {str(i + 1): subject_phrase(scene) for i, scene in enumerate(read_scenes(scenes)[0])}
 
 
 def _recipe(name: str, changes: Mapping[str, Any]) -> Recipe:
-    from reward.recipe import RECIPES
+    from reward.training.recipe import RECIPES
 
     if name not in RECIPES:
         raise UsageError(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}")
@@ -159,9 +159,9 @@ def _recipe(name: str, changes: Mapping[str, Any]) -> Recipe:
 
 def _encoders(recipe: Recipe, image_text: str | None, sentences: str | None) -> EncoderNames:
     """The encoders asked for; else those that the recipe is made for."""
-    from reward.pipeline import SIGLIP2_ID, EncoderNames
-    from reward.sentences import NEMOTRON_ID, SENTENCE_ENCODER_ID
-    from steer.presets import WEIGHTS
+    from reward.encoders.sentences import NEMOTRON_ID, SENTENCE_ENCODER_ID
+    from reward.training.pipeline import SIGLIP2_ID, EncoderNames
+    from steer.machine.presets import WEIGHTS
 
     small = recipe.name == "sandbox"
     return EncoderNames(

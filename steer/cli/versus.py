@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from steer import words
 from steer.cli.console import hint, out, print_json
 from steer.cli.session import Request, Who, announce, begin, follow, load, show_plan
 from steer.errors import UsageError
+from steer.pages import wording
 from steer.settings import DEFAULT_PROMPT, clean_prompt
 
 if TYPE_CHECKING:
-    from steer.versus import Side, Versus
+    from steer.compare.versus import Side, Versus
 
 _AGE = re.compile(r"\s*\d{1,3}\s*(?:[-–]\s*\d{1,3}\s*)?")
 _NAMED = re.compile(r"\s*(age|gender|nationality)\s*:\s*(.+)", re.IGNORECASE)
@@ -26,7 +26,7 @@ _EXAMPLES = "46-60, gender:male, nationality:Poland, two of them joined by a com
 
 def parse_versus(text: str) -> Who:
     """The other group as `--versus` names it, in full. Raises `UsageError`."""
-    from steer.cli.search import parse_age
+    from steer.cli.run import parse_age
 
     if text.strip().casefold() in ("population", "everybody", "everyone"):
         return Who("population")
@@ -74,14 +74,16 @@ def versus(request: Request, other: Who) -> None:
 
 def compare_runs(left: Path, right: Path, to: Path, as_json: bool) -> None:
     """Two finished runs, whoever they were made for."""
-    from steer.choices import Choices
-    from steer.record import Record
+    from steer.machine.overrides import Choices
+    from steer.record.folder import Record
 
     recipes = []
     for folder in (left, right):
         recipe = Record.read(folder).config["recipe"]
         if "who" not in recipe:
-            raise UsageError(f"{folder.name} was started from Python; compare it there: steer.versus.compare")
+            raise UsageError(
+                f"{folder.name} was started from Python; compare it there: steer.compare.versus.compare"
+            )
         recipes.append(recipe)
     scorer = load(recipes[0]["preset"], Choices.of(recipes[0])).scorer
     deliver(left, right, scorer, tuple(Who.from_json(r["who"]) for r in recipes), to, as_json)
@@ -89,9 +91,9 @@ def compare_runs(left: Path, right: Path, to: Path, as_json: bool) -> None:
 
 def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:
     """Write the page; show the table, or one JSON object."""
-    from steer.record import Record
-    from steer.versus import compare
-    from steer.versus_page import write_versus
+    from steer.compare.versus import compare
+    from steer.pages.versus import write_versus
+    from steer.record.folder import Record
 
     people, members = _people(whos, scorer)
     found = compare(Record.read(left), Record.read(right), scorer, people, members)
@@ -104,7 +106,7 @@ def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Pat
 
 
 def _people(whos: tuple[Who, ...], scorer: Any) -> tuple[Any, Any]:
-    from reward.people import find_group
+    from reward.people.person import find_group
 
     people = tuple(who.find(scorer) for who in whos)
     members = tuple(
@@ -116,8 +118,8 @@ def _people(whos: tuple[Who, ...], scorer: Any) -> tuple[Any, Any]:
 
 def _check(whos: tuple[Who, Who], scorer: Any) -> None:
     """Both groups exist, are not the same people, and a small one is said to be small."""
-    from reward.groups import SMALL
-    from steer.versus import small_words
+    from reward.people.groups import SMALL
+    from steer.compare.versus import small_words
 
     people, members = _people(whos, scorer)
     if people[0].hash == people[1].hash or (members[0] is not None and members[0] == members[1]):
@@ -138,7 +140,7 @@ def _show(found: Versus) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from steer.pictures import STATISTICS
+    from steer.compare.pixels import STATISTICS
 
     console = out()
     console.print(_sides(found))
@@ -167,7 +169,7 @@ def _show(found: Versus) -> None:
         if side.warning:
             console.print(f"Warning: {side.warning}", style="yellow", markup=False, highlight=False)
     if found.simulated:
-        hint(words.SIMULATED_NOTICE, style="yellow")
+        hint(wording.SIMULATED_NOTICE, style="yellow")
 
 
 def _sides(found: Versus) -> Any:
@@ -181,7 +183,7 @@ def _sides(found: Versus) -> Any:
     table.add_column("winner", overflow="fold")
     for side in (found.left, found.right):
         size = "" if side.size is None else str(side.size)
-        scores = words.score(side.base_score), words.score(side.best_score)
+        scores = wording.score(side.base_score), wording.score(side.best_score)
         table.add_row(side.short, size, *scores, prompt_text(found.prompt, side.prompt))
     return table
 

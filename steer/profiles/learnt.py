@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reward.active import known_share
-from steer.likes import LOOKS
+from reward.people.active import known_share
+from steer.compare.looks import LOOKS
 from steer.profiles.state import Rating, State
 
 FEWEST = 10  # held-out ratings for a check of someone's own
@@ -120,7 +120,7 @@ def learn(
 
 def _check(given: np.ndarray, predicted: np.ndarray) -> tuple[float, tuple[float, float]]:
     """Rank correlation on held-out ratings, with a 95% bootstrap over them."""
-    from reward.metrics import srocc
+    from reward.evaluation.metrics import srocc
 
     rng = np.random.default_rng(0)
     drawn = [rng.integers(0, len(given), len(given)) for _ in range(RESAMPLES)]
@@ -165,7 +165,7 @@ def _similar(own: np.ndarray, sample: np.ndarray, scorer: Any) -> tuple[Similar,
 
 def _looks(own: np.ndarray, scorer: Any) -> list[Liking]:
     """How each look goes with the own part over the sample's pictures, strongest first."""
-    from reward.metrics import srocc
+    from reward.evaluation.metrics import srocc
 
     shown = scorer.calibration.image @ scorer.encoder.texts(list(LOOKS)).T  # [sample, looks]
     found = [Liking(look, float(srocc(own, shown[:, i]))) for i, look in enumerate(LOOKS)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reward.domain import in_domain
+from reward.predictor.domain import in_domain
 from steer.errors import ProfileError
 from steer.profiles.pictures import Picture, media_type_of, read_picture
 from steer.profiles.sources import Source

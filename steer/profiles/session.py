@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from reward.active import most_telling
 from reward.errors import RewardError
+from reward.people.active import most_telling
 from steer.errors import NotReady, ProfileError, SteerError, UsageError
-from steer.files import write_private
 from steer.profiles.learnt import Learnt, learn, rated_ids
 from steer.profiles.pictures import Picture, ending_of, read_bytes
 from steer.profiles.pool import RECALLED, Item, Pool, Ready
 from steer.profiles.sources import Source
 from steer.profiles.state import Rating
 from steer.profiles.store import Profile
+from steer.record.files import write_private
 
 __all__ = ["Item", "Learnt", "Progress", "RatingSession"]
 

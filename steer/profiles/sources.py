@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from steer.errors import ProfileError
-from steer.files import write_whole
 from steer.profiles.pictures import ENDINGS
+from steer.record.files import write_whole
 
 if TYPE_CHECKING:
     from steer.sandbox.scene import Scene
@@ -91,7 +91,7 @@ class RunsSource:
 
     def pictures(self) -> Iterator[Offered]:
         """Raises `ProfileError` if there is none."""
-        from steer.record import list_runs
+        from steer.record.folder import list_runs
 
         found = [
             Offered(
@@ -152,8 +152,8 @@ class SandboxSource:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        from steer.sandbox.captions import prompt
-        from steer.sandbox.dataset import make_scenes
+        from steer.sandbox.make.dataset import make_scenes
+        from steer.sandbox.read.captions import prompt
 
         folder = (self.cache or sandbox_folder()) / "to-rate"
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,7 @@ class SandboxSource:
 
 
 def _start_painter() -> None:
-    from steer.sandbox.dataset import start_worker
+    from steer.sandbox.make.dataset import start_worker
 
     start_worker()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the page, which then ends this
@@ -178,8 +178,8 @@ def _start_painter() -> None:
 def _paint(path: Path, scene: Scene, side: int) -> None:
     from PIL import Image
 
-    from steer.png import encode_png
-    from steer.sandbox.painter import paint
+    from steer.record.png import encode_png
+    from steer.sandbox.paint.painter import paint
 
     write_whole(path, encode_png(Image.fromarray(paint(scene, side)), {}))
 

@@ -15,7 +15,7 @@ from steer.profiles.pictures import read_picture
 if TYPE_CHECKING:
     import numpy as np
 
-    from reward.people import Person
+    from reward.people.person import Person
 
 AT_ONCE = 64  # pictures that are in memory together
 
@@ -52,7 +52,7 @@ class Demographics:
         return any(value is not None for value in self.known().values())
 
     def known(self) -> dict[str, Any]:
-        """As `reward.profile.demographics_sentence` reads it."""
+        """As `reward.people.descriptions.demographics_sentence` reads it."""
         return asdict(self)
 
 

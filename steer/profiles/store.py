@@ -34,13 +34,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import ProfileError, UnknownProfile
-from steer.files import sync_folder
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import Picture, read_picture
 from steer.profiles.state import Demographics, Rating, State, apply, state_of
+from steer.record.files import sync_folder
 
 if TYPE_CHECKING:
-    from reward.people import Person
+    from reward.people.person import Person
 
 SCHEMA_VERSION = 1
 LONGEST_PROMPT = 2000

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from steer.errors import ProfileError
-from steer.files import write_whole
 from steer.profiles.pictures import read_picture
 from steer.profiles.state import State
 from steer.profiles.store import NewRating
+from steer.record.files import write_whole
 
 CSV = "ratings.csv"
 COLUMNS = ("image", "rating", "prompt", "held_out")

@@ -10,9 +10,9 @@ import random
 import re
 from collections.abc import Sequence
 
+from steer.parts import Scored
 from steer.proposer.openings import add_phrase, openings
 from steer.proposer.templates import FewShot
-from steer.types import Scored
 
 MAX_SHOWN = 300  # characters of the base prompt that a small model reads; the start of a long one says enough
 END_OF_PHRASE = re.compile(r"[,;\n]|->|\.(?=\s)")

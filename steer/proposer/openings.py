@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steer.proposer.text_gate import content_stems
+from steer.gates.text import content_stems
 
 FRESH = 0.25  # share of the proposals that start again from the base prompt
 PHRASES = 3  # look phrases of a fresh proposal, each about another aspect

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from steer.parts import Scored
 from steer.proposer.templates import fill, template
-from steer.types import Scored
 
 
 def instruction(prompt: str, memory: Sequence[Scored], n: int, name: str = "paper") -> str:

@@ -21,14 +21,14 @@ from threading import Semaphore, Thread
 from typing import Any, Literal, get_args
 
 from steer.errors import ProposerError, SettingsError
+from steer.gates.parse import parse
+from steer.gates.text import normalize
+from steer.parts import Scored
 from steer.proposer.client import BadRequest, Client, Model, NotFound
 from steer.proposer.fewshot import FanOut
-from steer.proposer.parse import parse
 from steer.proposer.request import instruction
 from steer.proposer.templates import FewShot, template
-from steer.proposer.text_gate import normalize
 from steer.settings import MAX_SEED
-from steer.types import Scored
 
 Mode = Literal["auto", "list", "fanout", "few-shot"]
 TEMPERATURE = {"list": 0.8, "fanout": 1.0, "few-shot": 0.7}  # samples that do not see each other need more
@@ -67,7 +67,7 @@ class Reply:
 
 
 class ServerProposer:
-    """Proposes prompts with a model on a server; see `steer.types.Proposer`.
+    """Proposes prompts with a model on a server; see `steer.parts.Proposer`.
 
     `url` is the server's address, with or without `/v1`. `model` may be left out where the server has only
     one. `mode` "auto" is "few-shot" for models whose name says that they are small ("135M"), else "list".

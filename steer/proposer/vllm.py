@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from steer.errors import ServerDown
+from steer.parts import Scored
 from steer.proposer.client import Client
 from steer.proposer.server import Mode, ServerProposer, billions
 from steer.proposer.vllm_server import VllmServer
-from steer.types import Scored
 
 __all__ = ["VllmProposer", "VllmServer"]
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class VllmProposer:
-    """A `VllmServer` and the proposals it makes, as one part of a run; see `steer.types.Proposer`.
+    """A `VllmServer` and the proposals it makes, as one part of a run; see `steer.parts.Proposer`.
 
     The server starts when it is first needed. If it dies it is started again, once, and asked again what it
     was asked. `mode`, `template`, `temperature` and `timeout` are those of `ServerProposer`.

@@ -1,4 +1,4 @@
-"""Text-to-image models of diffusers behind `steer.types.Renderer`: FLUX.2-dev, klein, and any other pipeline.
+"""Text-to-image models of diffusers behind `steer.parts.Renderer`: FLUX.2-dev, klein, and any other pipeline.
 
     renderer = open_renderer("black-forest-labs/FLUX.2-dev")      # finds the weights, loads nothing yet
     images = list(renderer.render(["floating mossy rocks"], [0])) # loads, encodes, renders

@@ -42,7 +42,7 @@ class _Stopped(Exception):
 
 
 class DiffusersRenderer:
-    """Renders with any text-to-image pipeline; see `steer.types.Renderer` and `open_renderer`.
+    """Renders with any text-to-image pipeline; see `steer.parts.Renderer` and `open_renderer`.
 
     The noise of an image comes from a generator of its own on the CPU, so a seed means the same noise at any
     batch size and on any device. The pixels agree within rounding (tests: 1/255 in float32).

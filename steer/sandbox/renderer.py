@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
-from .painter import paint
-from .reader import Reader
-from .scene import Scene
+from steer.sandbox.paint.painter import paint
+from steer.sandbox.read.reader import Reader
+from steer.sandbox.scene import Scene
 
 
 class SandboxRenderer:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
 from steer.errors import StudyError, UsageError
-from steer.files import slug, sync_folder
+from steer.record.files import slug, sync_folder
 from steer.study.design import Design, Pair
 
 Answer = Literal["left", "right", "tie"]

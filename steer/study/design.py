@@ -26,8 +26,8 @@ from typing import Any, Literal
 import numpy as np
 
 from steer.errors import StudyError, UsageError
-from steer.files import new_folder, slug, write_json, write_whole
-from steer.record import Record
+from steer.record.files import new_folder, slug, write_json, write_whole
+from steer.record.folder import Record
 
 SCHEMA_VERSION = 1
 OWN, OTHERS, BASE = "own", "others", "base"
@@ -233,6 +233,6 @@ def _png(image: Any) -> bytes:
     """The pixels alone: no text, no profile, no date."""
     from PIL import Image
 
-    from steer.png import encode_png
+    from steer.record.png import encode_png
 
     return encode_png(Image.frombytes("RGB", image.size, image.tobytes()), {})

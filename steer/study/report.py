@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from steer.errors import StudyError
-from steer.files import write_json, write_whole
+from steer.record.files import write_json, write_whole
 from steer.study.answers import Given, Rater, read_raters
 from steer.study.design import BASE, OTHERS, OWN, Design
 from steer.study.ranking import RESAMPLES, Comparisons, Ranking, Score, rank
@@ -117,7 +117,8 @@ def render(report: Report) -> str:
 
     files = resources.files("steer") / "pages"
     shared, own, template = (
-        (files / name).read_text(encoding="utf-8") for name in ("base.css", "study.css", "study.html.j2")
+        (files / name).read_text(encoding="utf-8")
+        for name in ("inline/base.css", "inline/study.css", "templates/study_report.html.j2")
     )
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(template).render(page=page(report), style=Markup(shared + own))
@@ -248,7 +249,7 @@ def _notices(report: Report) -> list[str]:
 
 def _pictures(report: Report, group: int) -> dict[str, Any]:
     """One prompt's pictures, and how often each was preferred: by now nobody has to be blind."""
-    from steer.gallery import picture_address
+    from steer.pages.gallery import picture_address
 
     design = report.design
     answers = [given for rater in report.raters for given in rater.given.values()]

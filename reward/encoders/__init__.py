@@ -1,0 +1,1 @@
+"""The frozen encoders in front of the predictor."""

@@ -1,0 +1,246 @@
+"""Predictions for the splits of a data set: seen users by their embedding, unseen ones by their context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from reward.data import Dataset
+from reward.encoders.features import Features
+from reward.evaluation.metrics import UserLevel, user_level
+from reward.people.newcomer import (
+    DEFAULT_PRIOR,
+    Method,
+    TastePrior,
+    check_method,
+    mix_start,
+    mix_weights,
+    ridge_residual,
+)
+from reward.people.person import NEIGHBOURS, TEMPERATURE, interpolate_user, preference_profile
+from reward.predictor.network import TOKENS, Pamela
+
+CONTEXT = 15  # rated images of an unseen user (section 4)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predicted ratings of some rows of a data set."""
+
+    rows: np.ndarray  # [n] indices of the data set's ratings
+    scores: np.ndarray  # [n] on the 1-5 scale
+    without_rows: int = 0  # people of the split of whom no row was left to predict
+
+    def user_level(self, dataset: Dataset) -> UserLevel:
+        """Metrics within each user's rows."""
+        level = user_level(dataset.users[self.rows], dataset.scores[self.rows], self.scores)
+        return replace(level, left_out=level.left_out + self.without_rows)
+
+
+def predict(
+    model: Pamela,
+    features: Features,
+    images: np.ndarray,
+    users: np.ndarray | None = None,
+    demographics: np.ndarray | None = None,
+    as_in_loop: bool = False,
+    batch_size: int = 4096,
+) -> np.ndarray:
+    """Ratings [n] of image rows `images` [n] by user embeddings [n, hidden].
+
+    `demographics` [n, profile_dim] are the users' sentences; without both it is the population's rating. A
+    row of zeros is an absent token, whichever token it is. `as_in_loop` takes the bare subject as text and
+    metadata inferred from the image, not the released ones.
+    """
+    device = model.score_mean.device
+    text = features.subject if as_in_loop else features.text
+    metadata = features.inferred if as_in_loop else features.metadata
+    scores = []
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        tokens = {"image": features.image[images[part]], "text": text[images[part]]}
+        tokens["metadata"] = metadata[images[part]]
+        if demographics is not None:
+            tokens["demographics"] = demographics[part]
+        if users is not None:
+            tokens["user"] = users[part]
+        tensors = {name: torch.from_numpy(array).to(device) for name, array in tokens.items()}
+        present = torch.ones(len(tensors["image"]), 5, dtype=torch.bool, device=device)
+        for name, tensor in tensors.items():
+            present[:, TOKENS.index(name)] = tensor.any(1)
+        with torch.inference_mode():
+            scores.append(model(**tensors, present=present).cpu().numpy())
+    return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+
+
+def seen_users(
+    model: Pamela,
+    table: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    split: str,
+    population: bool = False,
+    as_in_loop: bool = False,
+) -> Predictions:
+    """Predictions for a split of people in the user table, or of the population for the same rows.
+
+    `table` [table rows] holds the data set's user of each row of the model's user table.
+    """
+    place = np.full(len(dataset.user_ids), -1)
+    place[table] = np.arange(len(table))
+    rows = dataset.rows(split)
+    rows = rows[place[dataset.users[rows]] >= 0]
+    users, demographics = None, None
+    if not population:
+        users = model.users.weight.detach().cpu().numpy()[place[dataset.users[rows]]]
+        demographics = features.demographics[dataset.users[rows], 0]
+    return Predictions(
+        rows, predict(model, features, dataset.images[rows], users, demographics, as_in_loop=as_in_loop)
+    )
+
+
+def unseen_users(
+    model: Pamela,
+    profiles: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    split: str,
+    seed: int,
+    context: int = CONTEXT,
+    neighbours: int = NEIGHBOURS,
+    temperature: float = TEMPERATURE,
+    reserved: int = 0,
+    *,
+    method: Method = "knn",
+    prior: TastePrior = DEFAULT_PRIOR,
+    known: KnownRatings | None = None,
+) -> Predictions:
+    """Predictions for people outside the user table, from `context` of their rated images.
+
+    Contexts are the first of one permutation of a person's rows, so a larger one holds the smaller, and are
+    not predicted, nor are the first `reserved`: contexts of several sizes are compared on the same rows.
+    People without rows beyond that are left out. `method` is the paper's equation 1 ("knn", with
+    `neighbours`, `temperature` and `profiles` [table rows, image_dim]) or another of
+    `reward.people.newcomer`; "mix" reads `prior` and `known`, the known people's ratings of the split's
+    images. Raises BadContext.
+    """
+    check_method(method)
+    rng = np.random.default_rng(seed)
+    rows = dataset.rows(split)
+    people, contexts, rest, without = [], [], [], 0
+    for user in np.unique(dataset.users[rows]):
+        mine = rng.permutation(rows[dataset.users[rows] == user])
+        beyond = mine[max(context, reserved) :]
+        if not len(beyond):
+            without += 1
+            continue
+        people.append(user)
+        contexts.append(mine[:context])
+        rest.append(beyond)
+    if not people:
+        return Predictions(np.zeros(0, np.int64), np.zeros(0, np.float32), without)
+    chosen = np.concatenate(rest)
+    if method == "knn":
+        table = model.users.weight.detach().cpu().numpy()
+        users = [
+            np.repeat(_nearest(rated, profiles, table, dataset, features, neighbours, temperature), len(r), 0)
+            for rated, r in zip(contexts, rest, strict=True)
+        ]
+        demographics = features.demographics[dataset.users[chosen], 0]
+        scores = predict(model, features, dataset.images[chosen], np.concatenate(users), demographics)
+    elif method == "mix":
+        if known is None:
+            raise ValueError("the method mix needs `known`: see `known_ratings`")
+        mixed = [
+            known.mixed(dataset, features, user, rated, dataset.images[r], prior)
+            for user, rated, r in zip(people, contexts, rest, strict=True)
+        ]
+        scores = np.concatenate(mixed)
+    else:
+        scores = _ridge(model, dataset, features, contexts, rest)
+    return Predictions(chosen, scores, without)
+
+
+def _nearest(
+    rated: np.ndarray,
+    profiles: np.ndarray,
+    table: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    neighbours: int,
+    temperature: float,
+) -> np.ndarray:
+    """User embedding [1, hidden] by equation 1 from the ratings `rated`."""
+    profile = preference_profile(features.image[dataset.images[rated]], dataset.scores[rated])
+    return interpolate_user(profile, profiles, table, neighbours, temperature)[None]
+
+
+def _ridge(
+    model: Pamela,
+    dataset: Dataset,
+    features: Features,
+    contexts: list[np.ndarray],
+    rest: list[np.ndarray],
+) -> np.ndarray:
+    """Ratings of the images of all of `rest`: the population's, and each person's ridge over it."""
+    mean, scale = model.image[0].arrays()
+    shown = np.unique(dataset.images[np.concatenate([*contexts, *rest])])
+    population = np.zeros(len(features.image), np.float32)
+    population[shown] = predict(model, features, shown)
+    scores = []
+    for rated, beyond in zip(contexts, rest, strict=True):
+        images, others = dataset.images[rated], dataset.images[beyond]
+        missed = dataset.scores[rated] - population[images]
+        added = ridge_residual(features.image[images], missed, mean, scale)
+        scores.append(population[others] + features.image[others] @ added[:-1] + added[-1])
+    return np.concatenate(scores).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class KnownRatings:
+    """What the known people would give to images: they are what new people are mixed of."""
+
+    ratings: np.ndarray  # [table rows, images]; nan where nobody asked
+    demographics: np.ndarray  # [table rows, profile_dim] of their sentences
+
+    def mixed(
+        self,
+        dataset: Dataset,
+        features: Features,
+        user: int,
+        rated: np.ndarray,
+        images: np.ndarray,
+        prior: TastePrior,
+    ) -> np.ndarray:
+        """Ratings [n] of image rows `images` [n] by a data set's user, from the ratings `rated` [k]."""
+        start = mix_start(self.demographics, features.demographics[user, 0])
+        mine = self.ratings[:, dataset.images[rated]]
+        weights = mix_weights(mine, dataset.scores[rated].astype(np.float64), prior, start)
+        return (weights[:-1] @ self.ratings[:, images] + weights[-1]).astype(np.float32)
+
+
+def known_ratings(
+    model: Pamela, demographics: np.ndarray, features: Features, images: np.ndarray
+) -> KnownRatings:
+    """The known people's ratings of image rows `images`.
+
+    demographics [table rows, profile_dim] are of the same people, zeros where nothing is known.
+    """
+    wanted = np.unique(images)
+    ratings = np.full((len(demographics), len(features.image)), np.nan)
+    for row, user in enumerate(model.users.weight.detach().cpu().numpy()):
+        users = np.repeat(user[None], len(wanted), axis=0)
+        described = np.repeat(demographics[row][None], len(wanted), axis=0)
+        ratings[row, wanted] = predict(model, features, wanted, users, described)
+    return KnownRatings(ratings, demographics)
+
+
+def profiles_of(dataset: Dataset, features: Features, rows: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """p_u of section 3.2 for each row of the user table, over these ratings: [table rows, image_dim]."""
+    profiles = []
+    for user in table:
+        mine = rows[dataset.users[rows] == user]
+        profiles.append(preference_profile(features.image[dataset.images[mine]], dataset.scores[mine]))
+    return np.stack(profiles)

@@ -1,0 +1,1 @@
+"""Whose taste: known people, new ones, groups and the population."""

@@ -1,0 +1,1 @@
+"""PAMELA: the network, and all that scoring needs around it."""

@@ -1,0 +1,43 @@
+"""Features kept in memory by what they were made of: an image that is scored twice is encoded once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from reward.errors import ImageError
+
+
+class FeatureCache:
+    """Feature rows by key; the least recently used go first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._rows: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def rows(self, keys: Sequence[str], encode: Callable[[list[str]], np.ndarray], dim: int) -> np.ndarray:
+        """[len(keys), dim]; `encode` is asked once, for the distinct keys that are not in memory."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._rows]
+        found = {key: self._rows[key] for key in keys if key in self._rows}
+        if missing:
+            found |= zip(missing, encode(missing), strict=True)
+        for key in keys:
+            self._rows[key] = found[key]
+            self._rows.move_to_end(key)
+        while len(self._rows) > self._size:
+            self._rows.popitem(last=False)
+        return np.stack([found[key] for key in keys]) if keys else np.zeros((0, dim), np.float32)
+
+
+def content_key(image: Image.Image) -> str:
+    """Of an image's pixels. Raises ImageError where they cannot be decoded."""
+    try:
+        pixels = image.tobytes()  # decodes a lazily opened file
+    except (OSError, SyntaxError, ValueError) as error:
+        name = getattr(image, "filename", "") or "an image"
+        raise ImageError(f"{name} cannot be decoded ({error}): render or download it again") from error
+    return hashlib.blake2b(pixels + repr((image.mode, image.size)).encode(), digest_size=16).hexdigest()

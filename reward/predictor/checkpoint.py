@@ -1,0 +1,135 @@
+"""The predictor's folder on disk.
+
+`model.safetensors` holds the network's weights and the tables below, `predictor.json` the card. Both are
+written to a temporary name and renamed; the card comes last, so a folder with a card is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from reward.errors import CheckpointError
+from reward.people.descriptions import MetadataVocabulary
+from reward.people.person import KnownPerson
+from reward.predictor.network import Pamela, PamelaConfig
+
+SCHEMA_VERSION = 1
+CARD_FILE = "predictor.json"
+WEIGHTS_FILE = "model.safetensors"
+SENTENCE_FILES = ("tokenizer.json", "config.json")  # that decide, with the weights, what sentences become
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says about itself: `predictor.json`."""
+
+    world: str  # "sandbox:1" or "pamela": whose ratings it was trained on
+    simulated: bool  # true where those people are simulated
+    config: PamelaConfig
+    encoder: Mapping[str, Any]  # id (hub id, or a folder relative to the checkpoint), revision, sha256
+    sentence_encoder: Mapping[str, Any]  # id, revision; sha256 where it is a folder
+    people: tuple[KnownPerson, ...]  # rows of the user table, ids in natural order
+    metadata_vocabulary: MetadataVocabulary
+    trained: Mapping[str, Any] = field(default_factory=dict)  # recipe, seed, rows, metrics
+    licences: tuple[str, ...] = ()  # of the weights and data that went in
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Card:
+        """Raises KeyError, TypeError or ValueError where the object is not a card of this version."""
+        if data["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")
+        fields = {name: data[name] for name in cls.__dataclass_fields__}
+        fields["config"] = PamelaConfig(**fields["config"])
+        fields["people"] = tuple(KnownPerson(**person) for person in fields["people"])
+        fields["metadata_vocabulary"] = MetadataVocabulary(
+            **{name: tuple(values) for name, values in fields["metadata_vocabulary"].items()}
+        )
+        fields["licences"] = tuple(fields["licences"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The arrays beside the network's weights, float32."""
+
+    profiles: np.ndarray  # [users, image_dim] rating-weighted mean image embeddings, p_u of section 3.2
+    demographics: np.ndarray  # [users, profile_dim] sentence embeddings; zeros where nothing is known
+    metadata: np.ndarray  # [combinations of the vocabulary, profile_dim] sentence embeddings
+    queries: np.ndarray  # [queries of the vocabulary, text_dim] text features
+
+
+def write_checkpoint(folder: Path, model: Pamela, card: Card, tables: Tables) -> None:
+    """Write both files; a folder that already holds a checkpoint is replaced file by file."""
+    tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
+    tensors |= {
+        f"tables.{name}": torch.from_numpy(np.ascontiguousarray(array, np.float32))
+        for name, array in vars(tables).items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, text = folder / f".{WEIGHTS_FILE}.tmp", folder / f".{CARD_FILE}.tmp"
+    save_file(tensors, weights)
+    text.write_text(json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    weights.replace(folder / WEIGHTS_FILE)
+    text.replace(folder / CARD_FILE)
+
+
+def read_checkpoint(folder: Path) -> tuple[Card, Pamela, Tables]:
+    """Read both files and check every shape against the card; the model is ready to predict.
+
+    Raises CheckpointError.
+    """
+    if not (folder / CARD_FILE).is_file():
+        raise CheckpointError(
+            f"no predictor in {folder} ({CARD_FILE} is missing): `steer sandbox build` makes the sandbox's, "
+            "or give the folder of another"
+        )
+    try:
+        card = Card.from_json(json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+    with torch.device("meta"):  # the weights come from the file: no time spent on random ones
+        model = Pamela(card.config, users=len(card.people))
+    expected = {f"model.{name}": tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    expected |= {f"tables.{name}": shape for name, shape in _table_shapes(card).items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise _damaged(
+                folder, f"{name} is {found.get(name, 'missing')}, expected {expected.get(name, 'nothing')}"
+            )
+    state = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+    model.load_state_dict(state, assign=True)
+    tables = Tables(
+        **{n.removeprefix("tables."): t.numpy() for n, t in tensors.items() if n.startswith("tables.")}
+    )
+    return card, model.eval(), tables  # a model that still drops out features predicts with noise
+
+
+def _table_shapes(card: Card) -> dict[str, tuple[int, int]]:
+    config, vocabulary = card.config, card.metadata_vocabulary
+    return {
+        "profiles": (len(card.people), config.image_dim),
+        "demographics": (len(card.people), config.profile_dim),
+        "metadata": (len(vocabulary.combinations()), config.profile_dim),
+        "queries": (len(vocabulary.queries()), config.text_dim),
+    }
+
+
+def _damaged(folder: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"the predictor in {folder} cannot be read ({reason}): copy it again, or remake the sandbox's with "
+        "`steer sandbox build`"
+    )

@@ -1,0 +1,392 @@
+"""A trained PAMELA with everything that scoring needs: encoders, people, vocabularies.
+
+The Scorer of the loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from reward.encoders.image_text import ImageTextEncoder, SentenceEncoder, sentence_encoder
+from reward.encoders.weights import content_hash, resolve
+from reward.errors import BadContext, CheckpointError, ScoreError
+from reward.people.descriptions import demographics_sentence
+from reward.people.known import Calibration, read_calibration
+from reward.people.newcomer import Method, check_method, mix_start, mix_weights, ridge_residual
+from reward.people.person import (
+    Person,
+    checked_ratings,
+    describe_group,
+    find_group,
+    find_known,
+    interpolate_user,
+    make_person,
+    preference_profile,
+)
+from reward.predictor.caches import FeatureCache, content_key
+from reward.predictor.checkpoint import SENTENCE_FILES, Card, Tables, read_checkpoint
+from reward.predictor.network import Pamela
+
+CACHED = 4096  # features kept in memory; a run of the loop sees about 110 images
+
+
+class Predictor:
+    """Scores images as one person would rate them, on the 1-5 scale, raw and never clamped."""
+
+    name = "pamela"
+
+    def __init__(
+        self,
+        model: Pamela,
+        card: Card,
+        tables: Tables,
+        encoder: ImageTextEncoder,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.card = card
+        self.tables = tables
+        self.encoder = encoder
+        self.calibration = calibration or Calibration()
+        self.world = card.world
+        self.simulated = card.simulated
+        self.people = card.people
+        self.folder = Path()  # the checkpoint's, from where encoders in folders are found
+        self.images_encoded = 0  # counts encoder work; an image seen before adds nothing
+        self._images = FeatureCache(CACHED)
+        self._texts = FeatureCache(CACHED)
+        self._device = next(model.parameters()).device
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> Predictor:
+        """Load a checkpoint folder and its encoder. Raises CheckpointError with the next step."""
+        card, model, tables = read_checkpoint(Path(folder))
+        predictor = cls(
+            model.to(device),
+            card,
+            tables,
+            _encoder_of(Path(folder), card, device),
+            read_calibration(Path(folder)),
+        )
+        predictor.folder = Path(folder)
+        return predictor
+
+    def wake(self) -> None:
+        """Brings the encoders to the device of the predictor; nothing happens where they are there."""
+        self._move(str(self._device))
+
+    def rest(self) -> None:
+        """Gives the encoders' memory on a GPU back; scoring needs `wake` first."""
+        if self._device.type != "cpu":
+            self._move("cpu")
+            torch.cuda.empty_cache()
+
+    def _move(self, device: str) -> None:
+        self.encoder.model.to(device)
+        if "sentences" in self.__dict__:  # loaded only for those whom the checkpoint does not describe
+            self.sentences.model.to(device)
+
+    def person(self, user: str) -> Person:
+        """Someone known, by exact id, else by 1-based position in `people`. Raises UnknownPerson."""
+        row = find_known(self.people, user)
+        return make_person(
+            "known", self._label(self.people[row].id), self._users()[row], self._demographics(row)
+        )
+
+    def population(self) -> Person:
+        """Nobody in particular: user and demographics tokens are left out."""
+        return make_person("population", self._label("population"), None, None, size=len(self.people))
+
+    def group(
+        self, age: tuple[int, int] | None = None, gender: str | None = None, nationality: str | None = None
+    ) -> Person:
+        """Mean embedding of the members, with the group's own demographic sentence (section 5).
+
+        Raises EmptyGroup.
+        """
+        rows = find_group(self.people, age, gender, nationality)
+        ages = f"{age[0]}-{age[1]}" if age else None
+        sentence = demographics_sentence({"age": ages, "gender": gender, "nationality": nationality})
+        members = f"{len(rows)} {'person' if len(rows) == 1 else 'people'}"
+        label = f"{describe_group(age, gender, nationality)} ({members})"
+        return make_person(
+            "group", self._label(label), self._users()[rows].mean(0), self._sentence(sentence), size=len(rows)
+        )
+
+    def newcomer(
+        self,
+        images: Sequence[Image.Image],
+        ratings: Sequence[float],
+        demographics: Mapping[str, Any] | None = None,
+        name: str = "new",
+        *,
+        prompts: Sequence[str] | None = None,
+        method: Method = "mix",
+    ) -> Person:
+        """Someone new, by a few rated images; `prompts` are the texts that these were made from, if known.
+
+        `method` is one of `reward.people.newcomer`: "mix" (the default), "knn" (equation 1 of the paper) or
+        "ridge". Without ratings, or with equal ones, the known people stand in, those of like demographics
+        first ("mix"), or the population ("ridge"), and `note` says so; equation 1 is not defined without
+        ratings. Raises BadContext.
+        """
+        check_method(method)
+        given = checked_ratings(ratings, len(images))
+        if prompts is not None and len(prompts) != len(images):
+            raise BadContext(f"{len(images)} images but {len(prompts)} prompts: give one for each image")
+        sentence = self._sentence(demographics_sentence(demographics))
+        label, count = f"profile:{name}@{{hash}}", len(given)
+        if method == "knn":
+            profile = preference_profile(self.image_features(images), given)
+            user = interpolate_user(profile, self.tables.profiles, self._users())
+            return make_person("new", label, user, sentence, ratings=count)
+        note = "" if count and np.ptp(given) else _says_nothing(count, method, sentence is not None)
+        if method == "ridge":
+            residual = None if note else self._residual(images, given, prompts)
+            return make_person("new", label, None, None, residual=residual, ratings=count, note=note)
+        known = np.zeros((len(self.people), 0)) if note else self.known_ratings(images, prompts)
+        return self._mixed(known, given, sentence, label)
+
+    def mixed(
+        self,
+        known: np.ndarray,
+        ratings: Sequence[float],
+        demographics: Mapping[str, Any] | None = None,
+        name: str = "new",
+    ) -> Person:
+        """`newcomer` by the default method, for pictures whose `known_ratings` [people, k] are at hand.
+
+        Raises BadContext.
+        """
+        given = checked_ratings(ratings, known.shape[1])
+        sentence = self._sentence(demographics_sentence(demographics))
+        return self._mixed(known, given, sentence, f"profile:{name}@{{hash}}")
+
+    def _mixed(self, known: np.ndarray, given: np.ndarray, sentence: np.ndarray | None, label: str) -> Person:
+        count = len(given)
+        note = "" if count and np.ptp(given) else _says_nothing(count, "mix", sentence is not None)
+        if note:
+            known, given = known[:, :0], given[:0]
+        start = mix_start(self.tables.demographics, sentence)
+        mix = mix_weights(known, given, self.calibration.prior, start)
+        return make_person("new", label, None, sentence, mix=mix, ratings=count, note=note)
+
+    def known_ratings(
+        self, images: Sequence[Image.Image], prompts: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """What every known person would give these images, [known people, n].
+
+        `prompts` are the texts that these were made from; "" leaves the text out, None leaves out all.
+        """
+        texts = [""] * len(images) if prompts is None else list(prompts)
+        known = np.zeros((len(self.people), len(images)))
+        for told in (True, False):
+            rows = [row for row, text in enumerate(texts) if bool(text) is told]
+            if rows:
+                given = [texts[row] for row in rows] if told else None
+                with torch.inference_mode():
+                    known[:, rows] = self._known(self._content([images[row] for row in rows], given))
+        return known
+
+    @cached_property
+    def identity(self) -> str:
+        """12 hex digits over all weights: predictors of one identity score alike."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    @cached_property
+    def sample_ratings(self) -> np.ndarray | None:
+        """What every known person would give a sample of the training pictures [known people, sample].
+
+        The pictures' embeddings are `calibration.image`; None where the checkpoint has no sample.
+        """
+        known = self.calibration.known(self.model, self.tables.demographics)
+        return None if known is None else known.astype(np.float64)
+
+    def expected_accuracy(self, ratings: int) -> float | None:
+        """Rank correlation to expect of the scores of someone new who rated so many images.
+
+        Measured on people whom the predictor was not trained with; None where nobody measured it.
+        """
+        return self.calibration.expected_accuracy(ratings)
+
+    def _residual(
+        self, images: Sequence[Image.Image], ratings: np.ndarray, prompts: Sequence[str] | None
+    ) -> np.ndarray:
+        """Slopes along the image embedding, and an offset, of what the population's rating misses."""
+        with torch.inference_mode():
+            population = self.model.fuse(self._content(images, prompts)).cpu().numpy()
+        mean, scale = self.model.image[0].arrays()
+        return ridge_residual(self.image_features(images), ratings - population, mean, scale)
+
+    def _known(self, content: dict[str, torch.Tensor]) -> np.ndarray:
+        """What every known person would give these images [known people, n]."""
+        return self.model.known(content, self._tensor(self.tables.demographics)).cpu().numpy()
+
+    def _content(
+        self, images: Sequence[Image.Image], prompts: Sequence[str] | None
+    ) -> dict[str, torch.Tensor]:
+        """Projected image, text and metadata tokens [n, hidden]; no text where there are no prompts."""
+        features = self.image_features(images)
+        text = (
+            None if prompts is None else self._texts.rows(prompts, self.encoder.texts, self.encoder.text_dim)
+        )
+        return self.model.project(
+            self._tensor(features),
+            None if text is None else self._tensor(text),
+            self._tensor(self._metadata(features)),
+        )
+
+    def _users(self) -> np.ndarray:
+        return self.model.users.weight.cpu().numpy()
+
+    def _demographics(self, row: int) -> np.ndarray | None:
+        known = self.tables.demographics[row]
+        return known if known.any() else None
+
+    def _sentence(self, sentence: str | None) -> np.ndarray | None:
+        return None if sentence is None else self.sentences.encode([sentence])[0]
+
+    @cached_property
+    def sentences(self) -> SentenceEncoder:
+        """The sentence encoder that it was trained with, checked. Raises CheckpointError."""
+        return _sentence_encoder_of(self.folder, self.card, str(self._device))
+
+    def _label(self, who: str) -> str:
+        world = self.world.partition(":")[0]
+        # an id that begins with its data set, as in "lapis:17", says it already
+        return who if who.partition(":")[0] in world.split("+") and ":" in who else f"{world}:{who}"
+
+    def score(self, images: Sequence[Image.Image], prompt: str, person: Person) -> list[float]:
+        """Expected rating of each image by this person; the text is `prompt`.
+
+        Raises ImageError, ScoreError.
+        """
+        return [float(score) for score in self.score_people(images, prompt, [person])[0]]
+
+    def score_people(
+        self, images: Sequence[Image.Image], prompt: str, people: Sequence[Person]
+    ) -> np.ndarray:
+        """Expected ratings [people, images]; every image is encoded once. Raises ImageError, ScoreError."""
+        scores = np.zeros((len(people), len(images)), np.float32)
+        if not scores.size:
+            return scores
+        features = self.image_features(images)
+        text = np.repeat(self._text_features(prompt), len(images), axis=0)
+        metadata = self._metadata(features)
+        # people who lack a token cannot share a batch with people who have it
+        kinds: dict[tuple[bool, bool], list[int]] = {}
+        for i, person in enumerate(people):
+            if person.mix is None:
+                kinds.setdefault((person.user is None, person.demographics is None), []).append(i)
+        with torch.inference_mode():
+            tokens = self.model.project(self._tensor(features), self._tensor(text), self._tensor(metadata))
+            for rows in kinds.values():
+                described = self.model.project(
+                    demographics=self._stack([people[i].demographics for i in rows]),
+                    user=self._stack([people[i].user for i in rows]),
+                )
+                scores[rows] = self.model.grid(tokens, described, len(rows)).cpu().numpy()
+        if any(person.mix is not None for person in people):
+            with torch.inference_mode():
+                known = self._known(tokens)
+        for row, person in enumerate(people):
+            if person.mix is not None:
+                scores[row] = person.mix[:-1] @ known + person.mix[-1]
+            if person.residual is not None:
+                scores[row] += features @ person.residual[:-1] + person.residual[-1]
+        if not np.isfinite(scores).all():
+            raise ScoreError(
+                f"the predictor of {self.world} returned a score that is not a number, so its weights are "
+                "damaged: copy its folder again or run `steer sandbox build`"
+            )
+        return scores
+
+    def adherence(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
+        """Cosine of each image with the text, -1 to 1: does it show what the prompt asks for?"""
+        text = self._text_features(prompt)[0]
+        return [float(cosine) for cosine in self.image_features(images) @ text]
+
+    def metadata(self, images: Sequence[Image.Image]) -> list[dict[str, str | None]]:
+        """Metadata of each image as the predictor sees it: inferred by the encoder, zero-shot."""
+        combinations = self.card.metadata_vocabulary.combinations()
+        chosen = self.card.metadata_vocabulary.infer(self.image_features(images), self.tables.queries)
+        return [combinations[i] for i in chosen]
+
+    def image_features(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Unit-length image embeddings [n, image_dim], from memory where an image was seen before."""
+        keys = [content_key(image) for image in images]
+        by_key = dict(zip(keys, images, strict=True))
+
+        def encode(missing: list[str]) -> np.ndarray:
+            self.images_encoded += len(missing)
+            return self.encoder.images([by_key[key] for key in missing])
+
+        return self._images.rows(keys, encode, self.encoder.image_dim)
+
+    def _metadata(self, features: np.ndarray) -> np.ndarray:
+        """Sentence embeddings [n, profile_dim] of metadata inferred from image embeddings, zero-shot."""
+        return self.tables.metadata[self.card.metadata_vocabulary.infer(features, self.tables.queries)]
+
+    def _text_features(self, text: str) -> np.ndarray:
+        return self._texts.rows([text], self.encoder.texts, self.encoder.text_dim)
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._device)
+
+    def _stack(self, vectors: Sequence[np.ndarray | None]) -> torch.Tensor | None:
+        arrays = [v for v in vectors if v is not None]
+        return self._tensor(np.stack(arrays)) if arrays else None
+
+
+def _says_nothing(ratings: int, method: Method, described: bool) -> str:
+    """What becomes of a new person whose ratings say nothing about taste."""
+    alike = ", those of like demographics first," if described else ""
+    stand_in = f"the known people{alike} stand in" if method == "mix" else "the population stands in"
+    if not ratings:
+        return f"no ratings yet: {stand_in}"
+    says = "one rating says" if ratings == 1 else f"{ratings} equal ratings say"
+    return f"{says} nothing about taste: {stand_in}"
+
+
+def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:
+    """The encoder that a checkpoint was trained with, checked by its hash."""
+    id = str(card.encoder["id"])
+    beside = folder / id  # the sandbox's lies next to its predictor
+    encoder = ImageTextEncoder.load(beside if beside.is_dir() else id, card.encoder.get("revision"), device)
+    if encoder.hash != card.encoder["sha256"]:
+        remake = "run `steer sandbox build`" if card.simulated else "train the predictor again"
+        raise CheckpointError(
+            f"the predictor in {folder} was trained with another version of the encoder {id}: "
+            f"restore that one, or {remake}"
+        )
+    return encoder
+
+
+def _sentence_encoder_of(folder: Path, card: Card, device: str) -> SentenceEncoder:
+    """The sentence encoder that a checkpoint was trained with, by its commit or, in a folder, its content."""
+    id, revision = str(card.sentence_encoder["id"]), card.sentence_encoder.get("revision")
+    place = str(folder / id) if (folder / id).is_dir() else id
+    found = sentence_encoder(place, revision, device)
+    if found.dim != card.config.profile_dim:
+        raise CheckpointError(
+            f"the predictor in {folder} was trained with sentences of {card.config.profile_dim} numbers, but "
+            f"{id} makes {found.dim}: restore the one that it was trained with"
+        )
+    wanted = card.sentence_encoder.get("sha256")
+    if wanted and content_hash(resolve(place), SENTENCE_FILES) != wanted:
+        raise CheckpointError(
+            f"the predictor in {folder} was trained with another version of the sentence encoder {id}: "
+            "restore that one, or train the predictor again"
+        )
+    return found

@@ -1,0 +1,262 @@
+"""Training PAMELA on a data set, or on several at once (paper, section 3.2), and writing its checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from reward.data import Dataset
+from reward.encoders.features import Features
+from reward.errors import DatasetError
+from reward.evaluation.evaluate import Predictions, profiles_of, seen_users, unseen_users
+from reward.people.known import write_calibration
+from reward.people.person import KnownPerson
+from reward.predictor.checkpoint import Card, Tables, write_checkpoint
+from reward.predictor.network import Pamela, PamelaConfig
+from reward.training.calibrate import calibrate
+from reward.training.fit import TrainingSet, accelerator_for, fit
+from reward.training.journal import Journal
+from reward.training.recipe import PAPER, RECIPES, SANDBOX, Recipe
+
+__all__ = ["PAPER", "RECIPES", "SANDBOX", "Recipe", "TrainingSet", "train"]
+
+
+def train(
+    dataset: Dataset,
+    features: Features,
+    recipe: Recipe,
+    out: Path,
+    *,
+    world: str,
+    simulated: bool,
+    encoder: Mapping[str, Any],
+    sentence_encoder: Mapping[str, Any],
+    licences: tuple[str, ...] = (),
+    seed: int = 0,
+    resample: bool = False,
+    device: str = "cpu",
+    accelerator: Accelerator | None = None,
+    journal: Path | None = None,
+    resume: bool = False,
+    save_every: int = 2000,
+    tensorboard: bool = False,
+    progress: Callable[[Mapping[str, float]], None] = lambda epoch: None,
+) -> dict[str, Any]:
+    """Train a predictor, write its checkpoint to `out`, return a report: epochs, the best of them, seconds.
+
+    `encoder` and `sentence_encoder` are written into the checkpoint as they are. `resample` draws each
+    person's training rows with replacement: a second judge of the same people that has seen other evidence.
+    `accelerator` says where to train, as `accelerator_for` makes it; without one it is `device`. `journal` is
+    a folder for metrics and, every `save_every` steps and every epoch, the state that `resume` goes on from,
+    to the same weights. `progress` gets the metrics of every epoch. Raises DatasetError if there is nothing
+    to learn from, TrainingError, CheckpointError.
+    """
+    started = time.monotonic()
+    accelerator = accelerator or accelerator_for(device)
+    rows = _training_rows(dataset, features)
+    table = np.unique(dataset.users[rows])  # the data set's user of each row of the user table
+    if resample:
+        rows = _resampled(rows, dataset.users[rows], np.random.default_rng(seed))
+    data = _training_set(dataset, features, rows, table, accelerator.device)
+    profiles = profiles_of(dataset, features, rows, table)
+    torch.manual_seed(seed)
+    model = _initial_model(features, recipe, data, users=len(table)).to(accelerator.device)
+    identity = {
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "encoder": dict(encoder),
+        "text encoder": dict(sentence_encoder),
+        "data set": _digest(data),
+        "number of processes": accelerator.num_processes,
+    }
+    kept = None
+    if journal:
+        kept = Journal(
+            journal, identity, accelerator, resume=resume, save_every=save_every, tensorboard=tensorboard
+        )
+
+    def validate(current: Pamela) -> dict[str, float]:
+        return validation(current, table, profiles, dataset, features, seed)
+
+    history = []
+    for epoch in fit(model, data, recipe, seed, validate, accelerator, kept):
+        history.append(epoch)
+        progress(epoch)
+    best = max(history, key=lambda epoch: epoch.get("validation", epoch["epoch"]))
+    counts = np.bincount(dataset.users[dataset.rows("train")], minlength=len(dataset.user_ids))
+    card = Card(
+        world=world,
+        simulated=simulated,
+        config=model.config,
+        encoder=encoder,
+        sentence_encoder=sentence_encoder,
+        people=tuple(
+            KnownPerson(dataset.user_ids[user], dict(dataset.demographics[user]), int(counts[user]))
+            for user in table
+        ),
+        metadata_vocabulary=features.vocabulary,
+        trained={
+            "recipe": asdict(recipe),
+            "seed": seed,
+            "resampled": resample,
+            "rows": len(rows),
+            "metrics": {name: round(value, 4) for name, value in best.items() if name != "seconds"},
+        },
+        licences=licences,
+    )
+    tables = Tables(profiles, features.demographics[table, 0], features.combinations, features.queries)
+    if accelerator.is_main_process:
+        write_checkpoint(out, model.cpu(), card, tables)
+        write_calibration(out, calibrate(model, table, dataset, features, seed))
+    accelerator.wait_for_everyone()
+    if kept:
+        kept.finish()
+    return {"epochs": history, "best": best, "seconds": round(time.monotonic() - started, 1)}
+
+
+def validation(
+    model: Pamela,
+    table: np.ndarray,
+    profiles: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    seed: int,
+) -> dict[str, float]:
+    """SROCC within each person, mean over the people of a data set, then over data sets.
+
+    Of seen people (also with what the loop has: the bare subject and inferred metadata) and of unseen people
+    by equation 1; "validation" is the mean of these, left out where no split has ratings enough.
+    """
+    predicted = {
+        "val_seen": seen_users(model, table, dataset, features, "val_seen"),
+        "val_seen_as_in_loop": seen_users(model, table, dataset, features, "val_seen", as_in_loop=True),
+        "val_unseen": unseen_users(model, profiles, dataset, features, "val_unseen", seed),
+    }
+    by_source = {name: _by_source(dataset, predictions) for name, predictions in predicted.items()}
+    means = {name: float(np.mean(list(found.values()))) for name, found in by_source.items() if found}
+    several = {
+        f"{name}/{source}": value
+        for name, found in by_source.items()
+        for source, value in found.items()
+        if len(found) > 1
+    }
+    if not means:
+        return {}
+    return {"validation": float(np.mean(list(means.values()))), **means, **several}
+
+
+def _by_source(dataset: Dataset, predictions: Predictions) -> dict[str, float]:
+    """Data set -> mean SROCC of its people."""
+    level = predictions.user_level(dataset)
+    sources = np.array([dataset.source(user) for user in level.users])
+    return {str(name): float(np.mean(level.srocc[sources == name])) for name in np.unique(sources)}
+
+
+def _training_rows(dataset: Dataset, features: Features) -> np.ndarray:
+    """The ratings to learn from. Raises DatasetError where nothing can be learned from them."""
+    rows = dataset.rows("train")
+    scores = dataset.scores[rows]
+    if not len(rows):
+        raise DatasetError(f"{dataset.root} has no training ratings: unpack the whole archive")
+    if not np.isfinite(scores).all():
+        first = rows[np.flatnonzero(~np.isfinite(scores))[0]]
+        raise DatasetError(
+            f"{int((~np.isfinite(scores)).sum())} training ratings are not numbers, the first by user "
+            f"{dataset.user_ids[dataset.users[first]]} of image {dataset.image_ids[dataset.images[first]]}: "
+            "correct or remove them"
+        )
+    if np.ptp(scores) == 0:
+        raise DatasetError(
+            f"all {len(rows)} training ratings of {dataset.root} are {scores[0]:g}, so there is nothing to "
+            "learn: check that the right column was read as the rating"
+        )
+    sizes = (len(features.image), len(features.demographics))
+    if sizes != (len(dataset.image_ids), len(dataset.user_ids)):
+        raise DatasetError(
+            f"the features are of {sizes[0]} images and {sizes[1]} users, the data set has "
+            f"{len(dataset.image_ids)} and {len(dataset.user_ids)}: encode this data set"
+        )
+    for name in ("image", "text", "subject", "metadata", "inferred", "demographics"):
+        wrong = ~np.isfinite(getattr(features, name)).reshape(len(getattr(features, name)), -1).all(1)
+        if wrong.any():
+            raise DatasetError(
+                f"{int(wrong.sum())} rows of the {name} features are not numbers, the first is row "
+                f"{int(np.flatnonzero(wrong)[0])}: delete the folder of features and encode again"
+            )
+    return rows
+
+
+def _digest(data: TrainingSet) -> str:
+    """sha256 over everything that training reads."""
+    digest = hashlib.sha256()
+    for name, tensor in vars(data).items():
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users: int) -> Pamela:
+    model = Pamela(
+        PamelaConfig(
+            image_dim=features.image.shape[1],
+            text_dim=features.text.shape[1],
+            profile_dim=features.metadata.shape[1],
+            hidden=recipe.hidden,
+            layers=recipe.layers,
+            heads=recipe.heads,
+            feedforward=recipe.feedforward,
+            dropout=recipe.dropout,
+            feature_dropout=recipe.feature_dropout,
+            interaction=recipe.interaction,
+        ),
+        users,
+    )
+    trained = data.images.unique()
+    model.image[0].fit(data.image[trained])
+    model.text[0].fit(_known(torch.cat([data.text[trained], data.subject[trained]])))
+    model.metadata[0].fit(_known(torch.cat([data.metadata[trained], data.inferred[trained]])))
+    model.demographics[0].fit(_known(data.demographics.flatten(0, 1)))
+    model.score_mean.copy_(data.scores.mean())
+    model.score_scale.copy_(data.scores.std().clamp_min(1e-6))
+    torch.nn.init.normal_(model.users.weight, std=recipe.user_init)
+    return model
+
+
+def _known(rows: Tensor) -> Tensor:
+    """Rows that are not absent; one row of zeros where all are."""
+    known = rows[rows.any(1)]
+    return known if len(known) else rows[:1]
+
+
+def _training_set(
+    dataset: Dataset, features: Features, rows: np.ndarray, table: np.ndarray, device: torch.device
+) -> TrainingSet:
+    def tensor(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+    return TrainingSet(
+        image=tensor(features.image),
+        text=tensor(features.text),
+        subject=tensor(features.subject),
+        metadata=tensor(features.metadata),
+        inferred=tensor(features.inferred),
+        demographics=tensor(features.demographics[table]),
+        images=tensor(dataset.images[rows]),
+        users=tensor(np.searchsorted(table, dataset.users[rows])),
+        scores=tensor(dataset.scores[rows]),
+    )
+
+
+def _resampled(rows: np.ndarray, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each user's rows drawn with replacement, as many as there were."""
+    mine = (rows[users == user] for user in np.unique(users))
+    return np.concatenate([rng.choice(of_one, len(of_one)) for of_one in mine])

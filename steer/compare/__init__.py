@@ -1,0 +1,1 @@
+"""Pictures, prompts and whole runs beside each other."""

@@ -1,0 +1,180 @@
+"""Section 6.2: does the loop come back to the same picture for the same person?
+
+Everyone is steered for twice from the same image seed, with two seeds of the language model. The winners of
+the two runs are compared: within a person, and between people, whose runs share everything but the taste.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from steer.compare.pixels import looks
+from steer.experiments.matching import Matched, matched
+from steer.gates.text import content_stems
+from steer.sandbox.scene import Scene
+
+if TYPE_CHECKING:
+    from steer.experiments.bench import Bench
+    from steer.settings import Settings
+
+Progress = Callable[[str, int, int], None]
+SEEDS = (0, 1)  # of the language model
+CLAIM = (
+    "Even though the LLM explores different prompt variations across runs, the optimization reliably "
+    "converges to the same compositional and stylistic elements for each user."
+)
+_KINDS = ("lighting", "weather", "angle", "palette", "style", "ground", "backdrop")
+_LEVELS = {  # numeric settings of a painting and their range
+    **dict.fromkeys(("saturation", "contrast", "brightness", "detail", "distance", "dof", "haze"), 1.0),
+    "warmth": 2.0,
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both winners of one person on one prompt."""
+
+    user: str
+    prompt: str
+    first: str
+    second: str
+    shared: list[str]  # stems of the words that both add to the base prompt
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """All pairs, and four ways of comparing their pictures."""
+
+    users: list[str]
+    prompts: list[str]
+    llm_seeds: tuple[int, int]
+    measures: list[Matched]
+    pairs: list[Pair]
+    base_won: int  # winners that are the base prompt itself, of all
+    confirmed: bool  # by at least three of the four measures, each at 5%
+
+    def brief(self) -> Consistency:
+        """The same without the deals one by one, of which there may be 80,000."""
+        return replace(self, measures=[replace(each, null=each.null[:0]) for each in self.measures])
+
+
+def consistency(
+    bench: Bench,
+    users: Sequence[str],
+    prompts: Sequence[str],
+    settings: Settings,
+    progress: Progress = lambda what, done, of: None,
+    seeds: tuple[int, int] = SEEDS,
+    seed: int = 0,
+) -> Consistency:
+    """Run, or find, both runs of every person on every prompt, and compare the winners.
+
+    `seeds` are the language model's in the two runs; `seed` draws the deals where they are too many to count.
+    """
+    winners: dict[tuple[int, str, str], str] = {}
+    total = len(seeds) * len(prompts) * len(users)
+    for prompt in prompts:
+        for llm_seed in seeds:
+            for user in users:
+                record = bench.run(bench.personal(user), prompt, replace(settings, llm_seed=llm_seed))
+                winners[llm_seed, prompt, user] = str(record.result["best"]["prompt"])
+                progress("runs", len(winners), total)
+    first, second = ([[winners[s, p, u] for u in users] for p in prompts] for s in seeds)
+    measures = [
+        matched("text terms", _over(prompts, first, second, term_similarity), seed),
+        matched("image features", _features(bench, first, second, settings.seed), seed),
+        matched("attributes", _scenes(bench, first, second, settings.seed), seed),
+        matched("pixel figures", _pixels(bench, first, second, settings.seed), seed),
+    ]
+    pairs = [
+        Pair(user, prompt, one, two, sorted(terms(one, prompt) & terms(two, prompt)))
+        for prompt, left, right in zip(prompts, first, second, strict=True)
+        for user, one, two in zip(users, left, right, strict=True)
+    ]
+    return Consistency(
+        users=list(users),
+        prompts=list(prompts),
+        llm_seeds=seeds,
+        measures=measures,
+        pairs=pairs,
+        base_won=sum(winner == prompt for (_, prompt, _), winner in winners.items()),
+        confirmed=sum(each.p < 0.05 for each in measures) >= 3,
+    )
+
+
+def terms(winner: str, prompt: str) -> set[str]:
+    """Stems of the content words that a winner adds to its base prompt."""
+    return content_stems(winner) - content_stems(prompt)
+
+
+def term_similarity(one: str, other: str, prompt: str) -> float:
+    """Jaccard index of the added words, 0 to 1; two winners that add nothing are alike."""
+    a, b = terms(one, prompt), terms(other, prompt)
+    return len(a & b) / len(a | b) if a | b else 1.0
+
+
+def scene_similarity(one: Scene, other: Scene) -> float:
+    """Closeness of the painter's settings, 0 to 1: half kinds that are equal, half levels that are near."""
+    kinds = np.mean([getattr(one, kind) == getattr(other, kind) for kind in _KINDS])
+    levels = [1 - abs(getattr(one, k) - getattr(other, k)) / span for k, span in _LEVELS.items()]
+    return float((kinds + np.mean(levels)) / 2)
+
+
+# ---- parts ----
+
+
+def _over(
+    prompts: Sequence[str],
+    first: Sequence[Sequence[str]],
+    second: Sequence[Sequence[str]],
+    similarity: Callable[[str, str, str], float],
+) -> np.ndarray:
+    """[prompts, first winners, second winners]"""
+    return np.array(
+        [
+            [[similarity(one, two, prompt) for two in right] for one in left]
+            for prompt, left, right in zip(prompts, first, second, strict=True)
+        ]
+    )
+
+
+def _features(
+    bench: Bench, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
+) -> np.ndarray:
+    """Cosines of the predictor's image embeddings."""
+
+    def vectors(winners: Sequence[str]) -> np.ndarray:
+        return bench.predictor.image_features(bench.images([(w, seed) for w in winners]))
+
+    return np.stack([vectors(a) @ vectors(b).T for a, b in zip(first, second, strict=True)])
+
+
+def _scenes(
+    bench: Bench, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
+) -> np.ndarray:
+    """By what the painter was told to paint: known exactly, and only in the sandbox."""
+
+    def scenes(winners: Sequence[str]) -> list[Scene]:
+        return [bench.renderer.scene(w, seed) for w in winners]
+
+    painted = [(scenes(left), scenes(right)) for left, right in zip(first, second, strict=True)]
+    return np.array([[[scene_similarity(a, b) for b in right] for a in left] for left, right in painted])
+
+
+def _pixels(
+    bench: Bench, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
+) -> np.ndarray:
+    """Minus the distance of the figures of `compare.pixels`, each in units of its spread over all winners."""
+
+    def figures(winners: Sequence[Sequence[str]]) -> np.ndarray:
+        return np.stack([looks(bench.images([(w, seed) for w in row])) for row in winners])
+
+    a, b = figures(first), figures(second)
+    spread = np.concatenate([a, b]).std((0, 1))
+    scale = np.where(spread > 0, spread, 1.0)
+    apart = (a[:, :, None] - b[:, None]) / scale  # [prompts, first, second, figures]
+    return -np.sqrt((apart**2).mean(-1))

@@ -1,0 +1,1 @@
+"""What a rewrite and its picture must pass before they count."""

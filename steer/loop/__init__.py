@@ -1,0 +1,1 @@
+"""The loop: search, its steps, the confirmation, and a run around them."""

@@ -1,0 +1,133 @@
+"""What the search found, checked: on seeds that it never saw, by a judge, and for everybody else."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from steer.errors import ScorerError
+from steer.loop.search import Found
+from steer.loop.steps import Work
+from steer.parts import BASE_ID, Job, PersonLike, Scored
+from steer.record.events import Confirmed, Event
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Generator[Event, None, None]:
+    """Render base and best on unseen seeds, and compare them in pairs.
+
+    With many tries the best beats the base on its own seed even if prompts do nothing; here it may not.
+    Yields the renders and one `confirmed` event; nothing if the settings ask for no seeds.
+    """
+    seeds = work.settings.confirm_seeds
+    if not seeds:
+        return
+    baseline = [_job(found.base, seed, i) for i, seed in enumerate(seeds, start=1)]
+    best = [_job(found.best, seed, i) for i, seed in enumerate(seeds, start=1)]
+    # If the base won, its jobs are the best's too, and each is rendered once.
+    jobs = list({job.id: job for job in (*baseline, *best)}.values())
+    images = yield from work.render(jobs)
+    logged = work.record.find(Confirmed)
+    if logged is None:
+        work.enter("scorer")
+        start = time.perf_counter()
+        pairs = [images[job.id] for job in baseline], [images[job.id] for job in best]
+        own = _scores(work.parts.scorer, pairs, work.prompt, work.person)
+        gains = _gains(*own)
+        interval = paired_interval(gains)
+        held_out = None
+        if work.parts.judge is not None and judge_person is not None:
+            held_out = _gains(*_scores(work.parts.judge, pairs, work.prompt, judge_person))
+        data = {
+            "seeds": seeds,
+            "baseline": own[0],
+            "best": own[1],
+            "gain_mean": statistics.fmean(gains),
+            "gain_ci95": interval,
+            "verdict": verdict(interval),
+            "held_out": statistics.fmean(held_out) if held_out else None,
+            "held_out_ci95": paired_interval(held_out) if held_out else None,
+            "winner_is_base": found.best.id == BASE_ID,
+            "baseline_images": [f"images/{job.id}.png" for job in baseline],
+            "best_images": [f"images/{job.id}.png" for job in best],
+        }
+        special = specificity(work, pairs, statistics.fmean(gains))
+        seconds = time.perf_counter() - start
+        logged = Confirmed(confirm=data, specificity=special, seconds=seconds)
+        yield from work.leave("scorer")
+    yield logged
+
+
+def paired_interval(gains: Sequence[float]) -> tuple[float, float] | None:
+    """Two-sided 95% t interval of the mean gain; None for fewer than two pairs."""
+    if len(gains) < 2:
+        return None
+    from scipy.special import stdtrit  # the quantile alone; scipy.stats takes a second to import
+
+    mean, n = statistics.fmean(gains), len(gains)
+    half = float(stdtrit(n - 1, 0.975)) * statistics.stdev(gains) / math.sqrt(n)
+    return mean - half, mean + half
+
+
+def verdict(interval: tuple[float, float] | None) -> str:
+    """better | worse | no_evidence: does the interval leave out zero?"""
+    if interval is None or interval[0] <= 0 <= interval[1]:
+        return "no_evidence"
+    return "better" if interval[0] > 0 else "worse"
+
+
+def specificity(
+    work: Work, pairs: tuple[list[Image], list[Image]], gain_person: float
+) -> dict[str, Any] | None:
+    """The same gain for every other person whom the scorer knows; None if it knows nobody.
+
+    A gain that everyone gets is prettification, not personalization.
+    """
+    scorer: Any = work.parts.scorer
+    if not all(hasattr(scorer, name) for name in ("score_people", "people", "person")):
+        return None
+    everyone = [scorer.person(known.id) for known in scorer.people]
+    others = [person for person in everyone if person.hash != work.person.hash]
+    if not others:
+        return None
+    count = len(pairs[0])
+    table = scorer.score_people([*pairs[0], *pairs[1]], work.prompt, others)  # [people, base then best]
+    gains = [
+        statistics.fmean(map(float, row[count:])) - statistics.fmean(map(float, row[:count])) for row in table
+    ]
+    return {
+        "gain_person": gain_person,
+        "gain_others_mean": statistics.fmean(gains),
+        "rank": 1 + sum(gain > gain_person for gain in gains),
+        "of": 1 + len(gains),
+    }
+
+
+def _job(entry: Scored, seed: int, number: int) -> Job:
+    return Job(f"{entry.id}-confirm{number}", entry.prompt, seed, role="confirm")
+
+
+def _scores(
+    scorer: Any, pairs: tuple[list[Image], list[Image]], prompt: str, person: PersonLike
+) -> tuple[list[float], list[float]]:
+    """Scores of base and best renders, in one batch so that equal images get equal scores."""
+    count = len(pairs[0])
+    try:
+        scores = [float(score) for score in scorer.score([*pairs[0], *pairs[1]], prompt, person)]
+        if len(scores) != 2 * count or not all(map(math.isfinite, scores)):
+            raise ValueError("there is not a number for every image")
+    except Exception as error:
+        raise ScorerError(
+            f"the scorer {scorer.name} failed on the confirmation: {error}; the search is kept, mend the "
+            "scorer and go on with: steer runs resume"
+        ) from error
+    return scores[:count], scores[count:]
+
+
+def _gains(baseline: Sequence[float], best: Sequence[float]) -> list[float]:
+    return [after - before for before, after in zip(baseline, best, strict=True)]

@@ -1,0 +1,247 @@
+"""One run from start to result: search, confirm, and a record of both."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from steer.errors import RecordError, UsageError
+from steer.loop.confirm import confirm
+from steer.loop.search import search
+from steer.loop.steps import Work, ask
+from steer.parts import BASE_ID, Parts, PersonLike, Proposer, Renderer, Scorer
+from steer.record.events import Event, Failed, Started, Stopped
+from steer.record.folder import Record, Recorder
+from steer.settings import Settings, clean_prompt
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. `data` is the object of result.json; the properties are its main keys."""
+
+    folder: Path
+    data: Mapping[str, Any]
+
+    @property
+    def status(self) -> str:
+        """complete | running | interrupted | error."""
+        return str(self.data["status"])
+
+    @property
+    def stop_reason(self) -> str | None:
+        """patience | iterations | target; None while the search goes on."""
+        return self.data["stop_reason"]
+
+    @property
+    def baseline(self) -> dict[str, Any]:
+        """The base prompt: id, prompt, image, score."""
+        return dict(self.data["baseline"])
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The winner, which may be the base: id, prompt, image, score, iteration."""
+        return dict(self.data["best"])
+
+    @property
+    def confirm(self) -> dict[str, Any] | None:
+        """Base against best on unseen seeds; `verdict` is better, no_evidence or worse."""
+        return self.data["confirm"]
+
+    @property
+    def specificity(self) -> dict[str, Any] | None:
+        """Is the gain this person's own, or everybody's?"""
+        return self.data["specificity"]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall time: propose, render, score, other, total."""
+        return dict(self.data["seconds"])
+
+
+class Run:
+    """Iterate over it to run it: it yields every event after that is safely in the record.
+
+    On resume the events found in the log come first, marked `replayed`. Stopping the iteration early, an
+    exception or a kill leave a run that can be resumed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        record: Recorder | None,
+        person: PersonLike,
+        parts: Parts,
+        judge_person: PersonLike | None = None,
+    ) -> None:
+        self.folder = folder
+        self._record = record  # None: the run was complete before
+        self._person = person
+        self._parts = parts
+        self._judge_person = judge_person or _counterpart(person, parts.judge)
+        if record is not None:
+            seated: tuple[Any, ...] = (parts.proposer, parts.renderer, parts.scorer, parts.judge)
+            for part in seated:
+                if hasattr(part, "keep_log"):
+                    part.keep_log(folder)
+
+    @classmethod
+    def start(
+        cls,
+        prompt: str,
+        person: PersonLike,
+        parts: Parts,
+        settings: Settings | None = None,
+        out: str | Path = "runs",
+        judge_person: PersonLike | None = None,
+        argv: Sequence[str] = (),
+        recipe: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """A new run folder under `out`. Raises `PromptError`, `RecordError`.
+
+        `judge_person` is the same person as the judge knows them; a known person is found by id. `recipe` is
+        kept in config.json for the caller, who needs it to find the same person and parts on resume.
+        """
+        prompt = clean_prompt(prompt)
+        record = Recorder.create(out, prompt, person, parts, settings or Settings(), argv, recipe)
+        return cls(record.folder, record, person, parts, judge_person)
+
+    @classmethod
+    def resume(
+        cls, folder: str | Path, person: PersonLike, parts: Parts, judge_person: PersonLike | None = None
+    ) -> Run:
+        """Go on with a run, with the settings it was started with. A complete run is left untouched.
+
+        Raises `RecordError`, `RunLocked`, `ResumeError`.
+        """
+        done = Record.read(folder).complete
+        record = None if done else Recorder.resume(folder, person, parts)
+        return cls(Path(folder), record, person, parts, judge_person)
+
+    def __iter__(self) -> Generator[Event, None, None]:
+        record = self._record
+        if record is None:
+            return
+        try:
+            yield record.append(Started(resumed=bool(record.events)))
+            for event in self._events(record):
+                logged = record.append(event)
+                if isinstance(logged, Stopped):
+                    record.finish()  # before anyone hears of the end, and may go away
+                yield logged
+        except (KeyboardInterrupt, GeneratorExit):
+            if not record.complete:
+                with contextlib.suppress(RecordError):  # the interrupt is what must be told
+                    record.append(Stopped(status="interrupted"))
+            raise
+        except Exception as error:
+            with contextlib.suppress(RecordError):  # a full disk takes no last words either
+                record.append(Failed(type=type(error).__name__, message=str(error)))
+            raise
+        finally:
+            _close(self._parts)
+            record.close()
+            self._record = None
+
+    def _events(self, record: Recorder) -> Generator[Event, None, None]:
+        settings = Settings(**record.config["settings"])
+        work = Work(self._person, self._parts, settings, record)
+        found = yield from search(work, settings)
+        yield from confirm(work, found, self._judge_person)
+        is_base = found.best.id == BASE_ID
+        yield Stopped(
+            status="complete", stop_reason=found.stop_reason, best=found.best.id, winner_is_base=is_base
+        )
+
+    def close(self) -> None:
+        """Let go of a run that was never iterated."""
+        if self._record is not None:
+            self._record.close()
+            self._record = None
+
+    @property
+    def result(self) -> Result:
+        """What the run found, as far as it got."""
+        return Result(self.folder, Record.read(self.folder).result)
+
+
+def steer(
+    prompt: str,
+    person: PersonLike,
+    parts: Parts | None = None,
+    *,
+    proposer: Proposer | None = None,
+    renderer: Renderer | None = None,
+    scorer: Scorer | None = None,
+    judge: Scorer | None = None,
+    judge_person: PersonLike | None = None,
+    settings: Settings | None = None,
+    out: str | Path = "runs",
+) -> Result:
+    """Find the rewrite of `prompt` whose image `person` would rate highest; keep everything in a run folder.
+
+    `parts` come from `load("sandbox")`; each can be replaced, or all three given alone.
+    Raises `SteerError`; what was done until then can be resumed with `resume`.
+    """
+    run = Run.start(
+        prompt, person, _fill(parts, proposer, renderer, scorer, judge), settings, out, judge_person
+    )
+    for _ in run:
+        pass
+    return run.result
+
+
+def resume(
+    folder: str | Path, person: PersonLike, parts: Parts, judge_person: PersonLike | None = None
+) -> Result:
+    """Finish an interrupted run; see `Run.resume`."""
+    run = Run.resume(folder, person, parts, judge_person)
+    for _ in run:
+        pass
+    return run.result
+
+
+def _close(parts: Parts) -> None:
+    """The run is over: servers stop, memory is given back. What was found stays, whatever fails here."""
+    for seat in ("proposer", "renderer", "scorer", "judge"):
+        part = getattr(parts, seat)
+        try:
+            ask(part, "close")
+        except Exception as error:  # noqa: BLE001 - one part that cannot be closed must not keep the others open
+            _log.warning("closing the %s %s failed: %s", seat, part.name, error)
+
+
+def _fill(
+    parts: Parts | None,
+    proposer: Proposer | None,
+    renderer: Renderer | None,
+    scorer: Scorer | None,
+    judge: Scorer | None,
+) -> Parts:
+    given: dict[str, Any] = {"proposer": proposer, "renderer": renderer, "scorer": scorer, "judge": judge}
+    given = {seat: part for seat, part in given.items() if part is not None}
+    if parts is not None:
+        return replace(parts, **given)
+    if missing := [seat for seat in ("proposer", "renderer", "scorer") if seat not in given]:
+        raise UsageError(
+            f"steer() lacks a {' and a '.join(missing)}: pass it by name, or parts=steer.load('sandbox')"
+        )
+    return Parts(**given)
+
+
+def _counterpart(person: PersonLike, judge: Any) -> PersonLike | None:
+    """The same person as the judge knows them; None if only the caller can say."""
+    if judge is None:
+        return None
+    if not hasattr(judge, "person"):
+        return person  # a judge that keeps no people of its own: it is asked with the scorer's person
+    if person.kind == "population" and hasattr(judge, "population"):
+        return judge.population()
+    if person.kind == "known":
+        return judge.person(person.label.partition(":")[2])
+    return None

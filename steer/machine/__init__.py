@@ -1,0 +1,1 @@
+"""What this machine can run: presets, loading, memory plans, and what is missing."""

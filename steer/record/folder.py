@@ -1,0 +1,394 @@
+"""The run folder: all that is needed to read, resume, reproduce and judge a run.
+
+    20261121-142233-floating-mossy-rocks-u17-3f9a/
+      config.json    resolved settings, person (kind, label, hash), parts, seeds, versions; written first
+      events.jsonl   append-only truth: one object per line with `t` (Unix seconds), `event`, maybe `id`
+      images/        r00c00.png (the base prompt), r01c00.png ..., r00c00-gate1.png, r02c05-confirm1.png
+      result.json    written last, for complete runs only
+
+`steer.record.events` has the kinds of events and their fields.
+
+An iteration has three phases: propose all, render all, score all. A renderer may encode all prompts before
+it renders the first. A part that is not at work in a phase may have been put to rest to make room.
+
+An event that the log already holds is not written again: a resumed run replays its own log, gets its replies,
+images and scores from it, and goes on where the log ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from steer.errors import RecordError, ResumeError, RunLocked
+from steer.parts import Job, Parts, PersonLike
+from steer.record.events import Confirmed, Event, Failed, IterationDone, Key, Proposed, Rendered, Stopped
+from steer.record.files import new_folder, person_slug, slug, write_json, write_whole, writing
+from steer.record.summary import SCHEMA_VERSION, Candidate, candidates_of, summarize
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from steer.settings import Settings
+
+_VERSIONS = (
+    *("steer", "numpy", "pillow", "torch", "transformers", "tokenizers", "safetensors", "scipy"),
+    *("diffusers", "torchao", "bitsandbytes", "peft"),
+)
+_SYNCED = (Proposed, IterationDone, Confirmed, Stopped)  # a kill loses nothing; these survive a power cut
+_E = TypeVar("_E", bound=Event)
+
+
+class Record:
+    """A run folder, read. Cheap to make: files are read when first asked for."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Record:
+        """The run in `folder`. Raises `RecordError` if there is none."""
+        record = cls(folder)
+        _ = record.config
+        return record
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What the run was started with."""
+        path = self.folder / "config.json"
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RecordError(
+                f"no run in {self.folder} (no config.json there); see: steer runs list"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RecordError(f"cannot read {path}: {error}; see: steer runs list") from error
+        if (schema := config.get("schema_version")) != SCHEMA_VERSION:
+            maker = config.get("versions", {}).get("steer", "unknown")
+            raise RecordError(
+                f"{path} has schema version {schema}, but this steer reads {SCHEMA_VERSION}; "
+                f"install the steer that made it ({maker})"
+            )
+        return dict(config)
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """The whole log. A last line without its newline was torn by a kill and does not count."""
+        path = self.folder / "events.jsonl"
+        try:
+            lines = path.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RecordError(f"cannot read {path}: {error}; see: steer runs list") from error
+        try:
+            return [Event.from_json(json.loads(line), replayed=True) for line in lines]
+        except ValueError as error:
+            raise RecordError(f"{path} is damaged ({error}); start the run again: steer run") from error
+
+    @property
+    def locked(self) -> bool:
+        """True while a live process works on the run."""
+        try:
+            with (self.folder / "events.jsonl").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @property
+    def complete(self) -> bool:
+        """True once result.json is there."""
+        return (self.folder / "result.json").exists()
+
+    @property
+    def status(self) -> str:
+        """complete | running | interrupted | error."""
+        if self.complete:
+            return "complete"
+        if self.locked:
+            return "running"
+        return "error" if self.events and isinstance(self.events[-1], Failed) else "interrupted"
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The object of result.json; for a run that is not complete, the same object as far as it got."""
+        if not self.complete:
+            return summarize(self.folder.name, self.config, self.events, self.status)
+        path = self.folder / "result.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise RecordError(f"cannot read {path}: {error}; see: steer runs list") from error
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """The base prompt and every rewrite that was rendered or lost on the way, in order."""
+        return candidates_of(self.events)
+
+    @property
+    def error(self) -> str | None:
+        """The message of the error that ended the run, if one did."""
+        last = self.events[-1] if self.events else None
+        return last.message if isinstance(last, Failed) else None
+
+
+class Recorder(Record):
+    """A run folder, held and written by this process. Close it, or use it as a context manager."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        super().__init__(folder)
+        self.__dict__["config"] = dict(config)
+        with writing(folder):
+            (folder / "images").mkdir(exist_ok=True)
+            self._log: IO[bytes] = (folder / "events.jsonl").open("a+b", buffering=0)
+        self._lock()
+        self._drop_torn_tail()
+        self._seen: dict[Key, Event] = {key: event for event in self.events if (key := _key(event))}
+
+    @classmethod
+    def create(
+        cls,
+        out: str | Path,
+        prompt: str,
+        person: PersonLike,
+        parts: Parts,
+        settings: Settings,
+        argv: Sequence[str] = (),
+        recipe: Mapping[str, Any] | None = None,
+    ) -> Recorder:
+        """A new folder under `out`, config.json first.
+
+        `recipe` is whatever the caller needs to find the same person and parts again on resume.
+        """
+        name = f"{datetime.now():%Y%m%d-%H%M%S}-{slug(prompt) or 'prompt'}-{person_slug(person)}"
+        folder = new_folder(Path(out), name)
+        config = {
+            "schema_version": SCHEMA_VERSION,
+            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "prompt": prompt,
+            "person": {"kind": person.kind, "label": person.label, "hash": person.hash},
+            "preset": parts.preset,
+            "preset_reason": parts.reason,
+            "simulated": parts.simulated,
+            "settings": settings.to_json(),
+            "seeds": {
+                "image": settings.seed,
+                "gate": settings.gate_seeds,
+                "confirm": settings.confirm_seeds,
+                "llm": settings.llm_seed,
+            },
+            "parts": describe(parts),
+            "recipe": dict(recipe or {}),
+            "argv": list(argv),
+            "versions": versions(),
+        }
+        with writing(folder):
+            write_json(folder / "config.json", config)
+        return cls(folder, json.loads(json.dumps(config)))
+
+    @classmethod
+    def resume(cls, folder: str | Path, person: PersonLike, parts: Parts) -> Recorder:
+        """The run in `folder`, to go on with exactly what it was started with.
+
+        Raises `RunLocked` if a live process holds it, `ResumeError` if the person or a part differs.
+        """
+        config = Record.read(folder).config
+        if person.hash != config["person"]["hash"]:
+            raise ResumeError(
+                f"this run steers for {config['person']['label']} ({config['person']['hash']}), which is now "
+                f"{person.label} ({person.hash}): the taste has changed since; start a new run: steer run"
+            )
+        for seat, now in describe(parts).items():
+            if now != (then := config["parts"].get(seat)):
+                raise ResumeError(
+                    f"this run's {seat} was {_called(then)}, and is now {_called(now)}; a run goes on with "
+                    "what it was started with; start a new one: steer run"
+                )
+        return cls(Path(folder), config)
+
+    def append(self, event: Event) -> Event:
+        """Write one event, or return the logged one if the log already holds it."""
+        key = _key(event)
+        if key is not None and key in self._seen:
+            logged = self._seen[key]
+            if isinstance(event, Rendered) and isinstance(logged, Rendered) and event.prompt != logged.prompt:
+                raise ResumeError(
+                    f"the log of {self.folder} has another prompt for {event.id}: another version of steer "
+                    "made it; start a new run: steer run"
+                )
+            return logged
+        line = json.dumps(
+            replace(event, t=round(time.time(), 3)).to_json(), ensure_ascii=False, allow_nan=False
+        )
+        event = Event.from_json(json.loads(line))  # exactly what a reader of the log will see
+        data = line.encode(errors="backslashreplace") + b"\n"  # a lone surrogate becomes its JSON escape
+        end = self._log.seek(0, os.SEEK_END)
+        with writing(self.folder):
+            try:
+                if self._log.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if isinstance(event, _SYNCED):
+                    os.fsync(self._log.fileno())
+            except OSError:
+                self._log.truncate(end)
+                raise
+        self.events.append(event)
+        if key is not None:
+            self._seen[key] = event
+        return event
+
+    def find(self, kind: type[_E], *key: str | int) -> _E | None:
+        """The logged event of this kind about this id, or this (iteration, attempt)."""
+        found = self._seen.get((kind.event, *key))
+        return found if isinstance(found, kind) else None
+
+    def save_image(self, job: Job, image: Image) -> dict[str, str]:
+        """Write a render with its metadata; returns what its `rendered` event says of the file."""
+        from steer.record.png import encode_png, parameters
+
+        texts = {}
+        if self.config["settings"]["metadata"]:
+            renderer = self.config["parts"]["renderer"]
+            chunk = {
+                "schema_version": SCHEMA_VERSION,
+                "run": self.folder.name,
+                "id": job.id,
+                "role": job.role,
+                "iteration": job.iteration,
+                "parents": job.parents,
+                "prompt": job.prompt,
+                "base_prompt": self.config["prompt"],
+                "seed": job.seed,
+                "person": self.config["person"]["label"],
+                "renderer": renderer["name"],
+            }
+            model, steps = renderer["name"], renderer.get("steps")
+            texts = {
+                "parameters": parameters(job.prompt, job.seed, image.size, model, steps),
+                "steer": json.dumps(chunk, ensure_ascii=False),
+            }
+        with writing(self.folder):
+            write_whole(self._image_path(job), encode_png(image, texts))
+        return self.image_file(job)
+
+    def image_file(self, job: Job) -> dict[str, str]:
+        """What the `rendered` event says of the file of this job."""
+        data = self._image_path(job).read_bytes()
+        return {"image": f"images/{job.id}.png", "sha256": hashlib.sha256(data).hexdigest()}
+
+    def load_image(self, job: Job) -> Image | None:
+        """The render of this very job if its whole file is there, logged or not."""
+        from steer.record.png import load_whole
+
+        found = load_whole(self._image_path(job))
+        if found is None:
+            return None
+        image, chunk = found
+        mine = {"prompt": job.prompt, "seed": job.seed}
+        return image if all(chunk.get(key, value) == value for key, value in mine.items()) else None
+
+    def finish(self) -> None:
+        """Write result.json, which makes the run complete."""
+        with writing(self.folder):
+            result = summarize(self.folder.name, self.config, self.events, "complete")
+            write_json(self.folder / "result.json", result)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._log.close()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _image_path(self, job: Job) -> Path:
+        return self.folder / "images" / f"{job.id}.png"
+
+    def _lock(self) -> None:
+        # `locked` of another process holds the lock for an instant, so one refusal is not an answer.
+        for attempt in range(5):
+            try:
+                fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                time.sleep(0.02 * attempt)
+            except OSError as error:
+                raise RecordError(
+                    f"cannot lock {self.folder}: {error.strerror}; choose another disk with --out"
+                ) from error
+        self._log.close()
+        raise RunLocked(
+            f"{self.folder} is held by a process that is still working on it; wait for it, or look at it: "
+            f"steer runs show {self.folder}"
+        )
+
+    def _drop_torn_tail(self) -> None:
+        """A line that a kill cut short must not run into the next one."""
+        self._log.seek(0)
+        data = self._log.read()
+        with writing(self.folder):
+            self._log.truncate(data.rfind(b"\n") + 1)
+            for leftover in (self.folder / "images").glob(".*.tmp"):
+                leftover.unlink()
+
+
+def list_runs(out: str | Path) -> list[Record]:
+    """The runs under `out`, oldest first. Folders without a config.json are not runs."""
+    return [Record(path.parent) for path in sorted(Path(out).glob("*/config.json"))]
+
+
+def describe(parts: Parts) -> dict[str, dict[str, Any] | None]:
+    """Name and identity of every part, as config.json keeps them."""
+
+    def one(part: Any) -> dict[str, Any]:
+        keys = ("name", "model", "revision", "sha256", "world", "steps", "guidance_scale", "width", "height")
+        found = {key: getattr(part, key, None) for key in (*keys, "memory", "lora")}
+        return {key: value for key, value in found.items() if isinstance(value, str | int | float)}
+
+    return {
+        "proposer": one(parts.proposer),
+        "renderer": one(parts.renderer),
+        "scorer": one(parts.scorer),
+        "judge": one(parts.judge) if parts.judge is not None else None,
+    }
+
+
+def _called(part: Mapping[str, Any] | None) -> str:
+    """A described part in words: its name, then whatever else tells it from its like."""
+    if part is None:
+        return "none"
+    name, *rest = (str(value)[:12] if key == "sha256" else str(value) for key, value in part.items())
+    return f"{name} ({', '.join(rest)})" if rest else name
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the installed packages that can change a result."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _VERSIONS:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _key(event: Event) -> Key | None:
+    return None if event.key is None else (event.event, *event.key)

@@ -1,0 +1,145 @@
+"""What a run's log says, as the objects that pages, tables and result.json show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from steer.parts import BASE_ID
+from steer.record.events import (
+    Confirmed,
+    Event,
+    Failed,
+    IterationDone,
+    Note,
+    PromptRejected,
+    Proposed,
+    Rated,
+    Rejected,
+    Rendered,
+    Started,
+    Stopped,
+)
+
+SCHEMA_VERSION = 1
+
+Fate = Literal["pending", "rejected", "beaten", "kept", "best"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One rewrite of a run with all that became of it, for pages and tables."""
+
+    id: str
+    iteration: int
+    prompt: str
+    seed: int
+    fate: Fate  # kept: was in the memory after its iteration, and beaten later
+    image: str | None  # path relative to the run folder
+    score: float | None = None
+    adherence: float | None = None  # image-text similarity to the original prompt
+    rank: int | None = None  # 1 = best of the whole run; None if it cannot win
+    reason: str | None = None  # why it was rejected
+    parents: tuple[str, ...] = ()
+
+
+def candidates_of(events: Sequence[Event]) -> list[Candidate]:
+    """The base prompt and every rewrite that reached the renderer, in order, with rank and fate."""
+    found: dict[str, Candidate] = {}
+    kept: set[str] = set()
+    for event in events:
+        match event:
+            case Rendered(role="candidate", id=id):
+                found[id] = Candidate(
+                    id, event.iteration, event.prompt, event.seed, "pending", event.image,
+                    parents=event.parents,
+                )  # fmt: skip
+            case Rejected(id=id):
+                known = found.get(id) or Candidate(
+                    id, event.iteration, event.prompt, event.seed, "rejected", None
+                )
+                found[id] = replace(known, fate="rejected", reason=event.reason)
+            case Rated(id=id) if id in found:
+                found[id] = replace(found[id], score=event.score, adherence=event.adherence, fate="beaten")
+            case IterationDone():
+                kept.update(event.memory)
+    ranking = _ranking(found.values())
+    ranks = {candidate.id: rank for rank, candidate in enumerate(ranking, 1)}
+
+    def fate(candidate: Candidate) -> Fate:
+        if ranks.get(candidate.id) == 1:
+            return "best"
+        return "kept" if candidate.id in kept else candidate.fate
+
+    ordered = sorted(found.values(), key=lambda candidate: (candidate.iteration, _number(candidate.id)))
+    return [replace(candidate, fate=fate(candidate), rank=ranks.get(candidate.id)) for candidate in ordered]
+
+
+def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], status: str) -> dict[str, Any]:
+    """The object of result.json (and of `--json`), from the log alone; fields not reached yet are null."""
+    candidates = candidates_of(events)
+    by_id = {candidate.id: candidate for candidate in candidates}
+    baseline = by_id.get(BASE_ID)
+    best = next((candidate for candidate in candidates if candidate.rank == 1), None)
+    confirmed = next((e for e in reversed(events) if isinstance(e, Confirmed)), None)
+    stopped = next((e for e in events if isinstance(e, Stopped) and e.status == "complete"), None)
+    error = events[-1] if events and isinstance(events[-1], Failed) else None
+    rejected = [event.stage for event in events if isinstance(event, Rejected | PromptRejected)]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": run,
+        "status": status,
+        "stop_reason": stopped.stop_reason if stopped else None,
+        "error": error.message if error else None,
+        "prompt": config["prompt"],
+        "person": config["person"],
+        "preset": config["preset"],
+        "simulated": config["simulated"],
+        "iterations": sum(isinstance(event, IterationDone) for event in events),
+        "candidates": sum(candidate.id != BASE_ID for candidate in candidates),
+        "rejected": {stage: rejected.count(stage) for stage in ("text", "render", "score", "image")},
+        "renders": sum(isinstance(event, Rendered) for event in events),
+        "baseline": _show(baseline) if baseline else None,
+        "best": {**_show(best), "iteration": best.iteration} if best else None,
+        "winner_is_base": best.id == BASE_ID if best else None,
+        "confirm": confirmed.confirm if confirmed else None,
+        "specificity": confirmed.specificity if confirmed else None,
+        "seconds": seconds_of(events),
+        "notes": [{"part": e.part, "text": e.text} for e in events if isinstance(e, Note)],
+    }
+
+
+def seconds_of(events: Sequence[Event]) -> dict[str, float]:
+    """Wall time by step, summed over the sessions of the run; `other` is what no step accounts for."""
+    seconds = {"propose": 0.0, "render": 0.0, "score": 0.0}
+    total = start = last = 0.0
+    for event in events:
+        if isinstance(event, Started):
+            total, start = total + (last - start), event.t
+        last = event.t
+        match event:
+            case Proposed():
+                seconds["propose"] += event.seconds
+            case Rendered():
+                seconds["render"] += event.seconds
+            case Rated() | Confirmed():
+                seconds["score"] += event.seconds
+    total += last - start
+    seconds = {**seconds, "other": max(0.0, total - sum(seconds.values())), "total": total}
+    return {step: round(value, 3) for step, value in seconds.items()}
+
+
+def _ranking(candidates: Any) -> list[Candidate]:
+    # Stable: of equal scores the earlier wins.
+    ordered = sorted(candidates, key=lambda candidate: (candidate.iteration, _number(candidate.id)))
+    eligible = [c for c in ordered if c.fate != "rejected" and c.score is not None]
+    return sorted(eligible, key=lambda candidate: -(candidate.score or 0.0))
+
+
+def _show(candidate: Candidate) -> dict[str, Any]:
+    return {name: getattr(candidate, name) for name in ("id", "prompt", "image", "score")}
+
+
+def _number(candidate_id: str) -> int:
+    return int(candidate_id.partition("c")[2])

@@ -1,0 +1,1 @@
+"""Makes the sandbox's data set and trains what learns from it."""

@@ -1,0 +1,1 @@
+"""Between words and scenes."""

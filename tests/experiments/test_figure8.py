@@ -1,0 +1,136 @@
+"""The design of figure 8: who judges what, as what, and what comes out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from fakes import FakeProposer
+
+from steer.cli.app import run_command
+from steer.experiments import bench as bench_module
+from steer.experiments import figure8 as figure8_module
+from steer.experiments.figure8 import (
+    BASE,
+    OTHERS,
+    OWN,
+    Picture,
+    condition,
+    judge,
+    own_shares,
+    true_differences,
+    unseen_seed,
+)
+from steer.machine.presets import load
+from steer.settings import Settings
+from steer.study.ranking import rank
+
+USERS = ("p1", "p2")
+PICTURES = {
+    "a deer": [
+        Picture(BASE, "a deer"),
+        Picture("p1", "a deer, gold"),
+        Picture("p2", "a deer, blue"),
+        Picture("population", "a deer, soft"),
+    ]
+}
+
+
+def bench_of(truth: dict[str, list[float]], noise: float = 0.0) -> SimpleNamespace:
+    """Four people, of whom p1 and p2 are users; `truth` is what each gives each picture."""
+
+    def rate(t, rng):
+        return t + noise * rng.standard_normal(t.shape)
+
+    return SimpleNamespace(
+        predictor=SimpleNamespace(people=[SimpleNamespace(id=f"p{i}") for i in (1, 2, 3, 4)]),
+        raters=SimpleNamespace(ids=["p4", "p3", "p2", "p1"], people=SimpleNamespace(rate=rate)),
+        truth=lambda pairs: np.array([truth[prompt] for prompt, _ in pairs]).T[::-1],
+    )
+
+
+def test_a_picture_is_its_users_own_and_the_others_of_everybody_else():
+    picture = Picture("p1", "a deer, gold")
+    assert [condition(picture, who, USERS) for who in ("p1", "p2", "p3")] == [OWN, OTHERS, OTHERS]
+    assert condition(Picture("population", "x"), "p1", USERS) == "population"
+
+
+def test_all_pairs_of_unlike_conditions_are_judged_and_only_owners_judge_own():
+    truth = {p.prompt: [3.0, 3.0, 3.0, 3.0] for p in PICTURES["a deer"]}
+    found = judge(bench_of(truth), PICTURES, USERS, 0, 0)
+    own = found.conditions.index(OWN)
+    with_own = (found.left == own) | (found.right == own)
+    assert set(found.raters[with_own]) == {0, 1}
+    # owners: 6 pairs each; the others: the two users' pictures are both "others", which leaves 5
+    assert len(found) == 2 * 6 + 2 * 5
+    assert (found.won == 0.5).all()
+
+
+def test_a_judge_chooses_the_picture_with_the_higher_rating_and_near_ties_are_ties():
+    truth = {
+        "a deer": [3.0, 3.0, 3.0, 3.0],
+        "a deer, gold": [4.0, 3.04, 3.0, 3.0],
+        "a deer, blue": [3.0, 4.0, 3.0, 3.0],
+        "a deer, soft": [2.0, 2.0, 2.0, 2.0],
+    }
+    ranking = rank(judge(bench_of(truth), PICTURES, USERS, 0, 0), 20)
+    assert ranking.win_rate(OWN, BASE) == 1 and ranking.win_rate(BASE, OTHERS) == 0.5
+    assert ranking.win_rate(BASE, "population") == 1 and ranking.conditions[-1] == "population"
+
+
+def test_one_and_the_same_picture_is_a_tie_whatever_the_noise():
+    same = {"a deer": [Picture(BASE, "a deer"), Picture("p1", "a deer"), Picture("p2", "a deer")]}
+    found = judge(bench_of({"a deer": [3.0, 2.0, 4.0, 1.0]}, noise=5.0), same, USERS, 0, 0)
+    assert (found.won == 0.5).all()
+
+
+def test_each_users_own_share_is_of_their_own_comparisons_with_others_pictures():
+    truth = {
+        "a deer": [3.0, 3.0, 3.0, 3.0],
+        "a deer, gold": [4.0, 4.0, 3.0, 3.0],
+        "a deer, blue": [3.0, 3.0, 3.0, 3.0],
+        "a deer, soft": [2.0, 2.0, 2.0, 2.0],
+    }
+    found = judge(bench_of(truth), PICTURES, USERS, 0, 0)
+    assert own_shares(found, ["p1", "p2", "p3", "p4"]) == {"p1": 1.0, "p2": 0.0}
+
+
+def test_true_differences_are_means_over_prompts_of_the_users_own_ratings():
+    truth = {
+        "a deer": [3.0, 2.0, 9.0, 9.0],
+        "a deer, gold": [4.0, 2.5, 9.0, 9.0],
+        "a deer, blue": [3.5, 3.0, 9.0, 9.0],
+        "a deer, soft": [3.0, 3.0, 9.0, 9.0],
+    }
+    found = true_differences(bench_of(truth), PICTURES, USERS, 0, 0)
+    assert found["own - base"].value == pytest.approx(1.0)
+    assert found["own - others"].value == pytest.approx(0.5)
+    assert found["others - base"].value == pytest.approx(0.5)
+
+
+def test_the_fresh_seed_was_in_no_search():
+    settings = Settings(seed=5, confirm=0)
+    assert unseen_seed(settings) not in (settings.seed, *settings.gate_seeds)
+
+
+@pytest.mark.slow
+def test_the_command_writes_table_picture_and_json_and_says_what_is_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    sandbox = replace(load("sandbox"), proposer=FakeProposer())
+    monkeypatch.setattr(bench_module, "open_bench", lambda to, threads: bench_module.Bench(to, sandbox))
+    monkeypatch.setattr(figure8_module, "SHORT", Settings(iterations=1, proposals=2, confirm=0))
+    assert run_command(["reproduce", "figure8", "--prompts", "1", "--users", "2", "--out", "out"]) == 0
+    shown = capsys.readouterr()
+    assert "own - others" in shown.out and "1065" in shown.out and "simulated" in shown.err
+    data = json.loads(Path("out/figure8.json").read_text())
+    assert data["simulated"] and data["paper"]["elo"]["own"] == 1065
+    assert set(data["result"]["ranking"]["elo"]) >= {OTHERS, BASE, "population"}
+    assert Path("out/figure8.png").stat().st_size > 10_000
+
+    assert run_command(["reproduce", "figure8", "--prompts", "1", "--users", "999"]) == 2
+    assert "lower --users" in capsys.readouterr().err

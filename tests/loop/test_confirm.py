@@ -1,0 +1,185 @@
+"""What the search found is checked on seeds it never saw, by a judge, and for everybody else."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import (
+    PROMPT,
+    FakePerson,
+    FakeProposer,
+    FakeRenderer,
+    FakeScorer,
+    PlainScorer,
+    PromptScorer,
+    fake_parts,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steer.errors import ScorerError
+from steer.loop.confirm import paired_interval, verdict
+from steer.loop.run import Run
+from steer.parts import BASE_ID
+from steer.record.folder import Record
+from steer.settings import Settings
+
+SMALL = Settings(iterations=1, proposals=3, confirm=4)
+
+
+def run(out: Path, settings: Settings = SMALL, judge_person: Any = None, **parts: Any) -> Record:
+    running = Run.start(PROMPT, FakePerson(), fake_parts(**parts), settings, out, judge_person)
+    list(running)
+    return Record.read(running.folder)
+
+
+def scripted(score: Any) -> dict[str, Any]:
+    renderer = FakeRenderer()
+    proposer = FakeProposer([[f"{PROMPT}, {time}" for time in ("dawn", "noon", "dusk")]])
+    return {"renderer": renderer, "proposer": proposer, "scorer": PromptScorer(renderer, score)}
+
+
+def test_base_and_best_are_rendered_on_the_same_unseen_seeds(tmp_path):
+    record = run(tmp_path)
+    best = record.result["best"]
+    seeds = {BASE_ID: [], best["id"]: []}
+    for event in record.events:
+        if event.event == "rendered" and event.role == "confirm":
+            seeds[str(event.id).partition("-")[0]].append(event.seed)
+            assert event.prompt in (PROMPT, best["prompt"])
+    assert (
+        seeds[BASE_ID] == seeds[best["id"]] == list(SMALL.confirm_seeds) == record.result["confirm"]["seeds"]
+    )
+
+
+def test_the_interval_is_the_paired_t_interval():
+    from scipy import stats
+
+    gains = [0.3, -0.1, 0.5, 0.25, 0.4]
+    low, high = paired_interval(gains)
+    expected = stats.ttest_rel(gains, [0.0] * 5).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+
+
+@given(st.lists(st.floats(-4, 4), min_size=2, max_size=8))
+def test_the_verdict_says_better_only_if_the_interval_leaves_out_zero(gains):
+    low, high = paired_interval(gains)
+    assert low <= statistics.fmean(gains) + 1e-9 and high >= statistics.fmean(gains) - 1e-9
+    expected = "better" if low > 0 else "worse" if high < 0 else "no_evidence"
+    assert verdict((low, high)) == expected
+
+
+def test_one_pair_is_no_evidence():
+    assert paired_interval([1.0]) is None
+    assert verdict(None) == "no_evidence"
+
+
+def test_a_best_that_was_only_a_lucky_seed_is_no_evidence(tmp_path):
+    luck = {"n": 0.0}
+
+    def score(image, person):
+        luck["n"] += 1
+        return 3 + (luck["n"] * 0.37) % 1  # scores that have nothing to do with the prompt
+
+    record = run(tmp_path, scorer=PlainScorer(score))
+    assert record.result["best"]["score"] >= record.result["baseline"]["score"]
+    assert record.result["confirm"]["verdict"] == "no_evidence"
+
+
+def test_a_best_that_holds_on_every_seed_is_better(tmp_path):
+    record = run(tmp_path, **scripted(lambda prompt: 4.0 if "noon" in prompt else 3.0))
+    confirm = record.result["confirm"]
+    assert (confirm["verdict"], confirm["gain_mean"], confirm["gain_ci95"]) == ("better", 1.0, [1.0, 1.0])
+
+
+def test_if_the_base_wins_it_is_rendered_once_and_the_gain_is_zero(tmp_path):
+    parts = scripted(lambda prompt: 4.0 if prompt == PROMPT else 3.0)
+    record = run(tmp_path, **parts)
+    confirm = record.result["confirm"]
+    assert record.result["winner_is_base"] and confirm["winner_is_base"]
+    assert confirm["baseline"] == confirm["best"] and confirm["gain_mean"] == 0.0
+    assert confirm["verdict"] == "no_evidence"
+    renders = [job for job in parts["renderer"].rendered if job[1] in SMALL.confirm_seeds]
+    assert len(renders) == len(set(renders)) == 4
+
+
+def test_held_out_is_the_gain_by_a_judge_that_had_no_part_in_the_search(tmp_path):
+    judge = PlainScorer(lambda image, person: float(np.asarray(image).mean()))
+    record = run(tmp_path, judge=judge)
+    confirm = record.result["confirm"]
+    from PIL import Image
+
+    def means(names):
+        return [float(np.asarray(Image.open(record.folder / name)).mean()) for name in names]
+
+    gains = np.subtract(means(confirm["best_images"]), means(confirm["baseline_images"]))
+    assert confirm["held_out"] == pytest.approx(gains.mean())
+    assert confirm["held_out"] != confirm["gain_mean"]
+
+
+def test_without_a_judge_there_is_no_held_out_gain(tmp_path):
+    assert run(tmp_path).result["confirm"]["held_out"] is None
+
+
+def test_a_judge_is_asked_about_the_same_person_as_it_knows_them(tmp_path):
+    asked = []
+
+    class Judge(FakeScorer):
+        def person(self, id):
+            return FakePerson(id, hash=f"judge's {id}")
+
+        def score(self, images, prompt, person):
+            asked.append((prompt, person.hash))
+            return super().score(images, prompt, person)
+
+    run(tmp_path, judge=Judge())
+    assert asked == [(PROMPT, "judge's 17")]
+
+
+def test_specificity_is_the_same_gain_for_every_other_known_person(tmp_path):
+    record = run(tmp_path)
+    confirm, special = record.result["confirm"], record.result["specificity"]
+    scorer = FakeScorer()
+    from PIL import Image
+
+    def gain(person):
+        names = (confirm["baseline_images"], confirm["best_images"])
+        before, after = (
+            scorer.score([Image.open(record.folder / name).convert("RGB") for name in side], PROMPT, person)
+            for side in names
+        )
+        return statistics.fmean(after) - statistics.fmean(before)
+
+    others = [gain(FakePerson(known.id)) for known in scorer.people if known.id != "17"]
+    assert (
+        special["gain_person"] == pytest.approx(gain(FakePerson("17"))) == pytest.approx(confirm["gain_mean"])
+    )
+    assert special["gain_others_mean"] == pytest.approx(statistics.fmean(others))
+    assert special["rank"] == 1 + sum(other > special["gain_person"] for other in others)
+    assert special["of"] == 20
+
+
+def test_a_scorer_that_knows_nobody_gives_no_specificity(tmp_path):
+    assert run(tmp_path, scorer=PlainScorer(lambda image, person: 3.0)).result["specificity"] is None
+
+
+def test_confirm_zero_renders_nothing_more(tmp_path):
+    record = run(tmp_path, Settings(iterations=1, proposals=2, confirm=0))
+    assert record.result["confirm"] is None and record.result["status"] == "complete"
+    assert not [event for event in record.events if getattr(event, "role", None) == "confirm"]
+
+
+def test_a_confirmation_without_numbers_is_an_error_and_not_a_verdict(tmp_path):
+    class LateNaN(FakeScorer):
+        def score(self, images, prompt, person):
+            scores = super().score(images, prompt, person)
+            return [*scores[:-1], float("nan")] if len(images) == 8 else scores
+
+    with pytest.raises(
+        ScorerError, match="failed on the confirmation: there is not a number for every image"
+    ):
+        run(tmp_path, scorer=LateNaN())

@@ -1,0 +1,378 @@
+"""Sizes counted from configs are those of the models built from them; plans say what fits on which card."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steer.machine import hub
+from steer.machine.estimate import describe, plan
+from steer.machine.gpu_memory import Models, components_of, make_plan, vllm_share
+from steer.machine.gpus import CARDS, GIB, TYPICAL, Card, card, named
+from steer.machine.model_sizes import (
+    LAYERS_READ,
+    decode_flops,
+    encode_flops,
+    known,
+    look_flops,
+    read,
+    size_of,
+    step_flops,
+)
+from steer.machine.overrides import Choices
+from steer.machine.presets import least_memory, memory_plan
+from steer.settings import Settings
+
+DEV, KLEIN = "black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.2-klein-4B"
+TINY = {
+    "_class_name": "Flux2Transformer2DModel", "patch_size": 1, "in_channels": 16, "num_layers": 2,
+    "num_single_layers": 3, "attention_head_dim": 16, "num_attention_heads": 2, "joint_attention_dim": 24,
+    "timestep_guidance_channels": 32, "mlp_ratio": 3.0,
+    "axes_dims_rope": [4, 4, 4, 4], "guidance_embeds": True,
+}  # fmt: skip
+
+
+def built(model_class, **config):
+    """A model on the meta device: shapes without memory."""
+    with torch.device("meta"):
+        return model_class(**config)
+
+
+def parameters(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def transformer(config):
+    from diffusers import Flux2Transformer2DModel
+
+    return built(Flux2Transformer2DModel, **{k: v for k, v in config.items() if not k.startswith("_")})
+
+
+def autoencoder(config):
+    from diffusers import AutoencoderKLFlux2
+
+    kinds = len(config["block_out_channels"])
+    return built(
+        AutoencoderKLFlux2,
+        down_block_types=["DownEncoderBlock2D"] * kinds,
+        up_block_types=["UpDecoderBlock2D"] * kinds,
+        **{k: v for k, v in config.items() if not k.startswith("_")},
+    )
+
+
+def decoder(config, layers):
+    """The text encoder as the renderer keeps it: its first layers and embeddings, no norm, no head."""
+    from transformers import AutoConfig, AutoModel
+
+    text = dict(config.get("text_config", config))
+    own = AutoConfig.for_model(text.pop("model_type"), **{**text, "num_hidden_layers": layers})
+    with torch.device("meta"):
+        model = AutoModel.from_config(own)
+    model.norm = torch.nn.Identity()
+    return model
+
+
+# --- counts
+
+
+@pytest.mark.parametrize("guidance", [True, False])
+def test_a_tiny_transformers_count_is_that_of_the_model_built_from_the_same_config(guidance):
+    config = {**TINY, "guidance_embeds": guidance}
+    model = transformer(config)
+    assert size_of(config).parameters == parameters(model)
+    blocks = [*model.transformer_blocks, *model.single_transformer_blocks]
+    linear = [m for block in blocks for m in block.modules() if isinstance(m, torch.nn.Linear)]
+    assert size_of(config).linear == sum(parameters(layer) for layer in linear)
+
+
+@pytest.mark.parametrize(
+    ("model", "billions"), [(DEV, 32.2), ("black-forest-labs/FLUX.2-klein-9B", 9.1), (KLEIN, 3.9)]
+)
+def test_the_full_transformers_have_the_published_sizes_and_are_built_to_the_last_parameter(model, billions):
+    config = known()[model]["transformer"]
+    counted = size_of(config).parameters
+    assert round(counted / 1e9, 1) == billions
+    assert counted == parameters(transformer({**config, "axes_dims_rope": [32, 32, 32, 32]}))
+
+
+def test_the_autoencoder_is_counted_to_the_last_parameter():
+    config = known()[DEV]["vae"]
+    assert size_of(config).parameters == parameters(autoencoder(config))
+    small = {
+        **config,
+        "block_out_channels": [8, 16],
+        "layers_per_block": 1,
+        "latent_channels": 4,
+        "norm_num_groups": 4,
+    }
+    assert size_of(small).parameters == parameters(autoencoder(small))
+
+
+@pytest.mark.parametrize("model", [DEV, KLEIN, "black-forest-labs/FLUX.2-klein-9B"])
+def test_text_encoders_are_counted_as_the_renderer_cuts_them(model):
+    config, layers = known()[model]["text_encoder"], LAYERS_READ[known()[model]["pipeline"]]
+    assert size_of(config, layers).parameters == parameters(decoder(config, layers))
+
+
+def test_the_cut_text_encoder_of_dev_takes_the_known_34_7_gigabytes():
+    assert size_of(known()[DEV]["text_encoder"], 30).bytes("bf16") / 1e9 == pytest.approx(34.7, abs=0.1)
+
+
+@pytest.mark.parametrize("model", ["meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-Embedding-0.6B"])
+def test_language_models_are_counted_to_the_last_parameter(model):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = dict(known()[model])
+    own = AutoConfig.for_model(config.pop("model_type"), **config)
+    with torch.device("meta"):
+        assert size_of(known()[model]).parameters == parameters(AutoModelForCausalLM.from_config(own))
+
+
+@pytest.mark.parametrize("model", ["google/siglip2-so400m-patch14-384", "google/siglip2-base-patch16-224"])
+def test_image_text_encoders_are_counted_to_the_last_parameter(model):
+    from transformers import SiglipConfig, SiglipModel
+
+    config = known()[model]
+    heads = {"num_attention_heads": 16 if config["vision_config"]["hidden_size"] == 1152 else 12}
+    own = SiglipConfig(
+        text_config={
+            **config["text_config"],
+            **heads,
+            "bos_token_id": 0,
+            "eos_token_id": 1,
+            "pad_token_id": 0,
+        },
+        vision_config={**config["vision_config"], **heads},
+    )
+    with torch.device("meta"):
+        assert size_of(config).parameters == parameters(SiglipModel(own))
+
+
+def test_a_kind_that_is_not_counted_says_so():
+    assert size_of({"_class_name": "UNet2DConditionModel"}) is None and size_of({}) is None
+
+
+# --- floating point operations
+
+
+def measured(run):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), torch.device("meta"):
+        run()
+    return counter.get_total_flops()
+
+
+def test_a_step_computes_what_the_built_transformer_computes():
+    size, text = 512, 512
+    model = transformer(TINY)
+    tokens = (size // 16) ** 2
+    places = {
+        "img_ids": torch.zeros(tokens, 4, device="meta"),
+        "txt_ids": torch.zeros(text, 4, device="meta"),
+    }
+
+    def run():
+        model(
+            hidden_states=torch.zeros(1, tokens, 16), encoder_hidden_states=torch.zeros(1, text, 24),
+            timestep=torch.zeros(1), guidance=torch.zeros(1), **places,
+        )  # fmt: skip
+
+    # Embeddings of time and the modulation are left out: they do not grow with the picture.
+    assert step_flops(TINY, size, text) == pytest.approx(measured(run), rel=0.01)
+
+
+def test_a_step_of_dev_has_the_known_floor():
+    assert step_flops(known()[DEV]["transformer"], 512) / 1e12 == pytest.approx(87.8, abs=0.1)
+
+
+def test_decoding_computes_what_the_built_autoencoder_computes():
+    config = known()[DEV]["vae"]
+    model = autoencoder(config)
+    run = lambda: model.decode(torch.zeros(1, 32, 16, 16))  # noqa: E731
+    assert decode_flops(config, 128) == pytest.approx(measured(run), rel=0.02)
+
+
+def test_encoding_and_looking_cost_about_two_operations_per_parameter_and_token():
+    text = known()[DEV]["text_encoder"]
+    assert encode_flops(text, 30) == pytest.approx(2 * size_of(text, 30).linear * 512, rel=0.02)
+    assert look_flops(known()["google/siglip2-so400m-patch14-384"]) == pytest.approx(0.65e12, rel=0.1)
+
+
+# --- plans
+
+
+def on(name, memory, preset="flux2", **choices):
+    return memory_plan(preset, Choices(**choices), card(TYPICAL[name]), memory)
+
+
+def test_dev_in_bf16_needs_an_80_gb_card_and_takes_turns_there():
+    assert not on("24 GB", "bf16").fits
+    here = on("80 GB", "bf16")
+    assert here.fits and here.turns and "proposer" not in here.beside["renderer"]
+    assert here.swap_seconds < 0.05 * 20 * here.image_seconds
+
+
+def test_everything_stays_together_on_a_141_gb_card():
+    plan = on("141 GB", "bf16")
+    assert plan.fits and not plan.turns and not plan.swaps and plan.moved == 0
+    assert all(len(others) == 2 for others in plan.beside.values())
+
+
+def test_a_24_gb_card_runs_klein_as_released_and_dev_only_in_nf4():
+    assert on("24 GB", "bf16", "klein").fits
+    assert [on("24 GB", memory).fits for memory in ("bf16", "fp8", "nf4")] == [False, False, True]
+    assert "64 GB to render" in on("24 GB", "bf16").why_not
+
+
+def test_fp8_needs_a_card_that_has_it():
+    plan = memory_plan("klein", Choices(), card("A100"), "fp8")
+    assert not plan.fits and "no fp8" in plan.why_not
+
+
+@given(st.integers(8, 200), st.sampled_from(["bf16", "fp8", "nf4"]), st.sampled_from(["flux2", "klein"]))
+def test_no_phase_of_a_plan_that_fits_needs_more_than_the_card_has(memory, name, preset):
+    plan = memory_plan(preset, Choices(), Card("any", memory), name)
+    assert plan.fits == (plan.peak <= memory * GIB)
+    assert all(seat not in others for seat, others in plan.beside.items())
+
+
+@given(st.sampled_from(["bf16", "fp8", "nf4"]), st.sampled_from(["flux2", "klein"]))
+def test_a_plan_that_fits_on_a_card_fits_on_every_larger_one(name, preset):
+    least = least_memory(preset, Choices(memory=name))
+    for more in (0, 1, 3, 9, 40, 100):
+        assert memory_plan(preset, Choices(), Card("any", least + more), name).fits
+
+
+def test_smaller_numbers_take_less_memory():
+    sizes = [
+        sum(part.bytes(memory) for part in on("80 GB", memory).components)
+        for memory in ("bf16", "fp8", "nf4")
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_what_runs_elsewhere_takes_no_memory_here():
+    plan = on("24 GB", "bf16", "klein", llm_url="http://127.0.0.1:1/v1")
+    assert "propose" not in plan.needs and vllm_share(plan) is None
+    assert 0.5 < vllm_share(on("24 GB", "bf16", "klein")) < 0.95
+
+
+def test_larger_pictures_and_batches_need_more_and_take_longer():
+    small, large = on("80 GB", "bf16"), on("80 GB", "bf16", size=1024, batch=8)
+    assert large.needs["render"] > small.needs["render"]
+    assert 2.5 < large.image_seconds / small.image_seconds < 4.5
+    assert on("80 GB", "bf16", steps=25).image_seconds < 0.55 * small.image_seconds
+
+
+def test_an_unknown_card_is_planned_without_seconds():
+    plan = memory_plan("klein", Choices(), named("Some Card", 48.0))
+    assert plan.fits and plan.image_seconds is None
+    assert "not known" in describe(plan)["assumed"]
+
+
+def test_cards_are_told_apart_by_their_drivers_names():
+    assert named("NVIDIA H100 80GB HBM3", 79.6).bf16 == 989
+    assert named("NVIDIA H100 PCIe", 79.6).bf16 == 756
+    assert named("NVIDIA L40S", 44.5).bf16 == 362 and named("NVIDIA L4", 22.0).bf16 == 121
+    assert len({each.name for each in CARDS}) == len(CARDS)
+
+
+def test_the_plan_of_a_run_says_seconds_memory_and_what_they_assume(monkeypatch):
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
+    planned = plan(Settings(), "flux2")
+    assert planned.gpu["plan"] == "bf16" and planned.gpu["swaps"] and "TFLOP/s" in planned.gpu["assumed"]
+    assert "assumed, there is no GPU here" in planned.machine and "not measured" in planned.machine
+    assert planned.seconds > planned.images * planned.gpu["seconds_per_image"]
+    assert plan(Settings(), "sandbox").gpu == {} == plan(Settings(), "laptop").gpu
+
+
+# --- configs on this machine
+
+
+def pipeline(folder):
+    """The files of a tiny pipeline, without weights."""
+    (folder / "transformer").mkdir(parents=True)
+    (folder / "transformer" / "config.json").write_text(json.dumps(TINY))
+    index = {"_class_name": "Flux2Pipeline", "transformer": ["diffusers", "Flux2Transformer2DModel"],
+             "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}  # fmt: skip
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "scheduler").mkdir()
+    return folder
+
+
+def test_a_folders_own_configs_are_read(tmp_path):
+    folder = pipeline(tmp_path / "mine")
+    assert read(folder)["transformer"]["num_layers"] == 2
+    [part] = components_of(Models(renderer=str(folder)))
+    assert part.what == "transformer" and part.size == size_of(TINY)
+
+
+def test_a_pipeline_of_another_kind_is_as_large_as_its_files(tmp_path):
+    folder = tmp_path / "other"
+    (folder / "unet").mkdir(parents=True)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
+    (folder / "unet" / "model.safetensors").write_bytes(b"0" * 4000)
+    [part] = components_of(Models(renderer=str(folder)))
+    assert part.bytes("bf16") == 4000
+    assert make_plan("bf16", Models(renderer=str(folder)), card("L4")).image_seconds is None
+    [unknown] = components_of(Models(renderer="somebody/else"))
+    assert unknown.size is None and unknown.bytes("nf4") == 0
+
+
+# --- what is on this machine
+
+
+@pytest.fixture
+def snapshot(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    store = tmp_path / "hub" / "models--black-forest-labs--FLUX.2-dev"
+    folder = pipeline(store / "snapshots" / "abc")
+    (store / "refs").mkdir()
+    (store / "refs" / "main").write_text("abc")
+    return folder
+
+
+def test_a_snapshot_is_whole_only_with_every_shard_that_its_index_names(snapshot):
+    assert hub.state(DEV) == "partial" and hub.missing(snapshot) == ["transformer/*.safetensors"]
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (snapshot / "transformer" / "model.safetensors.index.json").write_text(json.dumps(index))
+    (snapshot / "transformer" / "model-00001-of-00002.safetensors").write_bytes(b"")
+    assert hub.missing(snapshot) == ["transformer/model-00002-of-00002.safetensors"]
+    (snapshot / "transformer" / "model-00002-of-00002.safetensors").write_bytes(b"")
+    assert hub.state(DEV) == "present" and hub.local(DEV) == snapshot == hub.local(f"{DEV}@abc")
+    assert hub.local(f"{DEV}@other") is None
+    (snapshot / "scheduler").rmdir()
+    assert hub.missing(snapshot) == ["scheduler/"]
+
+
+def test_a_download_that_never_finished_is_told_from_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert hub.state("some/model") == "absent"
+    blobs = tmp_path / "hub" / "models--some--model" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / "123.incomplete").write_bytes(b"")
+    assert hub.state("some/model") == "partial"
+
+
+def test_how_to_get_weights_depends_on_network_terms_and_revision(monkeypatch):
+    assert hub.how_to_get(KLEIN).startswith("unset HF_HUB_OFFLINE and hf download")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert hub.how_to_get(f"{KLEIN}@abc") == f"hf download {KLEIN} --revision abc"
+    assert "accept its terms" in hub.how_to_get(DEV) and "hf auth login" in hub.how_to_get(DEV)
+    monkeypatch.setattr(hub, "has_token", lambda: True)
+    assert hub.how_to_get(DEV) == f"hf download {DEV}"
+
+
+def test_the_encoder_that_a_checkpoint_names_is_the_one_that_is_counted(tmp_path):
+    card_of = {"encoder": {"id": "google/siglip2-base-patch16-224", "sha256": "0"}}
+    (tmp_path / "predictor.json").write_text(json.dumps(card_of))
+    [encoder] = [
+        part for part in on("80 GB", "bf16", reward=str(tmp_path)).components if part.phase == "score"
+    ]
+    assert encoder.model == "google/siglip2-base-patch16-224"
+    assert encoder.bytes("bf16") == 4 * 375_187_970  # float32

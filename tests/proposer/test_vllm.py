@@ -1,0 +1,280 @@
+"""vLLM as a process of steer's: started, put to sleep, woken, started again when it dies, and always stopped.
+
+The processes, sockets, signals and files are real; the server in them is a stand-in
+(tests/support/fake_vllm). vLLM's own server runs in test_vllm_real.py.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from steer.errors import ProposerError
+from steer.parts import Scored
+from steer.proposer.vllm import VllmProposer, VllmServer
+
+FAKE = Path(__file__).parents[1] / "support" / "fake_vllm"
+PROMPT = "floating mossy rocks"
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A server that is stopped at the end of the test, its log in `tmp_path`."""
+    made = []
+
+    def make(trouble="", **more):
+        environment = {"PYTHONPATH": str(FAKE), "FAKE_VLLM": trouble}
+        settings = {"python": sys.executable, "log": tmp_path / "vllm.log", "start_timeout": 60.0, **more}
+        made.append(VllmServer("org/Big-8B-Instruct", environment=environment, **settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def proposer(make):
+    part = VllmProposer(make(), timeout=30)
+    yield part
+    part.close()
+
+
+def ask(part, seed=7):
+    return part.propose(PROMPT, [Scored(PROMPT, 3.0, "r00c00")], 3, seed)
+
+
+def pids(folder):
+    """Of every start: the guard, the server and the server's child."""
+    return [[int(pid) for pid in line.split()] for line in (folder / "pids").read_text().splitlines()]
+
+
+def ended(numbers, seconds=20.0):
+    """True once none of these processes runs."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(map(_runs, numbers)):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE  # a zombie only waits to be counted
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_it_starts_answers_and_stops_with_all_that_it_started(proposer, tmp_path):
+    assert ask(proposer) == ['{"prompts": ["floating mossy rocks, seed 7"]}']
+    [started] = pids(tmp_path)
+    assert all(psutil.pid_exists(pid) for pid in started)
+    proposer.close()
+    proposer.close()
+    assert ended(started)
+    assert proposer.server.url is None
+
+
+def test_after_close_it_can_be_woken_again(proposer, tmp_path):
+    ask(proposer)
+    proposer.close()
+    proposer.wake()
+    proposer.wake()
+    assert ask(proposer)
+    assert len(pids(tmp_path)) == 2
+    assert proposer.notes() == []
+
+
+def test_it_listens_on_this_machine_only_with_a_key_that_nobody_sees(make):
+    server = make(gpu_memory_utilization=0.3, kv_cache_memory_bytes=2**31, arguments=["--seed=1"])
+    with server:
+        text = server.log.read_text()
+        sockets = psutil.Process(server._process.pid).children()[0].net_connections("tcp")
+    assert "--host=127.0.0.1" in text
+    assert {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+    assert "--gpu-memory-utilization=0.3 --kv-cache-memory-bytes=2147483648" in text
+    assert "--enable-sleep-mode --seed=1" in text
+    assert server.key not in text
+    assert server.key not in " ".join(server.command())
+
+
+def test_two_servers_take_different_ports(make, tmp_path):
+    first, second = make(), make(log=tmp_path / "other" / "vllm.log")
+    assert first.start() != second.start()
+
+
+def test_it_sleeps_while_others_work_and_wakes_when_asked(proposer, tmp_path):
+    proposer.wake()
+    proposer.rest()
+    proposer.rest()
+    assert _is_sleeping(proposer.server)
+    assert ask(proposer)  # wakes by itself
+    assert not _is_sleeping(proposer.server)
+    assert len(pids(tmp_path)) == 1
+
+
+def test_without_sleep_mode_a_rest_changes_nothing(make):
+    part = VllmProposer(make(sleep_mode=False))
+    part.rest()
+    assert ask(part)
+    part.rest()
+    assert part.server.alive
+    part.close()
+
+
+def test_a_server_that_cannot_sleep_gives_its_memory_back_by_ending(proposer, tmp_path):
+    proposer.wake()
+    (tmp_path / "insomnia").touch()
+    proposer.rest()
+    assert ended(pids(tmp_path)[0])
+    [note] = proposer.notes()
+    assert "Memory usage increased after sleeping" in note
+    assert "starts anew" in note
+    assert ask(proposer)
+
+
+def test_a_server_that_dies_midway_is_started_once_and_asked_the_same(proposer, tmp_path):
+    before = ask(proposer)
+    (tmp_path / "die").touch()
+    assert ask(proposer) == before
+    assert len(pids(tmp_path)) == 2
+    assert ended(pids(tmp_path)[0])
+    [note] = proposer.notes()
+    assert "EngineDeadError" in note
+    assert "was started again" in note
+
+
+def test_a_server_that_was_killed_asleep_is_started_again(proposer, tmp_path):
+    proposer.wake()
+    proposer.rest()
+    os.kill(pids(tmp_path)[0][1], signal.SIGKILL)
+    proposer.wake()
+    assert ask(proposer)
+    assert len(proposer.notes()) == 1
+
+
+def test_a_server_that_dies_twice_is_an_error_that_names_the_log(proposer, tmp_path):
+    (tmp_path / "die-always").touch()
+    with pytest.raises(ProposerError, match=r"died again \(EngineDeadError.*vllm\.log.*--llm"):
+        ask(proposer)
+    assert len(pids(tmp_path)) == 2
+    assert ended([pid for started in pids(tmp_path) for pid in started])
+
+
+def test_the_log_goes_where_the_run_is_and_is_added_to(make, tmp_path):
+    part = VllmProposer(make(log=None), timeout=30)
+    part.keep_log(tmp_path)
+    (tmp_path / "vllm.log").write_text("RuntimeError: of an earlier run\n")
+    ask(part)
+    part.close()
+    text = (tmp_path / "vllm.log").read_text()
+    assert text.startswith("RuntimeError: of an earlier run\n")
+    assert "serving" in text
+    assert "earlier" not in part.server.last_words()
+
+
+def test_an_interpreter_is_found_from_any_folder_and_stays_the_environments_own(make, tmp_path):
+    link = tmp_path / "bin" / "python"
+    link.parent.mkdir()
+    link.symlink_to(sys.executable)
+    server = make(python="bin/python", log=tmp_path / "elsewhere" / "vllm.log")
+    assert server.command()[0] == str(link)
+
+
+def test_a_run_knows_the_part_by_its_model_and_not_by_its_port(proposer):
+    assert proposer.name == "Big-8B-Instruct (vLLM)"
+    assert proposer.model == "org/Big-8B-Instruct"
+    assert proposer.server.url is None  # nobody had to start it for that
+
+
+def test_an_exception_inside_a_block_stops_it(make, tmp_path):
+    with pytest.raises(KeyboardInterrupt), make():
+        raise KeyboardInterrupt
+    assert ended(pids(tmp_path)[0])
+
+
+def test_a_steer_that_is_killed_takes_its_server_with_it(tmp_path):
+    code = f"""
+import time
+from pathlib import Path
+from steer.proposer.vllm import VllmServer
+VllmServer("m", log=Path({str(tmp_path / "vllm.log")!r}), environment={{"PYTHONPATH": {str(FAKE)!r}}}).start()
+print("started", flush=True)
+time.sleep(600)
+"""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "STEER_VLLM_PYTHON": sys.executable, "PYTHONPATH": str(root)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as steer:
+        try:
+            assert steer.stdout.readline() == b"started\n"
+            [started] = pids(tmp_path)
+            assert not ended(started, seconds=0.2)
+        finally:
+            steer.kill()
+    assert ended(started)
+
+
+# --- servers that do not start
+
+
+def test_a_python_without_vllm_names_the_two_commands(make):
+    server = VllmServer("m", python=sys.executable)
+    with pytest.raises(ProposerError, match=r"pip install vllm.*STEER_VLLM_PYTHON"):
+        server.check()
+    with pytest.raises(ProposerError, match=r"cannot run /no/python.*pip install vllm"):
+        VllmServer("m", python="/no/python").check()
+
+
+def test_a_start_without_vllm_says_the_same(tmp_path):
+    server = VllmServer("m", python=sys.executable, log=tmp_path / "vllm.log")
+    with pytest.raises(ProposerError, match=r"vLLM is not installed in .*STEER_VLLM_PYTHON"):
+        server.start()
+    with pytest.raises(ProposerError, match="cannot run /no/python"):
+        VllmServer("m", python="/no/python", log=tmp_path / "vllm.log").start()
+
+
+def test_too_little_gpu_memory_is_told_in_one_line(make):
+    with pytest.raises(
+        ProposerError, match=r"did not start: too little GPU memory.*nvidia-smi.*--llm"
+    ) as error:
+        make("no-memory").start()
+    assert "\n" not in str(error.value)
+
+
+def test_a_server_that_never_serves_is_stopped_after_its_time(make, tmp_path):
+    server = make("hang", start_timeout=3.0)
+    with pytest.raises(ProposerError, match=r"does not serve after 3 seconds.*vllm\.log"):
+        server.start()
+    assert ended(pids(tmp_path)[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("OSError: You are trying to access a gated repo. 401 Client Error.", "hf auth login"),
+        ("OSError: m is not a local folder and is not a valid model identifier", "hf download org/Big-8B"),
+        ("Value error, Sleep mode is not supported on current platform.", "sleep_mode=False"),
+        ("torch.OutOfMemoryError: CUDA out of memory.", "nvidia-smi"),
+        ("ValueError: To serve at least one request with max seq len 131072", "max_model_len"),
+        ("OSError: [Errno 98] Address already in use", "its port is taken"),
+        ("RuntimeError: something new", "RuntimeError: something new"),
+        (
+            "INFO settings: max_model_len=1, in case of CUDA out of memory errors ...",
+            "without an error message",
+        ),
+    ],
+)
+def test_the_log_is_read_for_people(make, line, told):
+    server = make()
+    server.log.write_text(f"INFO starting\n{line}\nINFO bye\n")
+    assert told in server.last_words()
+
+
+def _is_sleeping(server):
+    return server._control("GET", "/is_sleeping", 5.0).json()["is_sleeping"]
