@@ -47,7 +47,7 @@ assert MODE in ("", "write", "exact"), "STEER_GOLDEN is write or exact"
 
 # Where the public names live that `steer` itself does not offer: the only lines to edit when modules move.
 HOMES = {
-    "reward.active": ("known_share", "most_telling"),
+    "reward.people.active": ("known_share", "most_telling"),
     "reward.baselines": (
         "BASELINES",
         "StoredScores",
@@ -56,11 +56,19 @@ HOMES = {
         "scores_of",
         "write_images",
     ),
-    "reward.checkpoint": ("read_checkpoint", "write_checkpoint"),
+    "reward.predictor.checkpoint": ("read_checkpoint", "write_checkpoint"),
     "reward.data": ("SPLITS", "UNUSED", "Dataset", "fetch_pamela", "join", "load"),
-    "reward.data.prepare": ("prepare",),
-    "reward.domain": ("in_domain",),
-    "reward.encoders": ("SENTENCE_ENCODER_ID", "ImageTextEncoder", "SentenceEncoder", "sentence_encoder"),
+    "reward.data.dataset": ("ImageRecord", "Ratings", "UserRecord"),
+    "reward.data.prepare": ("check_images", "prepare"),
+    "reward.data.splits": ("shuffled",),
+    "reward.data.table": ("write_table",),
+    "reward.predictor.domain": ("in_domain",),
+    "reward.encoders.image_text": (
+        "SENTENCE_ENCODER_ID",
+        "ImageTextEncoder",
+        "SentenceEncoder",
+        "sentence_encoder",
+    ),
     "reward.errors": (
         "BadContext",
         "BaselineError",
@@ -74,7 +82,7 @@ HOMES = {
         "TrainingError",
         "UnknownPerson",
     ),
-    "reward.evaluate": (
+    "reward.evaluation.evaluate": (
         "KnownRatings",
         "Predictions",
         "known_ratings",
@@ -82,10 +90,10 @@ HOMES = {
         "seen_users",
         "unseen_users",
     ),
-    "reward.features": ("Features", "FeatureStore", "encode_dataset"),
-    "reward.groups": ("Apart", "apart"),
+    "reward.encoders.features": ("Features", "FeatureStore", "encode_dataset"),
+    "reward.people.groups": ("Apart", "apart"),
     "reward.licences": ("licences_of",),
-    "reward.metrics": (
+    "reward.evaluation.metrics": (
         "METRICS",
         "Interval",
         "interval",
@@ -95,14 +103,21 @@ HOMES = {
         "srocc",
         "user_level",
     ),
-    "reward.newcomer": ("METHODS", "TastePrior", "mix_weights"),
-    "reward.pamela": ("TOKENS", "Pamela", "PamelaConfig"),
-    "reward.people": ("KnownPerson", "Person", "find_group", "find_known", "interpolate_user", "make_person"),
-    "reward.pipeline": ("EncoderNames", "evaluate_predictor", "train_predictor"),
-    "reward.predictor": ("Predictor",),
-    "reward.profile": ("MetadataVocabulary", "demographics_sentence", "metadata_sentence"),
-    "reward.recipe": ("PAPER", "RECIPES", "SANDBOX", "Recipe"),
-    "reward.train": ("train",),
+    "reward.people.newcomer": ("METHODS", "TastePrior", "mix_weights"),
+    "reward.predictor.network": ("TOKENS", "Pamela", "PamelaConfig"),
+    "reward.people.person": (
+        "KnownPerson",
+        "Person",
+        "find_group",
+        "find_known",
+        "interpolate_user",
+        "make_person",
+    ),
+    "reward.training.pipeline": ("EncoderNames", "evaluate_predictor", "train_predictor"),
+    "reward.predictor.predictor": ("Predictor",),
+    "reward.people.descriptions": ("MetadataVocabulary", "demographics_sentence", "metadata_sentence"),
+    "reward.training.recipe": ("PAPER", "RECIPES", "SANDBOX", "Recipe"),
+    "reward.training.train": ("train",),
     "steer.profiles": ("Profiles",),
     "steer.renderer": ("RenderSettings", "open_renderer"),
 }
