@@ -26,12 +26,16 @@ BASE_ID = "r00c00"  # the base prompt is candidate 0 of iteration 0
 
 
 class PersonLike(Protocol):
-    """Whose taste. The loop hands it to the scorer and writes these three down; see `reward.people`."""
+    """Whose taste. The loop hands it to the scorer and writes these five down; see `reward.people`."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str: ...  # known, new, group or population
     @property
-    def label(self) -> str: ...
+    def id(self) -> str: ...  # a scorer that knows people finds them by it
+    @property
+    def world(self) -> str: ...  # where the id means somebody: "pamela", "sandbox", "profile" …
+    @property
+    def label(self) -> str: ...  # both of them, for people
     @property
     def hash(self) -> str: ...
 

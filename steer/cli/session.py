@@ -251,8 +251,7 @@ def _say_who(who: Who, scorer: Any, person: Person) -> None:
         hint(f"steering for {person.label}")
         return
     ids = [known.id for known in getattr(scorer, "people", ())]
-    found = person.label.partition(":")[2]
-    how = "participant id" if str(who.user).strip() == found else f"position {who.user} of {len(ids)}"
+    how = "participant id" if str(who.user).strip() == person.id else f"position {who.user} of {len(ids)}"
     hint(f"steering for {person.label} ({how})")
 
 

@@ -130,7 +130,7 @@ def _check(whos: tuple[Who, Who], scorer: Any) -> None:
         )
     for person, rows in zip(people, members, strict=True):
         if rows is not None and len(rows) < SMALL:
-            hint(f"warning: {small_words(person.label, len(rows))}", style="yellow")
+            hint(f"warning: {small_words(person, len(rows))}", style="yellow")
 
 
 # ---- the terminal ----

@@ -239,10 +239,10 @@ def _counterpart(person: PersonLike, judge: Any) -> PersonLike | None:
     """The same person as the judge knows them; None if only the caller can say."""
     if judge is None:
         return None
-    if not hasattr(judge, "person"):
+    if not hasattr(judge, "people"):
         return person  # a judge that keeps no people of its own: it is asked with the scorer's person
     if person.kind == "population" and hasattr(judge, "population"):
         return judge.population()
-    if person.kind == "known":
-        return judge.person(person.label.partition(":")[2])
+    if person.kind == "known" and any(known.id == person.id for known in judge.people):
+        return judge.person(person.id)
     return None

@@ -44,8 +44,9 @@ class Crowd(FakeScorer):
 
     def group(self, age: Any = None, gender: Any = None, nationality: Any = None) -> FakePerson:
         members = find_group(self.people, age, gender, nationality)
-        label = f"{describe_group(age, gender, nationality)} ({len(members)} people)"
-        return FakePerson(label, kind="group")
+        found = FakePerson(describe_group(age, gender, nationality), kind="group")
+        found.label += f" ({len(members)} people)"
+        return found
 
     def population(self) -> FakePerson:
         return FakePerson("population", kind="population")
