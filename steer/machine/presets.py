@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer.errors import PresetError, UsageError
 from steer.machine.overrides import DEFAULT, Choices
-from steer.parts import Parts, Seat
+from steer.parts import Loaded, Parts, Seat
 
 if TYPE_CHECKING:
     from steer.machine.gpu_memory import MemoryPlan
@@ -154,7 +154,7 @@ def load(preset: str = "auto", **choices: Any) -> Parts:
     if judge is None and chosen.reward is None and found.renderer is None and (WEIGHTS / "judge").is_dir():
         judge = str(WEIGHTS / "judge")
     scorer = load_reward(reward, device)
-    return Parts(
+    parts = Parts(
         proposer=_proposer(found, chosen, plan),
         renderer=_renderer(found, chosen, device),
         scorer=scorer,
@@ -165,6 +165,10 @@ def load(preset: str = "auto", **choices: Any) -> Parts:
         simulated=scorer.simulated,
         beside=TOGETHER if plan is None else plan.beside,
     )
+    # Loading them again on another machine must not choose another plan: what was chosen is kept, not "auto".
+    memory = getattr(parts.renderer, "memory", chosen.memory)
+    asked = {"preset": name, **replace(chosen, memory=memory).to_json()}
+    return replace(parts, loaded=Loaded(asked, parts))
 
 
 def memory_plan(name: str, choices: Choices, card: Card, memory: str | None = None) -> MemoryPlan:

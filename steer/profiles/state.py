@@ -93,7 +93,7 @@ class State:
         person = scorer.mixed(known, [r.rating for r in self.ratings], self.demographics.known(), self.name)
         # Of what the taste follows from, not of the fitted numbers: another processor rounds those otherwise.
         fitted = hashlib.sha256(f"{self.salt}{self.hash}{scorer.identity}".encode()).hexdigest()[:12]
-        return replace(person, label=self.label, hash=fitted)
+        return replace(person, state=self.hash, hash=fitted)
 
 
 def known_ratings(scorer: Any, state: State, ratings: Sequence[Rating]) -> np.ndarray:
