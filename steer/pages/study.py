@@ -53,7 +53,7 @@ def study_pages(desk: Desk, *, restart: str, report: str) -> APIRouter:
             rater = desk.rater(key)
         except UsageError as error:
             return fail(request, str(error), 404)
-        data = {"restart": restart, "key": key, "state": state_of(rater)}
+        data = {"restart": restart, "key": key}
         return render("study.html.j2", name=rater.name, report=report, data=data)
 
     @router.get("/study/{key}/state")
