@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reward.people.person import Person
     from steer.errors import SteerError
     from steer.loop.run import Result, Run, resume, steer
-    from steer.machine.presets import load
+    from steer.machine.loading import load
     from steer.parts import Event, Parts, Proposer, Renderer, Scored, Scorer
     from steer.record.folder import Record
     from steer.settings import Settings
@@ -46,7 +46,7 @@ __all__ = [
 _HOME = {
     "reward.people.person": ("Person",),
     "steer.errors": ("SteerError",),
-    "steer.machine.presets": ("load",),
+    "steer.machine.loading": ("load",),
     "steer.record.folder": ("Record",),
     "steer.loop.run": ("Result", "Run", "resume", "steer"),
     "steer.settings": ("Settings",),

@@ -162,14 +162,15 @@ def show(
 
 def _looks(user: str | State, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
     from steer.compare.looks import preferred_looks
-    from steer.machine.presets import load
+    from steer.machine.loading import load
+    from steer.profiles.state import predictor_of
     from steer.settings import DEFAULT_PROMPT, clean_prompt
 
     parts = load(reward=reward)
     base = clean_prompt(DEFAULT_PROMPT if prompt is None else prompt)
     hint(f'rendering "{base}" in a few looks')
-    scorer: Any = parts.scorer
-    person = scorer.person(user) if isinstance(user, str) else user.person(scorer)
+    predictor = predictor_of(parts.scorer)
+    person = predictor.person(user) if isinstance(user, str) else user.person(predictor)
     return [
         {"look": look.words, "person": look.person, "everyone": look.everyone, "own": look.own}
         for look in preferred_looks(parts, person, base)

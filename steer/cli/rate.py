@@ -12,6 +12,7 @@ import typer
 from steer.cli import options as opt
 from steer.cli.console import hint
 from steer.cli.open_pages import Open, Port, open_pages
+from steer.parts import people_of
 
 if TYPE_CHECKING:
     from steer.profiles import Profile
@@ -95,9 +96,10 @@ def load_scorer(reward: Path | None) -> Any:
 
 def demographics_of(scorer: object) -> dict[str, list[str]]:
     """Genders and nationalities of the known people, as suggestions."""
-    people = getattr(scorer, "people", ())
     return {
-        key: sorted({str(p.demographics[key]) for p in people if p.demographics.get(key) is not None})
+        key: sorted(
+            {str(p.demographics[key]) for p in people_of(scorer) if p.demographics.get(key) is not None}
+        )
         for key in ("gender", "nationality")
     }
 

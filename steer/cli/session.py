@@ -14,14 +14,14 @@ from reward.errors import EmptyGroup, RewardError, UnknownPerson
 from steer.cli.console import hint, print_json
 from steer.cli.options import DEFAULTS
 from steer.errors import SteerError, UsageError
-from steer.machine.overrides import DEFAULT as AS_IS
-from steer.machine.overrides import Choices
+from steer.machine.overrides import NO_OVERRIDES, Overrides
+from steer.parts import FindsPeople, HasPrecision, KnowsGroups, KnowsPopulation, people_of
 from steer.settings import DEFAULT_PROMPT, Settings, clean_prompt
 
 if TYPE_CHECKING:
     from reward.people.person import Person
     from steer.loop.run import Run
-    from steer.parts import Parts
+    from steer.parts import Parts, Scorer
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Who:
         age = data.get("age")
         return cls(**{**data, "age": None if age is None else (int(age[0]), int(age[1]))})
 
-    def resolved(self, scorer: Any) -> Who:
+    def resolved(self, scorer: Scorer) -> Who:
         """The same, with a profile named in its present state: an exact participant id goes before it."""
         name = str(self.user).strip()
-        if self.kind != "known" or any(known.id == name for known in getattr(scorer, "people", ())):
+        if self.kind != "known" or any(known.id == name for known in people_of(scorer)):
             return self
         from steer.profiles import find_state
 
         state = find_state(name)
         return self if state is None else replace(self, kind="profile", user=f"{state.name}@{state.hash}")
 
-    def find(self, scorer: Any) -> Person:
+    def find(self, scorer: Scorer) -> Person:
         """This person as `scorer` knows them.
 
         Raises `UnknownPerson`, `EmptyGroup`, `UsageError`, `ProfileError`.
@@ -60,22 +60,19 @@ class Who:
 
             name, _, hash = str(self.user).rpartition("@")
             return Profiles().open(name).at(hash).person(scorer)
-        method = {"known": "person", "group": "group", "population": "population"}[self.kind]
-        if not hasattr(scorer, method):
-            remedy = (
-                "steer run --population" if hasattr(scorer, "population") else "name another with --reward"
-            )
-            raise UsageError(
-                f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}"
-            )
-        if self.kind == "known":
+        if self.kind == "known" and isinstance(scorer, FindsPeople):
             try:
                 return scorer.person(str(self.user))
             except UnknownPerson as error:
                 raise UnknownPerson(f"{error}; {_no_profile()}") from None
-        if self.kind == "group":
+        if self.kind == "group" and isinstance(scorer, KnowsGroups):
             return scorer.group(age=self.age, gender=self.gender, nationality=self.nationality)
-        return scorer.population()
+        if self.kind == "population" and isinstance(scorer, KnowsPopulation):
+            return scorer.population()
+        remedy = (
+            "steer run --population" if isinstance(scorer, KnowsPopulation) else "name another with --reward"
+        )
+        raise UsageError(f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}")
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Request:
     prompt: str | None
     settings: Settings
     preset: str = "auto"
-    choices: Choices = AS_IS
+    overrides: Overrides = NO_OVERRIDES
     out: Path = Path("runs")
     plan: bool = False
     as_json: bool = False
@@ -99,7 +96,7 @@ def search(request: Request) -> None:
     if request.plan:
         show_plan(request)
         return
-    parts = load(request.preset, request.choices)
+    parts = load(request.preset, request.overrides)
     request = replace(request, who=request.who.resolved(parts.scorer))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
     announce(parts, request.who)
@@ -116,9 +113,10 @@ def begin(request: Request, prompt: str, parts: Parts) -> Run:
     person = request.who.find(parts.scorer)
     _say_who(request.who, parts.scorer, person)
     # Resuming on another machine must not choose another plan: what was chosen is kept, not "auto".
-    memory = getattr(parts.renderer, "memory", request.choices.memory)
-    choices = replace(request.choices, memory=memory)
-    recipe = {"preset": parts.preset, **choices.to_json(), "who": asdict(request.who)}
+    own = parts.renderer
+    memory = own.memory if isinstance(own, HasPrecision) else request.overrides.memory
+    overrides = replace(request.overrides, memory=memory)
+    recipe = {"preset": parts.preset, **overrides.to_json(), "who": asdict(request.who)}
     return Run.start(
         prompt, person, parts, request.settings, request.out, _judge_person(request.who, parts.judge),
         argv=command_words(request, prompt, parts.preset), recipe=recipe,
@@ -141,7 +139,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
         raise UsageError(
             f"{folder.name} was started from Python; resume it there: steer.resume(folder, person, parts)"
         )
-    parts = load(recipe["preset"], Choices.of(recipe))
+    parts = load(recipe["preset"], Overrides.of(recipe))
     who = Who.from_json(recipe["who"])
     person = who.find(parts.scorer)
     announce(parts, who)
@@ -201,8 +199,8 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     for name in ("iterations", "proposals", "keep", "patience", "target", "seed", "llm_seed", "confirm"):
         value = getattr(settings, name)
         given[name.replace("_", "-")] = value if value != getattr(DEFAULTS, name) else None
-    plain = AS_IS.to_json()
-    chosen = {name: value for name, value in request.choices.to_json().items() if value != plain[name]}
+    plain = NO_OVERRIDES.to_json()
+    chosen = {name: value for name, value in request.overrides.to_json().items() if value != plain[name]}
     given |= {"preset": preset} | {name.replace("_", "-"): value for name, value in chosen.items()}
     for name, value in given.items():
         if value is True:
@@ -217,12 +215,12 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     return words
 
 
-def load(preset: str, choices: Choices) -> Parts:
+def load(preset: str, overrides: Overrides) -> Parts:
     """The parts of a preset, with a word on a terminal while they load."""
-    from steer.machine import presets
+    from steer.machine import loading
 
     with _status(f"loading the models ({preset})"):
-        return presets.load(preset, **choices.to_json())
+        return loading.load(preset, **overrides.to_json())
 
 
 def announce(parts: Parts, who: Who) -> None:
@@ -243,25 +241,27 @@ def announce(parts: Parts, who: Who) -> None:
         hint(f"preset {parts.preset} ({parts.reason})")
 
 
-def _say_who(who: Who, scorer: Any, person: Person) -> None:
+def _say_who(who: Who, scorer: Scorer, person: Person) -> None:
     if who.kind == "profile":
         _say_profile(scorer, person)
         return
     if who.kind != "known":
         hint(f"steering for {person.label}")
         return
-    ids = [known.id for known in getattr(scorer, "people", ())]
+    ids = [known.id for known in people_of(scorer)]
     found = person.label.partition(":")[2]
     how = "participant id" if str(who.user).strip() == found else f"position {who.user} of {len(ids)}"
     hint(f"steering for {person.label} ({how})")
 
 
-def _say_profile(scorer: Any, person: Person) -> None:
+def _say_profile(scorer: Scorer, person: Person) -> None:
     """How many ratings a profile stands on, and how far they carry."""
+    from steer.profiles.state import predictor_of
+
     hint(f"steering for {person.label} ({person.ratings} {'rating' if person.ratings == 1 else 'ratings'})")
     if person.note:
         hint(person.note)
-    elif (expected := scorer.expected_accuracy(person.ratings)) is not None:
+    elif (expected := predictor_of(scorer).expected_accuracy(person.ratings)) is not None:
         hint(f"to expect from so many: a rank correlation of {expected:.2f} with this person's ratings")
 
 
@@ -275,7 +275,7 @@ def _no_profile() -> str:
     return f"profiles are {', '.join(names)}"
 
 
-def _judge_person(who: Who, judge: Any) -> Person | None:
+def _judge_person(who: Who, judge: Scorer | None) -> Person | None:
     if judge is None:
         return None
     try:
@@ -287,26 +287,24 @@ def _judge_person(who: Who, judge: Any) -> Person | None:
 
 def show_plan(request: Request) -> None:
     """What one run would take; nothing is started."""
-    from steer.machine.estimate import plan
-    from steer.machine.presets import choose
+    from steer.machine.estimate import estimate
+    from steer.machine.presets import resolve
     from steer.pages import wording as words
 
-    name, reason = choose(request.choices) if request.preset == "auto" else (request.preset, "asked for")
-    p = plan(request.settings, name, request.choices)
+    resolved = resolve(request.preset, request.overrides)
+    most = estimate(request.settings, resolved)
     if request.as_json:
-        print_json({"schema_version": 1, "status": "planned", "plan": asdict(p)})
+        print_json({"schema_version": 1, "status": "planned", "plan": asdict(most)})
         return
-    most = "at most " if p.may_stop_early else ""
-    print(f"preset   {name} ({reason})")
-    print(
-        f"images   {most}{p.images}: the base, {p.iterations} x {request.settings.proposals} rewrites, checks"
-    )
-    print(f"time     {most}about {words.seconds(p.seconds)} on {p.machine}")
-    print(f"memory   about {p.memory_gb:.0f} GB")
-    if p.gpu:
-        for line in words.memory_plan(p.gpu):
+    limit, rewrites = "at most " if most.may_stop_early else "", request.settings.proposals
+    print(f"preset   {resolved.name} ({resolved.reason})")
+    print(f"images   {limit}{most.images}: the base, {most.iterations} x {rewrites} rewrites, checks")
+    print(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
+    print(f"memory   about {most.memory_gb:.0f} GB")
+    if most.gpu:
+        for line in words.memory_plan(most.gpu):
             print(f"         {line}")
-    print(f"disk     {most}{p.disk_mb:.0f} MB in {request.out}")
+    print(f"disk     {limit}{most.disk_mb:.0f} MB in {request.out}")
 
 
 def _status(text: str) -> Any:

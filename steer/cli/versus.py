@@ -14,10 +14,12 @@ from steer.cli.console import hint, out, print_json
 from steer.cli.session import Request, Who, announce, begin, follow, load, show_plan
 from steer.errors import UsageError
 from steer.pages import wording
+from steer.parts import people_of
 from steer.settings import DEFAULT_PROMPT, clean_prompt
 
 if TYPE_CHECKING:
     from steer.compare.versus import Side, Versus
+    from steer.parts import Scorer
 
 _AGE = re.compile(r"\s*\d{1,3}\s*(?:[-–]\s*\d{1,3}\s*)?")
 _NAMED = re.compile(r"\s*(age|gender|nationality)\s*:\s*(.+)", re.IGNORECASE)
@@ -51,7 +53,7 @@ def versus(request: Request, other: Who) -> None:
         hint("two runs, one for each group; each of them:")
         show_plan(request)
         return
-    parts = load(request.preset, request.choices)
+    parts = load(request.preset, request.overrides)
     both = (request.who, other)
     _check(both, parts.scorer)
     announce(parts, request.who)
@@ -60,7 +62,7 @@ def versus(request: Request, other: Who) -> None:
     folders: list[Path] = []
     for who in both:
         if folders:  # a run closes its parts when it ends
-            parts = load(request.preset, request.choices)
+            parts = load(request.preset, request.overrides)
         run = begin(replace(request, who=who), prompt, parts)
         folders.append(run.folder)
         try:
@@ -74,7 +76,7 @@ def versus(request: Request, other: Who) -> None:
 
 def compare_runs(left: Path, right: Path, to: Path, as_json: bool) -> None:
     """Two finished runs, whoever they were made for."""
-    from steer.machine.overrides import Choices
+    from steer.machine.overrides import Overrides
     from steer.record.folder import Record
 
     recipes = []
@@ -85,11 +87,11 @@ def compare_runs(left: Path, right: Path, to: Path, as_json: bool) -> None:
                 f"{folder.name} was started from Python; compare it there: steer.compare.versus.compare"
             )
         recipes.append(recipe)
-    scorer = load(recipes[0]["preset"], Choices.of(recipes[0])).scorer
+    scorer = load(recipes[0]["preset"], Overrides.of(recipes[0])).scorer
     deliver(left, right, scorer, tuple(Who.from_json(r["who"]) for r in recipes), to, as_json)
 
 
-def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:
+def deliver(left: Path, right: Path, scorer: Scorer, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:
     """Write the page; show the table, or one JSON object."""
     from steer.compare.versus import compare
     from steer.pages.versus import write_versus
@@ -105,18 +107,18 @@ def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Pat
     print(page)
 
 
-def _people(whos: tuple[Who, ...], scorer: Any) -> tuple[Any, Any]:
+def _people(whos: tuple[Who, ...], scorer: Scorer) -> tuple[Any, Any]:
     from reward.people.person import find_group
 
     people = tuple(who.find(scorer) for who in whos)
     members = tuple(
-        find_group(scorer.people, who.age, who.gender, who.nationality) if who.kind == "group" else None
+        find_group(people_of(scorer), who.age, who.gender, who.nationality) if who.kind == "group" else None
         for who in whos
     )
     return people, members
 
 
-def _check(whos: tuple[Who, Who], scorer: Any) -> None:
+def _check(whos: tuple[Who, Who], scorer: Scorer) -> None:
     """Both groups exist, are not the same people, and a small one is said to be small."""
     from reward.people.groups import SMALL
     from steer.compare.versus import small_words

@@ -12,8 +12,20 @@ from typing import Any
 from steer.errors import RecordError, UsageError
 from steer.loop.confirm import confirm
 from steer.loop.search import search
-from steer.loop.steps import Work, ask
-from steer.parts import BASE_ID, Event, Parts, PersonLike, Proposer, Renderer, Scorer
+from steer.loop.steps import Work
+from steer.parts import (
+    BASE_ID,
+    Closes,
+    Event,
+    FindsPeople,
+    KeepsLog,
+    KnowsPopulation,
+    Parts,
+    PersonLike,
+    Proposer,
+    Renderer,
+    Scorer,
+)
 from steer.record.folder import Record, Recorder
 from steer.settings import Settings, clean_prompt
 
@@ -84,9 +96,8 @@ class Run:
         self._parts = parts
         self._judge_person = judge_person or _counterpart(person, parts.judge)
         if record is not None:
-            seated: tuple[Any, ...] = (parts.proposer, parts.renderer, parts.scorer, parts.judge)
-            for part in seated:
-                if hasattr(part, "keep_log"):
+            for part in (parts.proposer, parts.renderer, parts.scorer, parts.judge):
+                if isinstance(part, KeepsLog):
                     part.keep_log(folder)
 
     @classmethod
@@ -212,7 +223,8 @@ def _close(parts: Parts) -> None:
     for seat in ("proposer", "renderer", "scorer", "judge"):
         part = getattr(parts, seat)
         try:
-            ask(part, "close")
+            if isinstance(part, Closes):
+                part.close()
         except Exception as error:  # noqa: BLE001 - one part that cannot be closed must not keep the others open
             _log.warning("closing the %s %s failed: %s", seat, part.name, error)
 
@@ -235,13 +247,13 @@ def _fill(
     return Parts(**given)
 
 
-def _counterpart(person: PersonLike, judge: Any) -> PersonLike | None:
+def _counterpart(person: PersonLike, judge: Scorer | None) -> PersonLike | None:
     """The same person as the judge knows them; None if only the caller can say."""
     if judge is None:
         return None
-    if not hasattr(judge, "person"):
+    if not isinstance(judge, FindsPeople):
         return person  # a judge that keeps no people of its own: it is asked with the scorer's person
-    if person.kind == "population" and hasattr(judge, "population"):
+    if person.kind == "population" and isinstance(judge, KnowsPopulation):
         return judge.population()
     if person.kind == "known":
         return judge.person(person.label.partition(":")[2])
