@@ -184,13 +184,6 @@ class LearnsTaste(Protocol):
     """A scorer that learns the taste of someone new from a few ratings, as `reward`'s `Predictor` does."""
 
     def known_ratings(self, images: Sequence[Image], prompts: Sequence[str] | None = None) -> np.ndarray: ...
-    def mixed(
-        self,
-        known: np.ndarray,
-        ratings: Sequence[float] | np.ndarray,
-        demographics: Mapping[str, Any] | None = None,
-        name: str = "new",
-    ) -> Person: ...
 
 
 def people_of(scorer: object) -> Sequence[KnownPerson]:

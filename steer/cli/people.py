@@ -13,6 +13,7 @@ from steer.cli import options as opt
 from steer.cli import people_profiles
 from steer.cli.console import hint, out, print_json
 from steer.errors import PresetError, UsageError
+from steer.parts import FindsPeople
 
 if TYPE_CHECKING:
     from steer.profiles.state import State
@@ -163,14 +164,15 @@ def show(
 def _looks(user: str | State, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
     from steer.compare.looks import preferred_looks
     from steer.machine.loading import load
-    from steer.profiles.state import predictor_of
     from steer.settings import DEFAULT_PROMPT, clean_prompt
 
     parts = load(reward=reward)
     base = clean_prompt(DEFAULT_PROMPT if prompt is None else prompt)
     hint(f'rendering "{base}" in a few looks')
-    predictor = predictor_of(parts.scorer)
-    person = predictor.person(user) if isinstance(user, str) else user.person(predictor)
+    scorer = parts.scorer
+    if not isinstance(scorer, FindsPeople):
+        raise UsageError(f"the reward {scorer.name} knows no people: name a predictor's folder with --reward")
+    person = scorer.person(user) if isinstance(user, str) else user.person(scorer)
     return [
         {"look": look.words, "person": look.person, "everyone": look.everyone, "own": look.own}
         for look in preferred_looks(parts, person, base)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,8 @@ from steer.cli.open_pages import Open, Port, open_pages
 from steer.parts import people_of
 
 if TYPE_CHECKING:
+    from reward.baselines.laion import LaionAesthetics
+    from reward.predictor.predictor import Predictor
     from steer.profiles import Profile
 
 
@@ -82,7 +84,7 @@ def rate(
     _farewell(profile, before)
 
 
-def load_scorer(reward: Path | None) -> Any:
+def load_scorer(reward: Path | None) -> Predictor | LaionAesthetics:
     """The predictor that profiles are compared by. Raises `RewardError`."""
     from reward.baselines import load_reward
     from steer.machine.presets import WEIGHTS

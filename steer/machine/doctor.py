@@ -18,15 +18,7 @@ from steer.machine import gpus
 from steer.machine.estimate import describe
 from steer.machine.gpu_memory import PRECISIONS
 from steer.machine.hub import offline
-from steer.machine.presets import (
-    INSTALL_GPU,
-    INSTALL_VLLM,
-    PRESETS,
-    ResolvedPreset,
-    choose,
-    requirements,
-    resolve,
-)
+from steer.machine.presets import INSTALL_GPU, INSTALL_VLLM, PRESETS, ResolvedPreset, requirements, resolve
 
 
 @dataclass(frozen=True)
@@ -56,7 +48,7 @@ _OPTIONAL = (
 
 def examine(runs: Path) -> dict[str, Any]:
     """Everything that `steer doctor` shows, as plain values. `runs` is where runs would land."""
-    auto, presets = choose(), [resolve(name) for name in PRESETS]
+    auto, presets = resolve(), [resolve(name) for name in PRESETS]
     return {
         "schema_version": 1,
         "machine": [asdict(check) for check in [*_python(), *_hardware(runs)]],
