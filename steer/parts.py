@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from weakref import ref
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +24,16 @@ BASE_ID = "r00c00"  # the base prompt is candidate 0 of iteration 0
 
 
 class PersonLike(Protocol):
-    """Whose taste. The loop hands it to the scorer and writes these three down; see `reward.people`."""
+    """Whose taste. The loop hands it to the scorer and writes these five down; see `reward.people`."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str: ...  # known, new, group or population
     @property
-    def label(self) -> str: ...
+    def id(self) -> str: ...  # a scorer that knows people finds them by it
+    @property
+    def world(self) -> str: ...  # where the id means somebody: "pamela", "sandbox", "profile" …
+    @property
+    def label(self) -> str: ...  # both of them, for people
     @property
     def hash(self) -> str: ...
 
@@ -120,17 +125,6 @@ class KeepsLog(Protocol):
     def keep_log(self, folder: Path) -> None: ...
 
 
-# --- what a renderer may tell besides
-
-
-@runtime_checkable
-class HasPrecision(Protocol):
-    """A renderer that keeps its large models as bf16, fp8 or nf4, as a memory plan asked for."""
-
-    @property
-    def memory(self) -> str: ...
-
-
 # --- what a scorer may do besides
 
 
@@ -193,6 +187,24 @@ def people_of(scorer: object) -> Sequence[KnownPerson]:
 
 Seat = Literal["proposer", "renderer", "scorer"]
 Role = Literal["candidate", "gate", "confirm"]  # of a render
+SEATS = ("proposer", "renderer", "scorer", "judge")
+
+
+class Loaded:
+    """What parts were loaded by, so that the same ones can be loaded again."""
+
+    def __init__(self, asked: Mapping[str, Any], parts: Parts) -> None:
+        self.asked = asked  # name of the preset and overrides, as config.json keeps them
+        # Held weakly: a part that was replaced shall not stay in memory for this.
+        self._parts = {seat: ref(part) for seat in SEATS if (part := getattr(parts, seat)) is not None}
+
+    def replaced(self, parts: Parts) -> list[str]:
+        """Seats of `parts` that were given another part since."""
+        return [
+            seat
+            for seat in SEATS
+            if getattr(parts, seat) is not (self._parts[seat]() if seat in self._parts else None)
+        ]
 
 
 @dataclass(frozen=True)
@@ -210,6 +222,7 @@ class Parts:
     # While the part of the key works, these may stay awake beside it; all others rest (see
     # `steer.machine.gpu_memory`).
     beside: Mapping[Seat, tuple[Seat, ...]] = field(default_factory=dict)
+    loaded: Loaded | None = None  # None: put together by hand
 
 
 @dataclass(frozen=True)

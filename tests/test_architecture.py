@@ -19,6 +19,7 @@ LAYERS = (
     ("study", "compare", "machine"),
     ("profiles",),
     ("whom",),
+    ("library",),
     ("sweep", "pages", "experiments"),
     ("cli",),
 )

@@ -128,13 +128,6 @@ def listed() -> list[dict[str, Any]]:
     ]
 
 
-def profile_named(user: str, ids: list[str]) -> State | None:
-    """The profile that a user's name means: exact participant ids go first, positions last."""
-    from steer.profiles import find_state
-
-    return None if user.strip() in ids else find_state(user)
-
-
 def show_profile(
     state: State, looks: list[dict[str, Any]] | None, reward: Path | None, as_json: bool
 ) -> None:

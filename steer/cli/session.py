@@ -6,73 +6,22 @@ import shlex
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from reward.errors import EmptyGroup, RewardError, UnknownPerson
+from reward.errors import RewardError
 from steer.cli.console import hint, print_json
 from steer.cli.options import DEFAULTS
-from steer.errors import SteerError, UsageError
+from steer.errors import SteerError
 from steer.machine.overrides import NO_OVERRIDES, Overrides
-from steer.parts import FindsPeople, HasPrecision, KnowsGroups, KnowsPopulation, people_of
+from steer.parts import people_of
 from steer.settings import DEFAULT_PROMPT, Settings, clean_prompt
+from steer.whom import Who
 
 if TYPE_CHECKING:
-    from reward.people.person import Person
-    from steer.loop.run import Run
+    from steer.library import Run
     from steer.parts import Parts, Scorer
-
-
-@dataclass(frozen=True)
-class Who:
-    """Whose taste, as asked for; kept in the record so that a resumed run finds the same person."""
-
-    kind: Literal["known", "profile", "group", "population"]
-    user: str | None = None  # id, name of a profile, or position; of a profile in full: me@1f3a5b7c9d0e
-    age: tuple[int, int] | None = None
-    gender: str | None = None
-    nationality: str | None = None
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Who:
-        """The inverse of `dataclasses.asdict`, after JSON made lists of tuples."""
-        age = data.get("age")
-        return cls(**{**data, "age": None if age is None else (int(age[0]), int(age[1]))})
-
-    def resolved(self, scorer: Scorer) -> Who:
-        """The same, with a profile named in its present state: an exact participant id goes before it."""
-        name = str(self.user).strip()
-        if self.kind != "known" or any(known.id == name for known in people_of(scorer)):
-            return self
-        from steer.profiles import find_state
-
-        state = find_state(name)
-        return self if state is None else replace(self, kind="profile", user=f"{state.name}@{state.hash}")
-
-    def find(self, scorer: Scorer) -> Person:
-        """This person as `scorer` knows them.
-
-        Raises `UnknownPerson`, `EmptyGroup`, `UsageError`, `ProfileError`.
-        """
-        if self.kind == "profile":
-            from steer.profiles import Profiles
-
-            name, _, hash = str(self.user).rpartition("@")
-            return Profiles().open(name).at(hash).person(scorer)
-        if self.kind == "known" and isinstance(scorer, FindsPeople):
-            try:
-                return scorer.person(str(self.user))
-            except UnknownPerson as error:
-                raise UnknownPerson(f"{error}; {_no_profile()}") from None
-        if self.kind == "group" and isinstance(scorer, KnowsGroups):
-            return scorer.group(age=self.age, gender=self.gender, nationality=self.nationality)
-        if self.kind == "population" and isinstance(scorer, KnowsPopulation):
-            return scorer.population()
-        remedy = (
-            "steer run --population" if isinstance(scorer, KnowsPopulation) else "name another with --reward"
-        )
-        raise UsageError(f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +46,7 @@ def search(request: Request) -> None:
         show_plan(request)
         return
     parts = load(request.preset, request.overrides)
-    request = replace(request, who=request.who.resolved(parts.scorer))
+    request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
     announce(parts, request.who)
     if request.prompt is None:
@@ -108,25 +57,19 @@ def search(request: Request) -> None:
 
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
     """A new run folder for this request; says for whom."""
-    from steer.loop.run import Run
+    from steer.library import Run
 
-    person = request.who.find(parts.scorer)
-    _say_who(request.who, parts.scorer, person)
-    # Resuming on another machine must not choose another plan: what was chosen is kept, not "auto".
-    own = parts.renderer
-    memory = own.memory if isinstance(own, HasPrecision) else request.overrides.memory
-    overrides = replace(request.overrides, memory=memory)
-    recipe = {"preset": parts.preset, **overrides.to_json(), "who": asdict(request.who)}
-    return Run.start(
-        prompt, person, parts, request.settings, request.out, _judge_person(request.who, parts.judge),
-        argv=command_words(request, prompt, parts.preset), recipe=recipe,
-    )  # fmt: skip
+    words = command_words(request, prompt, parts.preset)
+    run = Run.start(prompt, request.who, parts, request.settings, request.out, argv=words)
+    _say_who(request.who, parts.scorer, run.person)
+    _say_judge(run, parts)
+    return run
 
 
 def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     """Go on with an interrupted run, with exactly what it was started with."""
     from steer.cli.report import finish
-    from steer.loop.run import Run
+    from steer.library import Run, by_name
     from steer.record.folder import Record
 
     record = Record.read(folder)
@@ -134,16 +77,11 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
         hint("this run is complete, nothing to do")
         finish(folder, as_json)
         return
-    recipe = record.config["recipe"]
-    if "who" not in recipe:
-        raise UsageError(
-            f"{folder.name} was started from Python; resume it there: steer.resume(folder, person, parts)"
-        )
-    parts = load(recipe["preset"], Overrides.of(recipe))
-    who = Who.from_json(recipe["who"])
-    person = who.find(parts.scorer)
+    preset, overrides, who = by_name(record, f"resume it there: steer.resume({str(folder)!r}, person, parts)")
+    parts = load(preset, overrides)
+    run = Run.resume(folder, who, parts)
     announce(parts, who)
-    run = Run.resume(folder, person, parts, _judge_person(who, parts.judge))
+    _say_judge(run, parts)
     follow(run, parts, Settings(**record.config["settings"]), as_json=as_json, quiet=quiet)
 
 
@@ -241,7 +179,12 @@ def announce(parts: Parts, who: Who) -> None:
         hint(f"preset {parts.preset} ({parts.reason})")
 
 
-def _say_who(who: Who, scorer: Scorer, person: Person) -> None:
+def _say_judge(run: Run, parts: Parts) -> None:
+    if parts.judge is not None and run.judge_person is None:
+        hint("the second judge does not know this person, so nothing is held out")
+
+
+def _say_who(who: Who, scorer: Scorer, person: Any) -> None:
     if who.kind == "profile":
         _say_profile(scorer, person)
         return
@@ -249,12 +192,11 @@ def _say_who(who: Who, scorer: Scorer, person: Person) -> None:
         hint(f"steering for {person.label}")
         return
     ids = [known.id for known in people_of(scorer)]
-    found = person.label.partition(":")[2]
-    how = "participant id" if str(who.user).strip() == found else f"position {who.user} of {len(ids)}"
+    how = "participant id" if str(who.user).strip() == person.id else f"position {who.user} of {len(ids)}"
     hint(f"steering for {person.label} ({how})")
 
 
-def _say_profile(scorer: Scorer, person: Person) -> None:
+def _say_profile(scorer: Scorer, person: Any) -> None:
     """How many ratings a profile stands on, and how far they carry."""
     from steer.profiles.state import predictor_of
 
@@ -263,26 +205,6 @@ def _say_profile(scorer: Scorer, person: Person) -> None:
         hint(person.note)
     elif (expected := predictor_of(scorer).expected_accuracy(person.ratings)) is not None:
         hint(f"to expect from so many: a rank correlation of {expected:.2f} with this person's ratings")
-
-
-def _no_profile() -> str:
-    """Why it is no profile either, and which there are."""
-    from steer.profiles import Profiles
-
-    names = Profiles().list()
-    if not names:
-        return "to make a profile of your own: steer rate me"
-    return f"profiles are {', '.join(names)}"
-
-
-def _judge_person(who: Who, judge: Scorer | None) -> Person | None:
-    if judge is None:
-        return None
-    try:
-        return who.find(judge)
-    except (UnknownPerson, EmptyGroup, UsageError):
-        hint("the second judge does not know this person, so nothing is held out")
-        return None
 
 
 def show_plan(request: Request) -> None:

@@ -350,17 +350,14 @@ def _side(
         readings=_reading_changes(readings, 0, place),
         apart=difference,
         apart_words=sentence,
-        warning=small_words(person.label, size or 0) if few else "",
+        warning=small_words(person, size or 0) if few else "",
     )
 
 
-def small_words(label: str, size: int) -> str:
+def small_words(group: PersonLike, size: int) -> str:
     """The warning of a group that is hardly one."""
     people = "1 person" if size == 1 else f"{size} people"
-    return (
-        f"{label.partition(':')[2] or label}: only {people}, so this is mostly their own taste and little "
-        "of a group's."
-    )
+    return f"{group.id}: only {people}, so this is mostly their own taste and little of a group's."
 
 
 def _ratings(
@@ -384,6 +381,5 @@ def _ratings(
 
 
 def _short(person: PersonLike) -> str:
-    """Of "sandbox:age 18-25 (34 people)" as "age 18-25"."""
-    name = person.label.partition(":")[2] or person.label
-    return name.partition(" (")[0]
+    """Without world and size: "17", "age 18-25"; a profile with its state, of which two can be compared."""
+    return person.label.removeprefix(f"{person.world}:") if person.kind == "new" else person.id

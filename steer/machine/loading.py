@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from steer.errors import PresetError, UsageError
 from steer.machine.gpu_memory import KV_CACHE, vllm_share
 from steer.machine.overrides import Overrides
 from steer.machine.presets import WEIGHTS, ResolvedPreset, requirements, resolve, what_fits
-from steer.parts import Parts, Proposer, Renderer, Seat
+from steer.parts import Loaded, Parts, Proposer, Renderer, Seat
 
 # Where there is room for everyone, nobody rests.
 TOGETHER: Mapping[Seat, tuple[Seat, ...]] = {
@@ -43,7 +44,7 @@ def load(preset: str = "auto", **overrides: Any) -> Parts:
     device = "cpu" if plan is None else "cuda"
     judge = _judge(resolved)
     scorer = load_reward(resolved.predictor, device)
-    return Parts(
+    parts = Parts(
         proposer=_proposer(resolved),
         renderer=_renderer(resolved),
         scorer=scorer,
@@ -54,6 +55,10 @@ def load(preset: str = "auto", **overrides: Any) -> Parts:
         simulated=scorer.simulated,
         beside=TOGETHER if plan is None else plan.beside,
     )
+    # Loading them again on another machine must not choose another plan: what was chosen is kept, not "auto".
+    memory = resolved.precision if resolved.renderer else resolved.overrides.memory
+    asked = {"preset": resolved.name, **replace(resolved.overrides, memory=memory).to_json()}
+    return replace(parts, loaded=Loaded(asked, parts))
 
 
 def _judge(resolved: ResolvedPreset) -> str | None:

@@ -40,7 +40,7 @@ def study_pages(desk: Desk, *, restart: str, report: str) -> APIRouter:
 
     @router.get("/study")
     def start() -> Response:
-        people = [{"id": person, "name": person.partition(":")[2]} for person in desk.design.claimable]
+        people = [{"id": person, "name": name} for person, name in desk.design.claimable.items()]
         return render("study_start.html.j2", people=people, longest=LONGEST_NAME, data={"restart": restart})
 
     @router.post("/study/raters")

@@ -99,7 +99,7 @@ class State:
         )
         # Of what the taste follows from, not of the fitted numbers: another processor rounds those otherwise.
         fitted = hashlib.sha256(f"{self.salt}{self.hash}{predictor.identity}".encode()).hexdigest()[:12]
-        return replace(person, label=self.label, hash=fitted)
+        return replace(person, state=self.hash, hash=fitted)
 
 
 def predictor_of(scorer: Scorer) -> Predictor:

@@ -134,19 +134,6 @@ class Profiles:
             shutil.rmtree(doomed)
 
 
-def find_state(user: str, profiles: Profiles | None = None) -> State | None:
-    """The profile that "me" names, as it is now, or "me@1f3a5b7c9d0e" as it was; None if there is none.
-
-    Raises `ProfileError` where it never was in that state.
-    """
-    profiles = profiles or Profiles()
-    name, _, hash = user.strip().partition("@")
-    if name not in profiles:
-        return None
-    profile = profiles.open(name)
-    return profile.at(hash) if hash else profile.state
-
-
 class Profile:
     """One person's ratings. Any number of threads and processes may use the same folder."""
 

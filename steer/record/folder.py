@@ -1,7 +1,7 @@
 """The run folder: all that is needed to read, resume, reproduce and judge a run.
 
     20261121-142233-floating-mossy-rocks-u17-3f9a/
-      config.json    resolved settings, person (kind, label, hash), parts, seeds, versions; written first
+      config.json    resolved settings, person (see `person_json`), parts, seeds, versions; written first
       events.jsonl   append-only truth: one object per line with `t` (Unix seconds), `event`, maybe `id`
       images/        r00c00.png (the base prompt), r01c00.png ..., r00c00-gate1.png, r02c05-confirm1.png
       result.json    written last, for complete runs only
@@ -35,7 +35,16 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from steer.errors import RecordError, ResumeError, RunLocked
 from steer.parts import Job, Parts, PersonLike
 from steer.record.events import Confirmed, Event, Failed, IterationDone, Key, Proposed, Rendered, Stopped
-from steer.record.files import new_folder, person_slug, slug, write_json, write_whole, writing
+from steer.record.files import (
+    new_folder,
+    person_json,
+    person_slug,
+    slug,
+    split_label,
+    write_json,
+    write_whole,
+    writing,
+)
 from steer.record.summary import SCHEMA_VERSION, Candidate, candidates_of, summarize
 
 if TYPE_CHECKING:
@@ -82,7 +91,8 @@ class Record:
                 f"{path} has schema version {schema}, but this steer reads {SCHEMA_VERSION}; "
                 f"install the steer that made it ({maker})"
             )
-        return dict(config)
+        person = config["person"]
+        return {**config, "person": {**split_label(person["label"]), **person}}
 
     @cached_property
     def events(self) -> list[Event]:
@@ -182,7 +192,7 @@ class Recorder(Record):
             "schema_version": SCHEMA_VERSION,
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "prompt": prompt,
-            "person": {"kind": person.kind, "label": person.label, "hash": person.hash},
+            "person": person_json(person),
             "preset": parts.preset,
             "preset_reason": parts.reason,
             "simulated": parts.simulated,

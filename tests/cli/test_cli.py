@@ -26,7 +26,7 @@ def steer(capsys, monkeypatch):
 
     def load(preset="auto", **options):
         asked.update(preset=preset, **options)
-        return crowd_parts(**parts)
+        return crowd_parts(options, **parts)
 
     monkeypatch.setattr("steer.machine.loading.load", load)
 

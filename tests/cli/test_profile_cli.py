@@ -107,6 +107,14 @@ def test_a_run_is_resumed_with_the_state_that_it_was_started_with(steer, ratings
     assert code == 1 and "never was in the state" in err
 
 
+def test_pictures_are_scored_for_a_profile_as_for_anybody(steer, ratings, checkpoint):
+    steer("people", "import", "me", str(ratings))
+    words = ["0.png", "--prompt", "a deer", "--checkpoint", str(checkpoint), "--json"]
+    code, out, err = steer("reward", "score", *words, "--user", "me")
+    assert code == 0, err
+    assert json.loads(out)["person"] == f"profile:me@{Profiles().open('me').hash}"
+
+
 def test_demographics_never_get_into_a_run_or_an_export(steer, ratings, isolated):
     steer("people", "import", "me", str(ratings))
     Profiles().open("me").tell(Demographics(61, "nonbinary", "Kyrgyzstan"))
