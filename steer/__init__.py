@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from steer.errors import SteerError
     from steer.library import Run, resume, steer
     from steer.loop.run import Result
-    from steer.machine.presets import load
+    from steer.machine.loading import load
     from steer.parts import Parts, Proposer, Renderer, Scored, Scorer
     from steer.record.events import Event
     from steer.record.folder import Record
@@ -48,7 +48,7 @@ __all__ = [
 _HOME = {
     "reward.people.person": ("Person",),
     "steer.errors": ("SteerError",),
-    "steer.machine.presets": ("load",),
+    "steer.machine.loading": ("load",),
     "steer.record.folder": ("Record",),
     "steer.library": ("Run", "resume", "steer"),
     "steer.loop.run": ("Result",),

@@ -14,8 +14,8 @@ from typing import Any, Self
 from steer.errors import UsageError
 from steer.loop import run as loop
 from steer.loop.run import Result
-from steer.machine.overrides import Choices
-from steer.parts import Parts, PersonLike, Proposer, Renderer, Scorer
+from steer.machine.overrides import Overrides
+from steer.parts import Parts, PersonLike, Proposer, Renderer, Scorer, people_of
 from steer.record.folder import Record
 from steer.settings import Settings
 from steer.whom import Who
@@ -95,7 +95,7 @@ def resume(folder: str | Path, person: Whom, parts: Parts, judge_person: PersonL
     return run.result
 
 
-def by_name(record: Record, remedy: str) -> tuple[str, Choices, Who]:
+def by_name(record: Record, remedy: str) -> tuple[str, Overrides, Who]:
     """Preset, overrides and person that a run was started with.
 
     Raises `UsageError` where one of them has no name; `remedy` is what to do then.
@@ -110,7 +110,7 @@ def by_name(record: Record, remedy: str) -> tuple[str, Choices, Who]:
             f"{record.folder.name} was started from Python, and its {', '.join(lost)} cannot be found by "
             f"name; {remedy}"
         )
-    return recipe["preset"], Choices.of(recipe), Who.from_json(recipe["who"])
+    return recipe["preset"], Overrides.of(recipe), Who.from_json(recipe["who"])
 
 
 def _find(
@@ -120,7 +120,7 @@ def _find(
 
     There is no name for those who were made in Python, such as someone just fitted to rated pictures.
     """
-    people = getattr(parts.scorer, "people", ())
+    people = people_of(parts.scorer)
     if isinstance(person, str):
         person = Who("known", user=person)
     if isinstance(person, Who):

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from reward.errors import EmptyGroup, UnknownPerson
 from steer.errors import UsageError
+from steer.parts import FindsPeople, KnowsGroups, KnowsPopulation
 from steer.profiles import Profiles, State
 
 if TYPE_CHECKING:
     from reward.people.person import KnownPerson, Person
+    from steer.parts import Scorer
 
 GROUPS = "46-60, gender:male, nationality:Poland, two of them joined by a comma, or population"
 _AGE = re.compile(r"\s*(\d{1,3})\s*(?:[-–]\s*(\d{1,3})\s*)?")
@@ -66,31 +68,28 @@ class Who:
         name, _, hash = str(self.user).partition("@")
         return Profiles().open(name).at(hash)
 
-    def find(self, scorer: Any) -> Person:
+    def find(self, scorer: Scorer) -> Person:
         """This person as `scorer` knows them.
 
         Raises `UnknownPerson`, `EmptyGroup`, `UsageError`, `ProfileError`.
         """
         if self.kind == "profile":
             return self.state.person(scorer)
-        method = {"known": "person", "group": "group", "population": "population"}[self.kind]
-        if not hasattr(scorer, method):
-            remedy = (
-                "steer run --population" if hasattr(scorer, "population") else "name another with --reward"
-            )
-            raise UsageError(
-                f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}"
-            )
-        if self.kind == "known":
+        if self.kind == "known" and isinstance(scorer, FindsPeople):
             try:
                 return scorer.person(str(self.user))
             except UnknownPerson as error:
                 raise UnknownPerson(f"{error}; {_which_profiles()}") from None
-        if self.kind == "group":
+        if self.kind == "group" and isinstance(scorer, KnowsGroups):
             return scorer.group(age=self.age, gender=self.gender, nationality=self.nationality)
-        return scorer.population()
+        if self.kind == "population" and isinstance(scorer, KnowsPopulation):
+            return scorer.population()
+        remedy = (
+            "steer run --population" if isinstance(scorer, KnowsPopulation) else "name another with --reward"
+        )
+        raise UsageError(f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}")
 
-    def known_to(self, judge: Any) -> Person | None:
+    def known_to(self, judge: Scorer | None) -> Person | None:
         """A profile or a group as a second predictor knows them; None where it knows none such.
 
         The loop finds everybody else itself.

@@ -170,6 +170,7 @@ def test_what_every_command_imports_is_light():
         "steer.parts",
         "steer.settings",
         "steer.machine.presets",
+        "steer.machine.loading",
         "steer.record.folder",
     ):
         names = {name.partition(".")[0] for name in imports(module, lazy=False)}

@@ -164,7 +164,7 @@ def test_a_run_started_from_python_is_resumed_from_the_command_line(sandbox, iso
 
 def test_a_person_in_hand_is_found_again_if_the_scorer_knows_them(isolated, monkeypatch):
     parts = crowd_parts()
-    monkeypatch.setattr("steer.machine.presets.load", lambda *args, **options: crowd_parts())
+    monkeypatch.setattr("steer.machine.loading.load", lambda *args, **options: crowd_parts())
     for person in (parts.scorer.person("p3"), parts.scorer.population()):
         folder = interrupted(Run.start(PROMPT, person, parts, SMALL))
         assert run_command(["runs", "resume", str(folder)]) == 0

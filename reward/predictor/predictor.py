@@ -157,7 +157,7 @@ class Predictor:
     def mixed(
         self,
         known: np.ndarray,
-        ratings: Sequence[float],
+        ratings: Sequence[float] | np.ndarray,
         demographics: Mapping[str, Any] | None = None,
         name: str = "new",
     ) -> Person:

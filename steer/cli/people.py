@@ -161,7 +161,7 @@ def show(
 
 def _looks(who: Who, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
     from steer.compare.looks import preferred_looks
-    from steer.machine.presets import load
+    from steer.machine.loading import load
     from steer.settings import DEFAULT_PROMPT, clean_prompt
 
     parts = load(reward=reward)

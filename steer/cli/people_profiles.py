@@ -136,12 +136,12 @@ def show_profile(
     from steer.cli.people import show_looks
     from steer.machine.presets import WEIGHTS
     from steer.profiles.learnt import learn
-    from steer.profiles.state import known_ratings
+    from steer.profiles.state import known_ratings, predictor_of
 
-    scorer = load_reward(reward or WEIGHTS / "predictor")
-    known = known_ratings(scorer, state, state.ratings)
+    predictor = predictor_of(load_reward(reward or WEIGHTS / "predictor"))
+    known = known_ratings(predictor, state, state.ratings)
     seen = [(r.picture, r.prompt, known[:, i]) for i, r in enumerate(state.ratings)]
-    learnt = learn(state, known, scorer, seen)
+    learnt = learn(state, known, predictor, seen)
     if as_json:
         print_json(_as_json(state, learnt, looks))
         return

@@ -12,7 +12,7 @@ from steer.cli import options as opt
 from steer.cli.options import DEFAULTS
 from steer.cli.session import Request, search
 from steer.errors import UsageError
-from steer.machine.overrides import Choices
+from steer.machine.overrides import Overrides
 from steer.settings import Settings
 from steer.whom import Who, parse_age, parse_group
 
@@ -58,12 +58,12 @@ def request(
     settings = Settings(
         iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
     )  # fmt: skip
-    choices = Choices.given(
+    overrides = Overrides.given(
         llm=llm, llm_url=llm_url, llm_mode=llm_mode, vllm_python=vllm_python, renderer=renderer, lora=lora,
         memory=memory, steps=steps, guidance=guidance, size=size, batch=batch, compile=compile, cache=cache,
         reward=reward, judge=judge, threads=threads,
     )  # fmt: skip
-    return Request(who, prompt, settings, preset, choices, out, plan, as_json, quiet)
+    return Request(who, prompt, settings, preset, overrides, out, plan, as_json, quiet)
 
 
 def searches(command: Callable[..., None]) -> Callable[..., None]:

@@ -14,14 +14,14 @@ from reward.errors import RewardError
 from steer.cli.console import hint, print_json
 from steer.cli.options import DEFAULTS
 from steer.errors import SteerError
-from steer.machine.overrides import DEFAULT as AS_IS
-from steer.machine.overrides import Choices
+from steer.machine.overrides import NO_OVERRIDES, Overrides
+from steer.parts import people_of
 from steer.settings import DEFAULT_PROMPT, Settings, clean_prompt
 from steer.whom import Who
 
 if TYPE_CHECKING:
     from steer.library import Run
-    from steer.parts import Parts
+    from steer.parts import Parts, Scorer
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Request:
     prompt: str | None
     settings: Settings
     preset: str = "auto"
-    choices: Choices = AS_IS
+    overrides: Overrides = NO_OVERRIDES
     out: Path = Path("runs")
     plan: bool = False
     as_json: bool = False
@@ -45,8 +45,8 @@ def search(request: Request) -> None:
     if request.plan:
         show_plan(request)
         return
-    parts = load(request.preset, request.choices)
-    request = replace(request, who=request.who.resolved(getattr(parts.scorer, "people", ())))
+    parts = load(request.preset, request.overrides)
+    request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
     announce(parts, request.who)
     if request.prompt is None:
@@ -77,8 +77,8 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
         hint("this run is complete, nothing to do")
         finish(folder, as_json)
         return
-    preset, choices, who = by_name(record, f"resume it there: steer.resume({str(folder)!r}, person, parts)")
-    parts = load(preset, choices)
+    preset, overrides, who = by_name(record, f"resume it there: steer.resume({str(folder)!r}, person, parts)")
+    parts = load(preset, overrides)
     run = Run.resume(folder, who, parts)
     announce(parts, who)
     _say_judge(run, parts)
@@ -137,8 +137,8 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     for name in ("iterations", "proposals", "keep", "patience", "target", "seed", "llm_seed", "confirm"):
         value = getattr(settings, name)
         given[name.replace("_", "-")] = value if value != getattr(DEFAULTS, name) else None
-    plain = AS_IS.to_json()
-    chosen = {name: value for name, value in request.choices.to_json().items() if value != plain[name]}
+    plain = NO_OVERRIDES.to_json()
+    chosen = {name: value for name, value in request.overrides.to_json().items() if value != plain[name]}
     given |= {"preset": preset} | {name.replace("_", "-"): value for name, value in chosen.items()}
     for name, value in given.items():
         if value is True:
@@ -153,12 +153,12 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     return words
 
 
-def load(preset: str, choices: Choices) -> Parts:
+def load(preset: str, overrides: Overrides) -> Parts:
     """The parts of a preset, with a word on a terminal while they load."""
-    from steer.machine import presets
+    from steer.machine import loading
 
     with _status(f"loading the models ({preset})"):
-        return presets.load(preset, **choices.to_json())
+        return loading.load(preset, **overrides.to_json())
 
 
 def announce(parts: Parts, who: Who) -> None:
@@ -184,49 +184,49 @@ def _say_judge(run: Run, parts: Parts) -> None:
         hint("the second judge does not know this person, so nothing is held out")
 
 
-def _say_who(who: Who, scorer: Any, person: Any) -> None:
+def _say_who(who: Who, scorer: Scorer, person: Any) -> None:
     if who.kind == "profile":
         _say_profile(scorer, person)
         return
     if who.kind != "known":
         hint(f"steering for {person.label}")
         return
-    ids = [known.id for known in getattr(scorer, "people", ())]
+    ids = [known.id for known in people_of(scorer)]
     how = "participant id" if str(who.user).strip() == person.id else f"position {who.user} of {len(ids)}"
     hint(f"steering for {person.label} ({how})")
 
 
-def _say_profile(scorer: Any, person: Any) -> None:
+def _say_profile(scorer: Scorer, person: Any) -> None:
     """How many ratings a profile stands on, and how far they carry."""
+    from steer.profiles.state import predictor_of
+
     hint(f"steering for {person.label} ({person.ratings} {'rating' if person.ratings == 1 else 'ratings'})")
     if person.note:
         hint(person.note)
-    elif (expected := scorer.expected_accuracy(person.ratings)) is not None:
+    elif (expected := predictor_of(scorer).expected_accuracy(person.ratings)) is not None:
         hint(f"to expect from so many: a rank correlation of {expected:.2f} with this person's ratings")
 
 
 def show_plan(request: Request) -> None:
     """What one run would take; nothing is started."""
-    from steer.machine.estimate import plan
-    from steer.machine.presets import choose
+    from steer.machine.estimate import estimate
+    from steer.machine.presets import resolve
     from steer.pages import wording as words
 
-    name, reason = choose(request.choices) if request.preset == "auto" else (request.preset, "asked for")
-    p = plan(request.settings, name, request.choices)
+    resolved = resolve(request.preset, request.overrides)
+    most = estimate(request.settings, resolved)
     if request.as_json:
-        print_json({"schema_version": 1, "status": "planned", "plan": asdict(p)})
+        print_json({"schema_version": 1, "status": "planned", "plan": asdict(most)})
         return
-    most = "at most " if p.may_stop_early else ""
-    print(f"preset   {name} ({reason})")
-    print(
-        f"images   {most}{p.images}: the base, {p.iterations} x {request.settings.proposals} rewrites, checks"
-    )
-    print(f"time     {most}about {words.seconds(p.seconds)} on {p.machine}")
-    print(f"memory   about {p.memory_gb:.0f} GB")
-    if p.gpu:
-        for line in words.memory_plan(p.gpu):
+    limit, rewrites = "at most " if most.may_stop_early else "", request.settings.proposals
+    print(f"preset   {resolved.name} ({resolved.reason})")
+    print(f"images   {limit}{most.images}: the base, {most.iterations} x {rewrites} rewrites, checks")
+    print(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
+    print(f"memory   about {most.memory_gb:.0f} GB")
+    if most.gpu:
+        for line in words.memory_plan(most.gpu):
             print(f"         {line}")
-    print(f"disk     {most}{p.disk_mb:.0f} MB in {request.out}")
+    print(f"disk     {limit}{most.disk_mb:.0f} MB in {request.out}")
 
 
 def _status(text: str) -> Any:

@@ -13,11 +13,13 @@ from steer.cli.console import hint, out, print_json
 from steer.cli.session import Request, announce, begin, follow, load, show_plan
 from steer.errors import UsageError
 from steer.pages import wording
+from steer.parts import people_of
 from steer.settings import DEFAULT_PROMPT, clean_prompt
 from steer.whom import GROUPS, Who
 
 if TYPE_CHECKING:
     from steer.compare.versus import Side, Versus
+    from steer.parts import Scorer
 
 
 def versus(request: Request, other: Who) -> None:
@@ -27,7 +29,7 @@ def versus(request: Request, other: Who) -> None:
         hint("two runs, one for each group; each of them:")
         show_plan(request)
         return
-    parts = load(request.preset, request.choices)
+    parts = load(request.preset, request.overrides)
     both = (request.who, other)
     _check(both, parts.scorer)
     announce(parts, request.who)
@@ -36,7 +38,7 @@ def versus(request: Request, other: Who) -> None:
     folders: list[Path] = []
     for who in both:
         if folders:  # a run closes its parts when it ends
-            parts = load(request.preset, request.choices)
+            parts = load(request.preset, request.overrides)
         run = begin(replace(request, who=who), prompt, parts)
         folders.append(run.folder)
         try:
@@ -54,11 +56,11 @@ def compare_runs(left: Path, right: Path, to: Path, as_json: bool) -> None:
     from steer.record.folder import Record
 
     remedy = "compare it there: steer.compare.versus.compare"
-    (preset, choices, one), (_, _, other) = (by_name(Record.read(run), remedy) for run in (left, right))
-    deliver(left, right, load(preset, choices).scorer, (one, other), to, as_json)
+    (preset, overrides, one), (_, _, other) = (by_name(Record.read(run), remedy) for run in (left, right))
+    deliver(left, right, load(preset, overrides).scorer, (one, other), to, as_json)
 
 
-def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:
+def deliver(left: Path, right: Path, scorer: Scorer, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:
     """Write the page; show the table, or one JSON object."""
     from steer.compare.versus import compare
     from steer.pages.versus import write_versus
@@ -74,12 +76,12 @@ def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Pat
     print(page)
 
 
-def _people(whos: tuple[Who, ...], scorer: Any) -> tuple[Any, Any]:
-    known = getattr(scorer, "people", ())
+def _people(whos: tuple[Who, ...], scorer: Scorer) -> tuple[Any, Any]:
+    known = people_of(scorer)
     return tuple(who.find(scorer) for who in whos), tuple(who.members(known) for who in whos)
 
 
-def _check(whos: tuple[Who, Who], scorer: Any) -> None:
+def _check(whos: tuple[Who, Who], scorer: Scorer) -> None:
     """Both groups exist, are not the same people, and a small one is said to be small."""
     from reward.people.groups import SMALL
     from steer.compare.versus import small_words

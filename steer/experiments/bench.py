@@ -177,7 +177,7 @@ def open_bench(folder: Path, threads: int | None = None, size: int = SIZE) -> Be
 
     Raises ResumeError where the truth that is installed is not the one that the predictor was trained on.
     """
-    from steer.machine.presets import load
+    from steer.machine.loading import load
 
     bench = Bench(folder, load("sandbox", threads=threads), size=size)
     if bench.predictor.world != bench.raters.world.name:

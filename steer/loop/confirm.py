@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from steer.errors import ScorerError
 from steer.loop.search import Found
 from steer.loop.steps import Work
-from steer.parts import BASE_ID, Job, PersonLike, Scored
+from steer.parts import BASE_ID, Job, PersonLike, Scored, Scorer, ScoresPeople
 from steer.record.events import Confirmed, Event
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def specificity(
 
     A gain that everyone gets is prettification, not personalization.
     """
-    scorer: Any = work.parts.scorer
-    if not all(hasattr(scorer, name) for name in ("score_people", "people", "person")):
+    scorer = work.parts.scorer
+    if not isinstance(scorer, ScoresPeople):
         return None
     everyone = [scorer.person(known.id) for known in scorer.people]
     others = [person for person in everyone if person.hash != work.person.hash]
@@ -113,7 +113,7 @@ def _job(entry: Scored, seed: int, number: int) -> Job:
 
 
 def _scores(
-    scorer: Any, pairs: tuple[list[Image], list[Image]], prompt: str, person: PersonLike
+    scorer: Scorer, pairs: tuple[list[Image], list[Image]], prompt: str, person: PersonLike
 ) -> tuple[list[float], list[float]]:
     """Scores of base and best renders, in one batch so that equal images get equal scores."""
     count = len(pairs[0])

@@ -12,8 +12,19 @@ from typing import Any, Self
 from steer.errors import RecordError
 from steer.loop.confirm import confirm
 from steer.loop.search import search
-from steer.loop.steps import Work, ask
-from steer.parts import BASE_ID, SEATS, Parts, PersonLike
+from steer.loop.steps import Work
+from steer.parts import (
+    BASE_ID,
+    SEATS,
+    Closes,
+    FindsPeople,
+    KeepsLog,
+    KnowsPeople,
+    KnowsPopulation,
+    Parts,
+    PersonLike,
+    Scorer,
+)
 from steer.record.events import Event, Failed, Started, Stopped
 from steer.record.folder import Record, Recorder
 from steer.settings import Settings, clean_prompt
@@ -85,9 +96,8 @@ class Run:
         self.judge_person = judge_person or _counterpart(person, parts.judge)  # None: nothing is held out
         self._parts = parts
         if record is not None:
-            seated: tuple[Any, ...] = (parts.proposer, parts.renderer, parts.scorer, parts.judge)
-            for part in seated:
-                if hasattr(part, "keep_log"):
+            for part in (parts.proposer, parts.renderer, parts.scorer, parts.judge):
+                if isinstance(part, KeepsLog):
                     part.keep_log(folder)
 
     @classmethod
@@ -175,18 +185,19 @@ def _close(parts: Parts) -> None:
     for seat in SEATS:
         part = getattr(parts, seat)
         try:
-            ask(part, "close")
+            if isinstance(part, Closes):
+                part.close()
         except Exception as error:  # noqa: BLE001 - one part that cannot be closed must not keep the others open
             _log.warning("closing the %s %s failed: %s", seat, part.name, error)
 
 
-def _counterpart(person: PersonLike, judge: Any) -> PersonLike | None:
+def _counterpart(person: PersonLike, judge: Scorer | None) -> PersonLike | None:
     """The same person as the judge knows them; None if only the caller can say."""
     if judge is None:
         return None
-    if not hasattr(judge, "people"):
+    if not isinstance(judge, KnowsPeople) or not isinstance(judge, FindsPeople):
         return person  # a judge that keeps no people of its own: it is asked with the scorer's person
-    if person.kind == "population" and hasattr(judge, "population"):
+    if person.kind == "population" and isinstance(judge, KnowsPopulation):
         return judge.population()
     if person.kind == "known" and any(known.id == person.id for known in judge.people):
         return judge.person(person.id)

@@ -41,6 +41,7 @@ from steer.record.files import sync_folder
 
 if TYPE_CHECKING:
     from reward.people.person import Person
+    from steer.parts import Scorer
 
 SCHEMA_VERSION = 1
 LONGEST_PROMPT = 2000
@@ -178,7 +179,7 @@ class Profile:
         """The picture that was rated."""
         return self._state.path(rating)
 
-    def person(self, scorer: Any) -> Person:
+    def person(self, scorer: Scorer) -> Person:
         """Whose taste this is now, see `State.person`."""
         return self._state.person(scorer)
 

@@ -32,7 +32,7 @@ def steer(capsys, monkeypatch, checkpoint, judge):
     """Run one command line with two small predictors; gives exit code, standard output, standard error."""
     scorer = Predictor.load(checkpoint)
     parts = crowd_parts(scorer=scorer, judge=judge)
-    monkeypatch.setattr("steer.machine.presets.load", lambda *args, **options: parts)
+    monkeypatch.setattr("steer.machine.loading.load", lambda *args, **options: parts)
 
     def run(*words):
         code = run_command(list(words))

@@ -217,7 +217,7 @@ def steer(capsys, monkeypatch):
     def load(preset="auto", **options):
         return crowd_parts(options, scorer=Groups(), renderer=Landscapes(32), judge=None)
 
-    monkeypatch.setattr("steer.machine.presets.load", load)
+    monkeypatch.setattr("steer.machine.loading.load", load)
 
     def run(*words):
         code = run_command(list(words))
