@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
+from steer.cli import options as opt
 from steer.cli.console import hint, print_json
-from steer.cli.options import DEFAULTS
 from steer.errors import SteerError, UsageError
 from steer.machine.overrides import DEFAULT as AS_IS
 from steer.machine.overrides import Choices
-from steer.settings import DEFAULT_PROMPT, Settings, clean_prompt
+from steer.settings import DEFAULT_PROMPT, DEFAULTS, Settings, clean_prompt
 
 if TYPE_CHECKING:
     from reward.people.person import Person
@@ -83,14 +83,15 @@ class Request:
     """Everything that one command line asks for."""
 
     who: Who
-    prompt: str | None
-    settings: Settings
-    preset: str = "auto"
+    prompt: opt.Prompt = None
+    preset: opt.Preset = "auto"
+    out: opt.Out = opt.RUNS
+    settings: Settings = DEFAULTS
     choices: Choices = AS_IS
-    out: Path = Path("runs")
-    plan: bool = False
-    as_json: bool = False
-    quiet: bool = False
+    plan: opt.Plan = False
+    as_json: opt.Json = False
+    quiet: opt.Quiet = False
+    config: opt.Config = None
 
 
 def search(request: Request) -> None:
@@ -198,12 +199,11 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
         "nationality": who.nationality,
     }
     given["prompt"] = prompt
-    for name in ("iterations", "proposals", "keep", "patience", "target", "seed", "llm_seed", "confirm"):
-        value = getattr(settings, name)
-        given[name.replace("_", "-")] = value if value != getattr(DEFAULTS, name) else None
-    plain = AS_IS.to_json()
-    chosen = {name: value for name, value in request.choices.to_json().items() if value != plain[name]}
-    given |= {"preset": preset} | {name.replace("_", "-"): value for name, value in chosen.items()}
+    plain = {**DEFAULTS.to_json(), "preset": None, **AS_IS.to_json()}
+    chosen = {**settings.to_json(), "preset": preset, **request.choices.to_json()}
+    switches = ("gate_sd", "metadata")
+    changed = {name for name in chosen if chosen[name] != plain[name] and name not in switches}
+    given |= {name.replace("_", "-"): value for name, value in chosen.items() if name in changed}
     for name, value in given.items():
         if value is True:
             words.append(f"--{name}")
