@@ -393,6 +393,7 @@ def test_a_scorer_that_returns_too_few_scores_is_named(tmp_path):
     [
         {"iterations": 0}, {"proposals": 0}, {"keep": 0}, {"patience": -1}, {"seed": -1}, {"seed": 2**31},
         {"target": math.nan}, {"gate_sd": -1.0}, {"confirm": -1}, {"iterations": 2.5}, {"proposals": True},
+        {"keep": None},
     ],
 )  # fmt: skip
 def test_a_setting_out_of_its_range_is_refused_by_name(wrong):
