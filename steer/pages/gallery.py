@@ -8,6 +8,7 @@ page's own script run.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from reward.errors import ImageError
+from reward.pictures import read_image
 from steer.errors import RecordError
 from steer.pages.gallery_view import Page, build
 from steer.record.files import write_whole
@@ -40,8 +43,9 @@ def write_gallery(folder: str | Path) -> Path:
     try:
         write_whole(path, render(page).encode())
         originals = [record.folder / card.image for card in (page.base, page.best) if card]
-        if page.won and all(image.is_file() for image in originals):
-            write_whole(record.folder / SIDE_BY_SIDE, side_by_side(originals[0], originals[1]))
+        if page.won:
+            with contextlib.suppress(ImageError):  # the page shows a grey square in place of the lost one
+                write_whole(record.folder / SIDE_BY_SIDE, side_by_side(originals[0], originals[1]))
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; make room or allow writing, then: "
@@ -97,10 +101,10 @@ def side_by_side(base: Path, best: Path, gap: int = 24) -> bytes:
 
     from steer.record.png import encode_png
 
-    with Image.open(base) as left, Image.open(best) as right:
-        canvas = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
-        canvas.paste(left, (0, 0))
-        canvas.paste(right, (left.width + gap, 0))
+    left, right = read_image(base), read_image(best)
+    canvas = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
+    canvas.paste(left, (0, 0))
+    canvas.paste(right, (left.width + gap, 0))
     return encode_png(canvas, {})
 
 
@@ -133,10 +137,9 @@ def _webp(path: Path, size: int, quality: int) -> bytes:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            small = image.convert("RGB")
-            small.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    except OSError:
+        small = read_image(path)
+        small.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    except ImageError:
         small = Image.new("RGB", (8, 8), "#8a8a8a")  # the record outlives its pictures: a grey square
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=quality, method=2)

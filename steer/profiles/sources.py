@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from steer.errors import ProfileError
-from steer.profiles.pictures import ENDINGS
+from steer.profiles.pictures import MEDIA_TYPES
 from steer.record.files import write_whole
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ class FolderSource:
         found = sorted(
             path
             for path in self.folder.rglob("*")
-            if path.suffix.lower() in ENDINGS
+            if path.suffix.lower() in MEDIA_TYPES
             and not any(part.startswith(".") for part in path.parts[depth:])
             and path.is_file()
         )
         if not found:
             raise ProfileError(
-                f"there are no pictures in {self.folder} ({', '.join(ENDINGS)}): name another folder"
+                f"there are no pictures in {self.folder} ({', '.join(MEDIA_TYPES)}): name another folder"
             )
         for path in _shuffled(found, self.seed):
             yield Offered(path, "", f"folder:{self.folder.name}")

@@ -153,10 +153,10 @@ def test_what_is_no_picture_is_not_taken(me, tmp_path):
 
 
 def test_a_picture_that_is_too_large_is_refused(me, monkeypatch):
-    monkeypatch.setattr("steer.profiles.pictures.MOST_PIXELS", 63)
+    monkeypatch.setattr("reward.pictures.MOST_PIXELS", 63)
     with pytest.raises(ProfileError, match="8x8 pixels"):
         me.rate(picture(1), 3, source="test")
-    monkeypatch.setattr("steer.profiles.pictures.MOST_BYTES", 10)
+    monkeypatch.setattr("reward.pictures.MOST_BYTES", 10)
     for given_as in (Path("picture-1.png"), Path("picture-1.png").read_bytes()):
         with pytest.raises(ProfileError, match="larger than"):
             me.rate(given_as, 3, source="test")

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from reward.pictures import read_image
 from steer.sandbox.make import dataset
 from steer.sandbox.make.encoder_pairs import Progress, build_pairs
 from steer.sandbox.scene import Scene
@@ -305,8 +305,7 @@ def _reported(stage: str, work: Callable[[Tell], Any]) -> Iterator[Progress]:
 
 
 def load_image(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    return np.asarray(read_image(path, "build the sandbox again: steer sandbox build"))
 
 
 def measure_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
