@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steer import paths
 from steer.errors import PresetError, UsageError
 from steer.machine.overrides import DEFAULT, Choices
 from steer.parts import Parts, Seat
@@ -204,15 +205,8 @@ def what_fits(plan: MemoryPlan, name: str, choices: Choices) -> str:
 
 
 def predictor_folder(preset: Preset) -> Path:
-    """Where a preset's predictor is looked for: the sandbox's ships; others are trained, by the user.
-
-    $STEER_PREDICTOR, else `steer/predictor` in the user's data folder.
-    """
-    if preset.renderer is None:
-        return WEIGHTS / "predictor"
-    if folder := os.environ.get("STEER_PREDICTOR"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "steer" / "predictor"
+    """Where a preset's predictor is looked for: the sandbox's ships; others are trained, by the user."""
+    return WEIGHTS / "predictor" if preset.renderer is None else paths.predictor()
 
 
 def how_to_train(preset: Preset) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from steer import paths
 from steer.errors import ProfileError
 from steer.profiles.pictures import MEDIA_TYPES
 from steer.record.files import write_whole
@@ -140,7 +141,7 @@ class SandboxSource:
     They are kept in a cache, so that the next session begins at once; a painting follows from its number.
     """
 
-    cache: Path | None = None  # None: $STEER_CACHE, else ~/.cache/steer/sandbox-v<version>
+    cache: Path | None = None  # None: `sandbox_folder()`
     seed: int = 7
 
     @property
@@ -185,10 +186,8 @@ def _paint(path: Path, scene: Scene, side: int) -> None:
 
 
 def sandbox_folder() -> Path:
-    """Where the sandbox keeps what it made: $STEER_CACHE, else ~/.cache/steer/sandbox-v<version>."""
-    version = json.loads(WORLD.read_text(encoding="utf-8"))["version"]
-    cache = os.environ.get("STEER_CACHE")
-    return Path(cache) if cache else Path.home() / ".cache" / "steer" / f"sandbox-v{version}"
+    """Where the sandbox keeps what it made."""
+    return paths.sandbox(json.loads(WORLD.read_text(encoding="utf-8"))["version"])
 
 
 def open_source(name: str, runs: Path = Path("runs")) -> Source:

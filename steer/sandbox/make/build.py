@@ -7,7 +7,6 @@ progress, prints nothing, and goes on where a killed run stopped.
 from __future__ import annotations
 
 import json
-import os
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from reward.pictures import read_image
+from steer import paths
 from steer.sandbox.make import dataset
 from steer.sandbox.make.encoder_pairs import Progress, build_pairs
 from steer.sandbox.scene import Scene
@@ -89,9 +89,8 @@ class Layout:
 
 
 def default_folder() -> Path:
-    """$STEER_CACHE, else ~/.cache/steer/sandbox-v<version>."""
-    cache = os.environ.get("STEER_CACHE")
-    return Path(cache) if cache else Path.home() / ".cache" / "steer" / f"sandbox-v{world.VERSION}"
+    """Where this version of the world is built."""
+    return paths.sandbox(world.VERSION)
 
 
 # ---- stages ----
