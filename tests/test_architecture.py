@@ -149,6 +149,14 @@ def test_only_the_reader_of_pictures_opens_one():
     assert openers == {"reward.pictures"}
 
 
+def test_one_environment_fills_all_templates_and_studies_know_no_pages():
+    filling = {m for m in MODULES if {name.partition(".")[0] for name in imports(m)} & {"jinja2"}}
+    assert filling == {"steer.pages.html"}
+    for module in MODULES:
+        if module.startswith("steer.study"):
+            assert not [name for name in imports(module) if name.startswith("steer.pages")], module
+
+
 def test_nothing_is_unpickled_and_no_shell_is_asked():
     for module, path in MODULES.items():
         text = path.read_text(encoding="utf-8")

@@ -14,7 +14,6 @@ import io
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from reward.errors import ImageError
 from reward.pictures import read_image
 from steer.errors import RecordError
 from steer.pages.gallery_view import Page, build
+from steer.pages.html import fill, inline
 from steer.record.files import write_whole
 from steer.record.folder import Record
 
@@ -29,6 +29,7 @@ from steer.record.folder import Record
 _SIZES = ((320, 78), (256, 75), (192, 70), (128, 60))
 _THUMBNAIL_BUDGET = 3_400_000  # characters of all thumbnails: the page shall stay below 4 MB
 _LARGE = (512, 84)
+STYLE, SCRIPT = ("base.css", "gallery.css"), "gallery.js"
 SIDE_BY_SIDE = "base-and-best.png"
 
 
@@ -63,32 +64,19 @@ def open_page(record: Record) -> Page:
 
 def render(page: Page, served: Mapping[str, Any] | None = None) -> str:
     """The page as HTML. `served` is what its rating control needs, where a server stands behind it."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    style, script = _style(), _file("gallery.js")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    return environment.from_string(_file("gallery.html.j2")).render(
-        page=page, style=Markup(style), script=Markup(script), script_hash=_digest(script), served=served
+    style, script = inline(*STYLE), inline(SCRIPT)
+    return fill(
+        "gallery.html.j2", page=page, style=style, script=script, script_hash=_digest(script), served=served
     )
 
 
 def served_policy() -> str:
     """Content security policy of a served page: its own style and script, and the server's files."""
     return (
-        f"default-src 'none'; img-src 'self' data:; style-src 'self' '{_digest(_style())}'; "
-        f"script-src 'self' '{_digest(_file('gallery.js'))}'; connect-src 'self'; base-uri 'none'; "
+        f"default-src 'none'; img-src 'self' data:; style-src 'self' '{_digest(inline(*STYLE))}'; "
+        f"script-src 'self' '{_digest(inline(SCRIPT))}'; connect-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     )
-
-
-def _style() -> str:
-    return _file("base.css") + _file("gallery.css")
-
-
-def _file(name: str) -> str:
-    folder = "templates" if name.endswith(".j2") else "inline"
-    return (resources.files("steer") / "pages" / folder / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

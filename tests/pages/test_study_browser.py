@@ -16,9 +16,10 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed: 
 from test_gallery_browser import CHROMIUM, browser, until  # noqa: F401
 from test_pages_browser import accessible, open_page  # noqa: F401
 
+from steer.pages.study_report import write_report
 from steer.study.answers import key_of, read_raters
 from steer.study.design import BASE, OTHERS, OWN, make_design
-from steer.study.report import make_report, write_report
+from steer.study.report import make_report
 
 pytestmark = [
     pytest.mark.browser,
