@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reward.pictures import read_image
 from steer.errors import RecordError
 from steer.parts import MeasuresAdherence, PersonLike, Proposer, Scored, Scorer
 from steer.sandbox.renderer import SandboxRenderer
@@ -144,8 +145,7 @@ class CachedRenderer:
                 self.painted += 1
                 yield image
             else:
-                with Image.open(path) as kept:
-                    yield kept.convert("RGB")
+                yield read_image(path, "delete it")
 
 
 class CachedProposer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Literal
+
+from steer import paths
 
 State = Literal["present", "partial", "absent"]
 
@@ -23,7 +24,7 @@ def local(model: str) -> Path | None:
     if Path(model).is_dir():
         return Path(model)
     name, _, revision = model.partition("@")
-    store = cache() / f"models--{name.replace('/', '--')}"
+    store = paths.hub() / f"models--{name.replace('/', '--')}"
     snapshots = store / "snapshots"
     if not snapshots.is_dir():
         return None
@@ -71,7 +72,9 @@ def gated(model: str) -> bool:
 
 def offline() -> bool:
     """Whether the user forbids the hub."""
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
 
 
 def has_token() -> bool:
@@ -90,12 +93,6 @@ def how_to_get(model: str) -> str:
     if gated(name) and not has_token():
         return f"accept its terms on https://huggingface.co/{name}, then: hf auth login && {fetch}"
     return fetch
-
-
-def cache() -> Path:
-    """Where the hub's library keeps its downloads."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
 
 
 def _missing_weights(folder: Path) -> list[str]:
@@ -117,5 +114,5 @@ def _missing_weights(folder: Path) -> list[str]:
 
 
 def _unfinished(model: str) -> bool:
-    blobs = cache() / f"models--{model.partition('@')[0].replace('/', '--')}" / "blobs"
+    blobs = paths.hub() / f"models--{model.partition('@')[0].replace('/', '--')}" / "blobs"
     return any(blobs.glob("*.incomplete"))
