@@ -105,12 +105,14 @@ def search(request: Request) -> None:
     announce(parts, request.who)
     if request.prompt is None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
+    say_marks(prompt, request.settings.seed)
     run = begin(request, prompt, parts)
     follow(run, parts, request.settings, as_json=request.as_json, quiet=request.quiet)
 
 
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
-    """A new run folder for this request; says for whom."""
+    """A new run folder for this request; says for whom. Of alternatives in the prompt the seed takes one."""
+    from steer.gates.marks import read_marks
     from steer.loop.run import Run
 
     person = request.who.find(parts.scorer)
@@ -119,8 +121,9 @@ def begin(request: Request, prompt: str, parts: Parts) -> Run:
     memory = getattr(parts.renderer, "memory", request.choices.memory)
     choices = replace(request.choices, memory=memory)
     recipe = {"preset": parts.preset, **choices.to_json(), "who": asdict(request.who)}
+    steered = read_marks(prompt).expanded(request.settings.seed)
     return Run.start(
-        prompt, person, parts, request.settings, request.out, _judge_person(request.who, parts.judge),
+        steered, person, parts, request.settings, request.out, _judge_person(request.who, parts.judge),
         argv=command_words(request, prompt, parts.preset), recipe=recipe,
     )  # fmt: skip
 
@@ -241,6 +244,14 @@ def announce(parts: Parts, who: Who) -> None:
         )
     else:
         hint(f"preset {parts.preset} ({parts.reason})")
+
+
+def say_marks(prompt: str, seed: int) -> None:
+    """Say what in the prompt was written for other programs, if anything was, and what to use instead."""
+    from steer.gates.marks import read_marks
+
+    if line := read_marks(prompt).line(seed):
+        hint(line, style="yellow")
 
 
 def _say_who(who: Who, scorer: Any, person: Person) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from steer.cli.console import hint, out, print_json
-from steer.cli.session import Request, Who, announce, begin, follow, load, show_plan
+from steer.cli.session import Request, Who, announce, begin, follow, load, say_marks, show_plan
 from steer.errors import UsageError
 from steer.pages import wording
 from steer.settings import DEFAULT_PROMPT, clean_prompt
@@ -57,6 +57,7 @@ def versus(request: Request, other: Who) -> None:
     announce(parts, request.who)
     if request.prompt is None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
+    say_marks(prompt, request.settings.seed)
     folders: list[Path] = []
     for who in both:
         if folders:  # a run closes its parts when it ends

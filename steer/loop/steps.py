@@ -58,6 +58,11 @@ class Work:
             for text in ask(part, "notes") or ():
                 yield Event("note", data={"part": seat, "text": str(text)})
 
+    def say_once(self, seat: Seat, text: str) -> Iterator[Event]:
+        """A note, which a resumed run does not repeat."""
+        if not any(e.event == "note" and e.data["text"] == text for e in self.record.events):
+            yield Event("note", data={"part": seat, "text": text})
+
     def _tell(self, seat: Seat, method: str) -> None:
         for part in self._seated(seat):
             try:
