@@ -52,16 +52,19 @@ def search(request: Request) -> None:
     announce(parts, request.who)
     if request.prompt is None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
+    say_marks(prompt, request.settings.seed)
     run = begin(request, prompt, parts)
     follow(run, parts, request.settings, as_json=request.as_json, quiet=request.quiet)
 
 
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
-    """A new run folder for this request; says for whom."""
+    """A new run folder for this request; says for whom. Of alternatives in the prompt the seed takes one."""
+    from steer.gates.marks import read_marks
     from steer.library import Run
 
     words = command_words(request, prompt, parts.preset)
-    run = Run.start(prompt, request.who, parts, request.settings, request.out, argv=words)
+    steered = read_marks(prompt).expanded(request.settings.seed)
+    run = Run.start(steered, request.who, parts, request.settings, request.out, argv=words)
     _say_who(request.who, parts.scorer, run.person)
     _say_judge(run, parts)
     return run
@@ -177,6 +180,14 @@ def announce(parts: Parts, who: Who) -> None:
         )
     else:
         hint(f"preset {parts.preset} ({parts.reason})")
+
+
+def say_marks(prompt: str, seed: int) -> None:
+    """Say what in the prompt was written for other programs, if anything was, and what to use instead."""
+    from steer.gates.marks import read_marks
+
+    if line := read_marks(prompt).line(seed):
+        hint(line, style="yellow")
 
 
 def _say_judge(run: Run, parts: Parts) -> None:

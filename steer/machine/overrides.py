@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steer.errors import UsageError
+from steer.proposer.address import without_secret
 from steer.settings import check_ranges, option
 
 MEMORY = ("auto", "bf16", "fp8", "nf4")
@@ -58,7 +59,7 @@ class Overrides:
             raise UsageError(f"--size is {self.size}, but must be a multiple of 16, such as 512")
         if self.llm_url is not None and not self.llm_url.startswith(("http://", "https://")):
             raise UsageError(
-                f"--llm-url {self.llm_url!r} is no web address; write it as in: --llm-url http://127.0.0.1:8000/v1"
+                f"--llm-url {without_secret(self.llm_url)!r} is no web address; write it as in: --llm-url http://127.0.0.1:8000/v1"
             )
         if self.llm_url is not None and self.vllm_python is not None:
             raise UsageError(

@@ -71,6 +71,19 @@ def test_without_a_prompt_the_papers_is_used_and_said(steer, isolated):
     assert Record(only_run(isolated)).config["prompt"] == "floating mossy rocks"
 
 
+def test_marks_of_other_programs_are_named_and_alternatives_taken_by_the_seed(steer, isolated):
+    prompt = "<lora:ink:0.8> a {red|blue} boat without people --ar 16:9"
+    _, out, err = steer("run", "--user", "3", "--prompt", prompt, "--json", *SMALL)
+    [line] = [line for line in err.splitlines() if "does not understand" in line]
+    assert "--lora ink=0.8" in line and "--size" in line and "an empty street" in line
+    config = Record(only_run(isolated)).config
+    assert prompt in config["argv"]
+    assert config["prompt"] in (prompt.replace("{red|blue}", "red"), prompt.replace("{red|blue}", "blue"))
+    assert config["prompt"] in line and json.loads(out)["prompt"] == config["prompt"]
+    code, again, _ = steer(*config["argv"], "--json")
+    assert code == 0 and json.loads(again)["prompt"] == config["prompt"]
+
+
 def test_the_run_says_whom_a_position_stands_for(steer):
     _, _, err = steer("run", "--user", "3", *SMALL)
     assert "steering for sandbox:p3 (position 3 of 20)" in err

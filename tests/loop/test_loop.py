@@ -53,6 +53,24 @@ def rewrites(*endings: str) -> list[str]:
     return [f"{PROMPT}, {ending}" for ending in endings]
 
 
+def test_a_reply_that_cannot_be_read_is_skipped_and_said_once(tmp_path):
+    replies = [["*" * 100_000, "1. floating mossy rocks, dusk"], ["floating mossy rocks, noon"], []]
+    parts = liked(lambda prompt: 3.0, replies)
+    running = Run.start(PROMPT, FakePerson(), parts, Settings(1, 2, confirm=0), tmp_path)
+    events = []
+    for event in running:
+        events.append(event)
+        if event.event == "rendered" and event.id == "r01c00":
+            break
+    running = Run.resume(running.folder, FakePerson(), fake_parts(**vars(parts)))
+    events += running
+    notes = Record.read(running.folder).result["notes"]
+    assert [note["text"] for note in notes] == [
+        "round 1, request 1: 1 of 2 replies hold no prompt that can be read; skipped"
+    ]
+    assert running.result.status == "complete" and running.result.data["candidates"]
+
+
 # --- the search
 
 
