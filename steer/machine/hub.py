@@ -7,12 +7,11 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from reward.licences import how_to_download
 from steer import paths
 
 State = Literal["present", "partial", "absent"]
 
-# Models whose owners ask everyone to accept their terms before the hub lets them download.
-GATED = ("black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.2-klein-9B", "meta-llama/")
 _WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
 
 
@@ -65,11 +64,6 @@ def missing(folder: Path) -> list[str]:
     return lost
 
 
-def gated(model: str) -> bool:
-    """Whether its owner asks for a click before the download."""
-    return model.startswith(GATED)
-
-
 def offline() -> bool:
     """Whether the user forbids the hub."""
     from huggingface_hub import constants
@@ -77,21 +71,12 @@ def offline() -> bool:
     return constants.HF_HUB_OFFLINE
 
 
-def has_token() -> bool:
-    """Whether this machine has said to the hub who it is."""
-    from huggingface_hub import get_token
-
-    return get_token() is not None
-
-
 def how_to_get(model: str) -> str:
     """The commands that bring a model here."""
     name, _, revision = model.partition("@")
-    fetch = f"hf download {name}" + (f" --revision {revision}" if revision else "")
+    fetch = how_to_download(name, revision)
     if offline():
         return f"unset HF_HUB_OFFLINE and {fetch}, or copy the weights here and name their folder"
-    if gated(name) and not has_token():
-        return f"accept its terms on https://huggingface.co/{name}, then: hf auth login && {fetch}"
     return fetch
 
 
