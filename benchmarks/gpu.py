@@ -50,7 +50,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from steer.machine.gpus import from_driver
 from steer.machine.model_sizes import LAYERS_READ, decode_flops, known, look_flops, step_flops
-from steer.renderer import RenderSettings, open_renderer
+from steer.renderer import MEMORY, RenderSettings, open_renderer
 from steer.renderer.diffusion import ATTENTION, DiffusersRenderer
 from steer.renderer.load import without_head
 from steer.renderer.source import LIBRARY, Source
