@@ -117,7 +117,7 @@ def report(study: Study = None, to: Studies = STUDIES, as_json: opt.Json = False
     if as_json:
         print_json({**to_json(found), "page": str(page)})
         return
-    from steer.cli.tables.study import tables
+    from steer.study.tables import tables
 
     for table in tables(found):
         out().print(table)

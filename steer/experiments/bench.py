@@ -70,6 +70,8 @@ class Reward:
 class Bench:
     """Runs that are made once. See `open_bench`."""
 
+    simulated = True
+
     def __init__(self, folder: Path, parts: Parts, truth: Truth | None = None, size: int = SIZE) -> None:
         assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
         self.folder = folder
@@ -84,6 +86,16 @@ class Bench:
         self.users = self.plan.users([person.id for person in self.predictor.people])
         self._parts = parts
         self._measuring = sources_of("steer.sandbox.truth.measure", "steer.sandbox.truth.raters")
+
+    @property
+    def label(self) -> str:
+        """Whose figures these are, for every table and plot."""
+        return f"{self.predictor.world}, simulated people"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """On what the figures were measured, for reports."""
+        return {"world": self.predictor.world, "simulated": self.simulated}
 
     # --- rewards
 

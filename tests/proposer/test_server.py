@@ -13,7 +13,7 @@ from fakes import FakePerson, fake_parts
 from steer import Settings, resume, steer
 from steer.errors import ProposerError, ServerDown, SettingsError, UsageError
 from steer.gates.parse import parse
-from steer.machine.overrides import Choices
+from steer.machine.overrides import Overrides
 from steer.parts import Scored
 from steer.proposer import client as client_module
 from steer.proposer.address import without_secret
@@ -180,7 +180,7 @@ def test_an_address_that_is_none_is_refused_with_an_example(url):
 )
 def test_an_address_is_shown_without_its_secret(url, shown):
     assert without_secret(url) == shown
-    for take in (base_url, lambda url: Choices(llm_url=url)):
+    for take in (base_url, lambda url: Overrides(llm_url=url)):
         try:
             take(url)
         except UsageError as error:
