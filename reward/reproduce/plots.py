@@ -11,6 +11,7 @@ from PIL import Image
 
 from reward.errors import DatasetError, MissingPackage
 from reward.evaluation.metrics import METRICS, Interval
+from reward.files import whole
 from reward.reproduce import paper
 from reward.reproduce.divergence import Diverging
 from reward.reproduce.figure10 import Example, Figure10
@@ -247,10 +248,9 @@ class drawing:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             if error is None:
-                temporary = self._path.with_name(f".{self._path.stem}.tmp.png")
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._figure.savefig(temporary)
-                temporary.replace(self._path)
+                with whole(self._path) as temporary:
+                    self._figure.savefig(temporary, format="png")
         except OSError as failure:
             raise DatasetError(
                 f"cannot write {self._path} ({failure.strerror or failure}): choose another folder by --out"

@@ -53,26 +53,20 @@ class Book:
 
     def ratings(self) -> dict[str, float]:
         """What the profile's pictures were rated, by the SHA-256 of their files."""
-        profile = self._open(create=False)
-        if profile is None:
+        if self._profile is None and self.name in self.profiles:
+            self._profile = self.profiles.open(self.name)
+        if self._profile is None:
             return {}
-        profile.refresh()  # `steer rate` may be open beside
-        return {one.picture.partition(".")[0]: one.rating for one in profile.ratings}
+        self._profile.refresh()  # `steer rate` may be open beside
+        return {one.picture.partition(".")[0]: one.rating for one in self._profile.ratings}
 
     def rate(self, image: Path, sha256: str, value: float, prompt: str, source: str) -> None:
         """On disk when this returns; the same rating again changes nothing. Raises `ProfileError`."""
-        profile = self._open(create=True)
-        assert profile is not None
         with self._lock:
+            if self._profile is None:
+                self._profile = self.profiles.open_or_create(self.name)
             if self.ratings().get(sha256) != value:
-                profile.rate(image, value, prompt=prompt, source=source)
-
-    def _open(self, create: bool) -> Profile | None:
-        if self._profile is None and self.name in self.profiles:
-            self._profile = self.profiles.open(self.name)
-        if self._profile is None and create:
-            self._profile = self.profiles.create(self.name)
-        return self._profile
+                self._profile.rate(image, value, prompt=prompt, source=source)
 
 
 def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart: str) -> APIRouter:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import PageError, SteerError, UsageError
-from steer.record.files import write_private
+from steer.record.files import write_whole
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -186,4 +186,5 @@ def _remember(keep: Path, address: Address) -> None:
     """A page that cannot find its server again is a nuisance, not a loss: failing to write is no error."""
     with contextlib.suppress(OSError):
         keep.parent.mkdir(parents=True, exist_ok=True)
-        write_private(keep, (json.dumps({"port": address.port, "token": address.token}) + "\n").encode())
+        kept = json.dumps({"port": address.port, "token": address.token}) + "\n"
+        write_whole(keep, kept.encode(), private=True)

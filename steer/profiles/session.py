@@ -21,7 +21,7 @@ from steer.profiles.pool import RECALLED, Item, Pool, Ready
 from steer.profiles.sources import Source
 from steer.profiles.state import Rating
 from steer.profiles.store import Profile
-from steer.record.files import write_private
+from steer.record.files import write_whole
 
 __all__ = ["Item", "Learnt", "Progress", "RatingSession"]
 
@@ -220,7 +220,7 @@ class RatingSession:
             "practice_left": self._practice_left,
         }
         with contextlib.suppress(OSError):  # a comfort: on a full disk another picture is shown after a crash
-            write_private(self.profile.folder / SHOWN, json.dumps(state).encode())
+            write_whole(self.profile.folder / SHOWN, json.dumps(state).encode(), private=True)
 
     def _recall_shown(self) -> None:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import unicodedata
@@ -12,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reward.files import whole, write_through, write_whole
 from steer.errors import RecordError
 from steer.parts import PersonLike
+
+__all__ = ["whole", "write_through", "write_whole"]
 
 
 def slug(text: str, limit: int = 40) -> str:
@@ -46,42 +48,10 @@ def new_folder(out: Path, name: str) -> Path:
             ) from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write under a temporary name, then rename. Raises OSError, leaving no trace."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """The same, for a file that only its owner may read (mode 0600). Raises OSError, leaving no trace."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """A new name in a folder survives a power cut only once the folder itself is written. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Readable JSON, whole or not there."""
+def write_json(path: Path, data: Mapping[str, Any], *, private: bool = False, sync: bool = False) -> None:
+    """Readable JSON, whole or not there; see `reward.files.whole`. Raises OSError."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-    write_whole(path, text.encode())
+    write_whole(path, text.encode(errors="backslashreplace"), private=private, sync=sync)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ class Report:
     design: Design
     raters: tuple[Rater, ...]
     ranking: Ranking
+    unreadable: int = 0  # damaged lines, which do not count
 
 
 def compare(design: Design, raters: Sequence[Rater]) -> Comparisons:
@@ -66,10 +67,11 @@ def compare(design: Design, raters: Sequence[Rater]) -> Comparisons:
 
 def make_report(design: Design, resamples: int = RESAMPLES, seed: int = 0) -> Report:
     """Rank what was answered so far. Raises StudyError where nothing was."""
-    raters = tuple(rater for rater in read_raters(design).values() if rater.given)
+    found = read_raters(design)
+    raters = tuple(rater for rater in found.values() if rater.given)
     if not raters:
         raise StudyError(f"nobody has answered yet; open it first: steer study open {design.folder}")
-    return Report(design, raters, rank(compare(design, raters), resamples, seed))
+    return Report(design, raters, rank(compare(design, raters), resamples, seed), found.unreadable)
 
 
 def write_report(report: Report) -> Path:
@@ -77,8 +79,8 @@ def write_report(report: Report) -> Path:
     folder = report.design.folder
     page = folder / "report.html"
     try:
-        write_json(folder / "report.json", to_json(report))
-        write_whole(page, render(report).encode())
+        write_json(folder / "report.json", to_json(report), private=True)
+        write_whole(page, render(report).encode(), private=True)
     except OSError as error:
         raise StudyError(
             f"cannot write {page}: {error.strerror or error}; make room or allow writing"
@@ -99,6 +101,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "ranking": asdict(ranking),
         "win_rates": {a: {b: ranking.win_rate(a, b) for b in ranking.conditions} for a in ranking.conditions},
         "raters": [_rater_json(rater) for rater in report.raters],
+        "unreadable_lines": report.unreadable,
         "paper": paper(),
     }
 

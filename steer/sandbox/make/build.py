@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from steer.record.files import whole
 from steer.sandbox.make import dataset
 from steer.sandbox.make.encoder_pairs import Progress, build_pairs
 from steer.sandbox.scene import Scene
@@ -120,9 +121,8 @@ def measure_dataset(layout: Layout, workers: int) -> Iterator[Progress]:
     rows: list[tuple[Any, ...]] = []
     yield from map_files("measurements", measure_file, paths, rows, workers)
     table = Table(np.stack([r[0] for r in rows]), np.stack([r[1] for r in rows]), semantics_of_all(scenes))
-    temporary = layout.measured.with_suffix(".part")
-    table.save(temporary)
-    temporary.replace(layout.measured)
+    with whole(layout.measured) as temporary:
+        table.save(temporary)
 
 
 def rate_dataset(layout: Layout, made: World, raters_seed: int | None = None) -> Iterator[Progress]:
