@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from steer.errors import SteerError
     from steer.loop.run import Result, Run, resume, steer
     from steer.machine.presets import load
-    from steer.parts import Event, Parts, Proposer, Renderer, Scored, Scorer
+    from steer.parts import Parts, Proposer, Renderer, Scored, Scorer
+    from steer.record.events import Event
     from steer.record.folder import Record
     from steer.settings import Settings
 
@@ -50,7 +51,8 @@ _HOME = {
     "steer.record.folder": ("Record",),
     "steer.loop.run": ("Result", "Run", "resume", "steer"),
     "steer.settings": ("Settings",),
-    "steer.parts": ("Event", "Parts", "Proposer", "Renderer", "Scored", "Scorer"),
+    "steer.parts": ("Parts", "Proposer", "Renderer", "Scored", "Scorer"),
+    "steer.record.events": ("Event",),
 }
 
 

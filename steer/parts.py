@@ -1,7 +1,7 @@
-"""The nouns of the loop: its three seams, what moves between them, and the events that tell of it.
+"""The nouns of the loop: its three seams, and what moves between them.
 
 A proposer, a renderer and a scorer are anything with the one method below; nothing needs to inherit from
-these protocols. The format of the events is documented at the top of `steer.record.folder`.
+these protocols. What a run tells while it goes on is in `steer.record.events`.
 
 Parts that hold much memory may also have any of these, without arguments; calling one twice does no harm:
 
@@ -90,6 +90,7 @@ class Scorer(Protocol):
 
 
 Seat = Literal["proposer", "renderer", "scorer"]
+Role = Literal["candidate", "gate", "confirm"]  # of a render
 
 
 @dataclass(frozen=True)
@@ -117,47 +118,5 @@ class Job:
     prompt: str
     seed: int
     iteration: int = 0
-    role: Literal["candidate", "gate", "confirm"] = "candidate"
+    role: Role = "candidate"
     parents: tuple[str, ...] = ()  # ids of the memory that the language model saw
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing that happened, as written to events.jsonl; `record.folder` has the data of each kind."""
-
-    event: str
-    id: str | None = None  # of the image that it concerns, if it concerns one
-    data: Mapping[str, Any] = field(default_factory=dict)
-    t: float = 0.0  # Unix time in seconds; set when the record takes the event
-    replayed: bool = False  # True where a resumed run found it in the log; never written
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that is written as one line of events.jsonl."""
-        head: dict[str, Any] = {"t": self.t, "event": self.event}
-        return {**head, **({"id": self.id} if self.id is not None else {}), **self.data}
-
-    @classmethod
-    def from_json(cls, line: Mapping[str, Any], replayed: bool = False) -> Event:
-        """The inverse of `to_json`."""
-        data = {key: value for key, value in line.items() if key not in ("t", "event", "id")}
-        return cls(line["event"], line.get("id"), data, line["t"], replayed)
-
-
-Fate = Literal["pending", "rejected", "beaten", "kept", "best"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One rewrite of a run with all that became of it, for pages and tables."""
-
-    id: str
-    iteration: int
-    prompt: str
-    seed: int
-    fate: Fate  # kept: was in the memory after its iteration, and beaten later
-    image: str | None  # path relative to the run folder
-    score: float | None = None
-    adherence: float | None = None  # image-text similarity to the original prompt
-    rank: int | None = None  # 1 = best of the whole run; None if it cannot win
-    reason: str | None = None  # why it was rejected
-    parents: tuple[str, ...] = ()

@@ -10,7 +10,8 @@ from typing import Any
 from steer.cli.console import hint
 from steer.machine.estimate import Costs
 from steer.pages import wording
-from steer.parts import BASE_ID, Event
+from steer.parts import BASE_ID
+from steer.record.events import Confirmed, Event, IterationDone, Note, Proposed, Rated, Rendered, Started
 from steer.settings import GATE_RENDERS, Settings
 
 
@@ -45,41 +46,41 @@ class Watch:
 
     def update(self, event: Event) -> None:
         """Take in one event."""
-        data = event.data
-        if event.event == "proposed":
-            self._took("propose", event, 1 if data["attempt"] == 0 else 0)
-            self._enter(f"iteration {self.iteration + 1}: rendering", self.settings.proposals)
-        elif event.event == "rendered":
-            self._took("render", event, 1)
-            self.done += 1
-            self._prompts[str(event.id)] = data["prompt"]
-        elif event.event == "scored":
-            self._took("score", event, 1)
-            if event.id == BASE_ID:
-                self.base = self.best = data["score"]
-                self.best_prompt = self._prompts.get(BASE_ID, "")
-                self._enter("iteration 1: writing prompts", 0)
-        elif event.event == "iteration":
-            self.iteration, self.best = data["iteration"], data["best_score"]
-            self.best_prompt = self._prompts.get(data["best"], "")
-            rounds = self.settings.iterations - self.iteration
-            self._left = {
-                "propose": rounds,
-                "render": rounds * self.settings.proposals + 2 * self.settings.confirm,
-                "score": rounds * self.settings.proposals,
-            }
-            stopped = self.settings.patience and data["stale"] >= self.settings.patience
-            if stopped or not rounds:
-                self._enter("confirming on fresh seeds", 2 * self.settings.confirm)
-            else:
-                self._enter(f"iteration {self.iteration + 1}: writing prompts", 0)
-        elif event.event == "confirmed":
-            self._left = dict.fromkeys(self._left, 0)
+        match event:
+            case Proposed():
+                self._took("propose", event, 1 if event.attempt == 0 else 0)
+                self._enter(f"iteration {self.iteration + 1}: rendering", self.settings.proposals)
+            case Rendered():
+                self._took("render", event, 1)
+                self.done += 1
+                self._prompts[event.id] = event.prompt
+            case Rated():
+                self._took("score", event, 1)
+                if event.id == BASE_ID:
+                    self.base = self.best = event.score
+                    self.best_prompt = self._prompts.get(BASE_ID, "")
+                    self._enter("iteration 1: writing prompts", 0)
+            case IterationDone():
+                self.iteration, self.best = event.iteration, event.best_score
+                self.best_prompt = self._prompts.get(event.best, "")
+                rounds = self.settings.iterations - self.iteration
+                self._left = {
+                    "propose": rounds,
+                    "render": rounds * self.settings.proposals + 2 * self.settings.confirm,
+                    "score": rounds * self.settings.proposals,
+                }
+                stopped = self.settings.patience and event.stale >= self.settings.patience
+                if stopped or not rounds:
+                    self._enter("confirming on fresh seeds", 2 * self.settings.confirm)
+                else:
+                    self._enter(f"iteration {self.iteration + 1}: writing prompts", 0)
+            case Confirmed():
+                self._left = dict.fromkeys(self._left, 0)
 
     def _enter(self, phase: str, total: int) -> None:
         self.phase, self.done, self.total = phase, 0, total
 
-    def _took(self, step: str, event: Event, count: int) -> None:
+    def _took(self, step: str, event: Proposed | Rendered | Rated, count: int) -> None:
         self._left[step] -= count
         if event.replayed:
             return
@@ -87,26 +88,26 @@ class Watch:
         if step not in self._seen_live:  # the first measurement takes the place of the estimate
             self._seen_live.add(step)
             spent[:] = [0.0, 0.0]
-        spent[0] += event.data["seconds"]
+        spent[0] += event.seconds
         spent[1] += count or 0
         spent[1] = max(spent[1], 1.0)
 
 
 def summary(event: Event) -> str | None:
     """One lasting line for the events that deserve one."""
-    data = event.data
-    if event.event == "started" and data["resumed"]:
-        return "resuming where the record ends"
-    if event.event == "scored" and event.id == BASE_ID:
-        return f"base prompt: predicted {wording.score(data['score'])}"
-    if event.event == "iteration":
-        rise = "" if data["improved"] else ", no rise"
-        lost = f", {data['rejected']} rejected" if data["rejected"] else ""
-        short = f", {data['missing']} of {data['asked']} could not be found" if data["missing"] else ""
-        best = f"best so far {wording.score(data['best_score'])}{rise}"
-        return f"iteration {data['iteration']}: {best}; {data['scored']} rated{lost}{short}"
-    if event.event == "note":
-        return f"{data['part']}: {data['text']}"
+    match event:
+        case Started(resumed=True):
+            return "resuming where the record ends"
+        case Rated(id=id) if id == BASE_ID:
+            return f"base prompt: predicted {wording.score(event.score)}"
+        case IterationDone():
+            rise = "" if event.improved else ", no rise"
+            lost = f", {event.rejected} rejected" if event.rejected else ""
+            short = f", {event.missing} of {event.asked} could not be found" if event.missing else ""
+            best = f"best so far {wording.score(event.best_score)}{rise}"
+            return f"iteration {event.iteration}: {best}; {event.scored} rated{lost}{short}"
+        case Note():
+            return f"{event.part}: {event.text}"
     return None
 
 

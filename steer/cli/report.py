@@ -9,8 +9,9 @@ from steer.cli.console import out, print_json
 from steer.compare.prompt_diff import prompt_diff
 from steer.pages import wording
 from steer.pages.gallery import SIDE_BY_SIDE
-from steer.parts import BASE_ID, Candidate
+from steer.parts import BASE_ID
 from steer.record.folder import Record
+from steer.record.summary import Candidate
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -26,6 +26,7 @@ from steer.errors import ResumeError, SteerError
 from steer.experiments.caches import CachedProposer, CachedRenderer, CachedScorer, Store, digest, sources_of
 from steer.loop.run import Run
 from steer.parts import Parts, PersonLike, Scorer
+from steer.record.events import Failed
 from steer.record.files import slug
 from steer.record.folder import Record, describe
 from steer.sandbox.renderer import SandboxRenderer
@@ -130,8 +131,8 @@ class Bench:
         else:
             run = Run.start(prompt, reward.person, parts, settings, folder)
         for event in run:
-            if event.event == "error":
-                raise SteerError(str(event.data["message"]))
+            if isinstance(event, Failed):
+                raise SteerError(event.message)
         return Record.read(run.folder)
 
     def parts(self, reward: Reward) -> Parts:

@@ -16,6 +16,7 @@ from reward.evaluation.metrics import Interval
 from steer.compare.pixels import NAMES, looks
 from steer.loop.confirm import paired_interval
 from steer.parts import BASE_ID
+from steer.record.events import IterationDone
 from steer.record.folder import Record
 from steer.settings import Settings
 
@@ -162,7 +163,7 @@ def _measure(bench: Bench, kind: str, user: str, judges: Sequence[str], record: 
     settings = record.config["settings"]
     seed = int(settings["seed"])
     by_id = {c.id: c for c in record.candidates}
-    best = [str(e.data["best"]) for e in record.events if e.event == "iteration"]
+    best = [e.best for e in record.events if isinstance(e, IterationDone)]
     ids = [BASE_ID, *best] + (best or [BASE_ID])[-1:] * (int(settings["iterations"]) - len(best))
     course = [by_id[id].prompt for id in ids]  # a search that stopped early stays where it was
     distinct = list(dict.fromkeys(course))

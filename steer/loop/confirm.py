@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from steer.errors import ScorerError
 from steer.loop.search import Found
 from steer.loop.steps import Work
-from steer.parts import BASE_ID, Event, Job, PersonLike, Scored
+from steer.parts import BASE_ID, Job, PersonLike, Scored
+from steer.record.events import Confirmed, Event
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,7 +32,7 @@ def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Genera
     # If the base won, its jobs are the best's too, and each is rendered once.
     jobs = list({job.id: job for job in (*baseline, *best)}.values())
     images = yield from work.render(jobs)
-    logged = work.record.find("confirmed")
+    logged = work.record.find(Confirmed)
     if logged is None:
         work.enter("scorer")
         start = time.perf_counter()
@@ -57,7 +58,7 @@ def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Genera
         }
         special = specificity(work, pairs, statistics.fmean(gains))
         seconds = time.perf_counter() - start
-        logged = Event("confirmed", data={"confirm": data, "specificity": special, "seconds": seconds})
+        logged = Confirmed(confirm=data, specificity=special, seconds=seconds)
         yield from work.leave("scorer")
     yield logged
 

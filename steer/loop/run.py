@@ -13,7 +13,8 @@ from steer.errors import RecordError, UsageError
 from steer.loop.confirm import confirm
 from steer.loop.search import search
 from steer.loop.steps import Work, ask
-from steer.parts import BASE_ID, Event, Parts, PersonLike, Proposer, Renderer, Scorer
+from steer.parts import BASE_ID, Parts, PersonLike, Proposer, Renderer, Scorer
+from steer.record.events import Event, Failed, Started, Stopped
 from steer.record.folder import Record, Recorder
 from steer.settings import Settings, clean_prompt
 
@@ -127,20 +128,20 @@ class Run:
         if record is None:
             return
         try:
-            yield record.append(Event("started", data={"resumed": bool(record.events)}))
+            yield record.append(Started(resumed=bool(record.events)))
             for event in self._events(record):
                 logged = record.append(event)
-                if logged.event == "stopped":
+                if isinstance(logged, Stopped):
                     record.finish()  # before anyone hears of the end, and may go away
                 yield logged
         except (KeyboardInterrupt, GeneratorExit):
             if not record.complete:
                 with contextlib.suppress(RecordError):  # the interrupt is what must be told
-                    record.append(Event("stopped", data={"status": "interrupted"}))
+                    record.append(Stopped(status="interrupted"))
             raise
         except Exception as error:
             with contextlib.suppress(RecordError):  # a full disk takes no last words either
-                record.append(Event("error", data={"type": type(error).__name__, "message": str(error)}))
+                record.append(Failed(type=type(error).__name__, message=str(error)))
             raise
         finally:
             _close(self._parts)
@@ -152,12 +153,10 @@ class Run:
         work = Work(self._person, self._parts, settings, record)
         found = yield from search(work, settings)
         yield from confirm(work, found, self._judge_person)
-        end = {
-            "stop_reason": found.stop_reason,
-            "best": found.best.id,
-            "winner_is_base": found.best.id == BASE_ID,
-        }
-        yield Event("stopped", data={"status": "complete", **end})
+        is_base = found.best.id == BASE_ID
+        yield Stopped(
+            status="complete", stop_reason=found.stop_reason, best=found.best.id, winner_is_base=is_base
+        )
 
     def close(self) -> None:
         """Let go of a run that was never iterated."""

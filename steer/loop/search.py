@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from steer.gates.parse import parse
 from steer.gates.text import TextGate, normalize
 from steer.loop.steps import Work
-from steer.parts import Event, Job, Scored
+from steer.parts import Job, Scored
+from steer.record.events import Event, IterationDone, PromptRejected
 from steer.settings import RETRIES, Settings
 
 
@@ -57,16 +58,19 @@ def search(work: Work, settings: Settings) -> Generator[Event, None, Found]:
         best = best_of(pool, 1)[0]
         improved = best.score > memory[0].score
         stale = 0 if improved else stale + 1
-        counts = {
-            "asked": settings.proposals,
-            "accepted": len(prompts),
-            "missing": settings.proposals - len(prompts),
-            "scored": len(scored),
-            "rejected": len(prompts) - len(scored),
-        }
-        state = {"improved": improved, "stale": stale, "best": best.id, "best_score": best.score}
-        kept = [entry.id for entry in best_of(pool, settings.keep)]
-        yield Event("iteration", data={"iteration": iteration, **counts, **state, "memory": kept})
+        yield IterationDone(
+            iteration=iteration,
+            asked=settings.proposals,
+            accepted=len(prompts),
+            missing=settings.proposals - len(prompts),
+            scored=len(scored),
+            rejected=len(prompts) - len(scored),
+            improved=improved,
+            stale=stale,
+            best=best.id,
+            best_score=best.score,
+            memory=tuple(entry.id for entry in best_of(pool, settings.keep)),
+        )
     return Found(base, best_of(pool, 1)[0], reason)
 
 
@@ -89,8 +93,9 @@ def propose(
             if reason is None:
                 accepted.append(prompt)
                 continue
-            place = {"iteration": iteration, "attempt": attempt, "index": index}
-            yield Event("rejected", data={"stage": "text", **place, "prompt": prompt, "reason": reason})
+            yield PromptRejected(
+                iteration=iteration, attempt=attempt, index=index, prompt=prompt, reason=reason
+            )
     return accepted
 
 

@@ -8,11 +8,12 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from steer.errors import ProposerError, RendererError, ScorerError, ServerDown, SteerError
 from steer.gates.image import ImageGate
-from steer.parts import BASE_ID, Event, Job, Parts, PersonLike, Scored, Seat
+from steer.parts import BASE_ID, Job, Parts, PersonLike, Scored, Seat
+from steer.record.events import Event, Note, Proposed, Rated, Rejected, Rendered
 from steer.record.folder import Recorder
 from steer.settings import Settings
 
@@ -56,7 +57,7 @@ class Work:
         """What the part had to do otherwise than asked, as events. Its phase may go on afterwards."""
         for part in self._seated(seat):
             for text in ask(part, "notes") or ():
-                yield Event("note", data={"part": seat, "text": str(text)})
+                yield Note(part=seat, text=str(text))
 
     def _tell(self, seat: Seat, method: str) -> None:
         for part in self._seated(seat):
@@ -80,7 +81,7 @@ class Work:
         self, iteration: int, attempt: int, memory: Sequence[Scored], n: int
     ) -> Generator[Event, None, list[str]]:
         """Raw replies of the language model, logged before anyone reads them."""
-        event = self.record.find("proposed", iteration, attempt)
+        event = self.record.find(Proposed, iteration, attempt)
         if event is None:
             seed = self.settings.llm_seed_of(iteration, attempt)
             self.enter("proposer")
@@ -95,20 +96,14 @@ class Work:
             except Exception as error:
                 name = self.parts.proposer.name
                 raise ProposerError(f"the language model {name} failed: {error}; {self._again}") from error
-            event = Event(
-                "proposed",
-                data={
-                    "iteration": iteration,
-                    "attempt": attempt,
-                    "asked": n,
-                    "seed": seed,
-                    "replies": replies,
-                    "seconds": time.perf_counter() - start,
-                },
-            )
+            seconds = time.perf_counter() - start
+            event = Proposed(
+                iteration=iteration, attempt=attempt, asked=n, seed=seed, replies=tuple(replies),
+                seconds=seconds,
+            )  # fmt: skip
             yield from self.leave("proposer")
         yield event
-        return list(event.data["replies"])
+        return list(event.replies)
 
     # --- render
 
@@ -117,12 +112,12 @@ class Work:
         images: dict[str, Image] = {}
         pending: list[Job] = []
         for job in jobs:
-            lost = self.record.find("rejected", job.id)
-            if lost is not None and lost.data["stage"] == "render":
+            lost = self.record.find(Rejected, job.id)
+            if lost is not None and lost.stage == "render":
                 yield lost
             elif (image := self.record.load_image(job)) is not None:
                 images[job.id] = image
-                yield self.record.find("rendered", job.id) or _rendered(job, self.record.image_file(job), 0.0)
+                yield self.record.find(Rendered, job.id) or _rendered(job, self.record.image_file(job), 0.0)
             else:
                 pending.append(job)
 
@@ -194,7 +189,7 @@ class Work:
             Job(f"{BASE_ID}-gate{i}", self.prompt, seed, role="gate") for i, seed in enumerate(seeds, start=1)
         ]
         images = yield from self.render([base, *extra])
-        event = self.record.find("scored", BASE_ID)
+        event = self.record.find(Rated, BASE_ID)
         if event is None:
             self.enter("scorer")
             start = time.perf_counter()
@@ -208,11 +203,11 @@ class Work:
             if isinstance(score, str):
                 raise ScorerError(f"{self._scorer} cannot score the base prompt: {score}; {self._again}")
             calibration = {"adherence": adherence[1:], "threshold": gate.threshold}
-            event = _scored(base, score, adherence[0], time.perf_counter() - start, gate=calibration)
+            event = _rated(base, score, adherence[0], time.perf_counter() - start, calibration)
             yield from self.leave("scorer")
-        self._known[_content(images[BASE_ID])] = event.data["score"], event.data["adherence"]
+        self._known[_content(images[BASE_ID])] = event.score, event.adherence
         yield event
-        return Scored(self.prompt, event.data["score"], BASE_ID), ImageGate(event.data["gate"]["threshold"])
+        return Scored(self.prompt, event.score, BASE_ID), ImageGate((event.gate or {}).get("threshold"))
 
     def score(
         self, jobs: Sequence[Job], images: Mapping[str, Image], gate: ImageGate
@@ -222,19 +217,19 @@ class Work:
         passed: list[Scored] = []
         for event in self._score_events(rendered, [images[job.id] for job in rendered]):
             yield event
-            if event.event != "scored":
+            if not isinstance(event, Rated):
                 continue
             job = next(job for job in rendered if job.id == event.id)
-            reason = gate.reject(event.data["adherence"])
+            reason = gate.reject(event.adherence)
             if reason is None:
-                passed.append(Scored(job.prompt, event.data["score"], job.id))
+                passed.append(Scored(job.prompt, event.score, job.id))
             else:
                 yield _rejected(job, "image", reason)
         return passed
 
     def _score_events(self, jobs: Sequence[Job], images: Sequence[Image]) -> Iterator[Event]:
         find = self.record.find
-        logged = [find("scored", job.id) or find("rejected", job.id) for job in jobs]
+        logged: list[Event | None] = [find(Rated, job.id) or find(Rejected, job.id) for job in jobs]
         keys = [_content(image) for image in images]
         if not all(logged):
             self.enter("scorer")
@@ -252,9 +247,9 @@ class Work:
                 if isinstance(score, str):
                     event = _rejected(job, "score", score)
                 else:
-                    event = _scored(job, score, adherence, seconds)
-            elif event.event == "scored":
-                self._known[key] = event.data["score"], event.data["adherence"]
+                    event = _rated(job, score, adherence, seconds)
+            elif isinstance(event, Rated):
+                self._known[key] = event.score, event.adherence
             yield event
 
     def _judge(self, images: Sequence[Image]) -> list[tuple[float | str, float | None]]:
@@ -324,21 +319,27 @@ def _content(image: Image) -> str:
     return hashlib.blake2b(image.tobytes() + repr(image.size).encode(), digest_size=16).hexdigest()
 
 
-def _rendered(job: Job, file: Mapping[str, str], seconds: float) -> Event:
-    about = {"role": job.role, "iteration": job.iteration, "prompt": job.prompt, "seed": job.seed}
-    return Event("rendered", job.id, {**about, "parents": list(job.parents), **file, "seconds": seconds})
+def _rendered(job: Job, file: Mapping[str, str], seconds: float) -> Rendered:
+    return Rendered(
+        id=job.id, role=job.role, iteration=job.iteration, prompt=job.prompt, seed=job.seed,
+        parents=job.parents, image=file["image"], sha256=file["sha256"], seconds=seconds,
+    )  # fmt: skip
 
 
-def _saved(saving: deque[tuple[Job, Future[dict[str, str]], float]]) -> Event:
+def _saved(saving: deque[tuple[Job, Future[dict[str, str]], float]]) -> Rendered:
     job, file, seconds = saving.popleft()
     return _rendered(job, file.result(), seconds)
 
 
-def _scored(job: Job, score: float, adherence: float | None, seconds: float, **more: object) -> Event:
-    data = {"iteration": job.iteration, "score": score, "adherence": adherence, **more, "seconds": seconds}
-    return Event("scored", job.id, data)
+def _rated(
+    job: Job, score: float, adherence: float | None, seconds: float, gate: Mapping[str, Any] | None = None
+) -> Rated:
+    return Rated(
+        id=job.id, iteration=job.iteration, score=score, adherence=adherence, gate=gate, seconds=seconds
+    )
 
 
-def _rejected(job: Job, stage: str, reason: str) -> Event:
-    about = {"iteration": job.iteration, "prompt": job.prompt, "seed": job.seed}
-    return Event("rejected", job.id, {"stage": stage, **about, "reason": reason})
+def _rejected(job: Job, stage: Literal["render", "score", "image"], reason: str) -> Rejected:
+    return Rejected(
+        id=job.id, stage=stage, iteration=job.iteration, prompt=job.prompt, seed=job.seed, reason=reason
+    )

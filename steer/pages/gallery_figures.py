@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steer.pages import wording
-from steer.parts import BASE_ID, Candidate
+from steer.parts import BASE_ID
+from steer.record.summary import Candidate
 
 
 @dataclass

@@ -14,8 +14,10 @@ from typing import Any
 from steer.compare.prompt_diff import Segment, prompt_diff
 from steer.pages import wording
 from steer.pages.gallery_figures import Tile, chart, tiles
-from steer.parts import BASE_ID, Candidate
+from steer.parts import BASE_ID
+from steer.record.events import PromptRejected, Rejected
 from steer.record.folder import Record
+from steer.record.summary import Candidate
 
 
 @dataclass
@@ -224,10 +226,9 @@ def _parts(
 ) -> list[Part]:
     dropped: dict[int, list[dict[str, str]]] = {}
     for event in record.events:
-        # Those with an id have a picture or are candidates; the others never got that far.
-        if event.event == "rejected" and event.id not in cards:
-            entry = {"prompt": str(event.data.get("prompt", "")), "reason": str(event.data.get("reason", ""))}
-            dropped.setdefault(int(event.data["iteration"]), []).append(entry)
+        # What never got as far as a picture.
+        if isinstance(event, PromptRejected) or (isinstance(event, Rejected) and event.id not in cards):
+            dropped.setdefault(event.iteration, []).append({"prompt": event.prompt, "reason": event.reason})
     parts = []
     pinned = [cards[BASE_ID]] if BASE_ID in cards else []
     for number in sorted({c.iteration for c in candidates if c.id != BASE_ID} | dropped.keys()):

@@ -26,6 +26,7 @@ from steer.pages.gallery_view import Page
 from steer.pages.server import fail
 from steer.pages.server import render as render_template
 from steer.profiles import Profile, Profiles
+from steer.record.events import Rendered
 from steer.record.folder import Record
 
 _LOGS = {
@@ -151,9 +152,9 @@ class _Gone(RecordError):
 def _pictures(record: Record) -> dict[str, str]:
     """SHA-256 of every candidate's picture, by the candidate's id."""
     return {
-        str(event.id): str(event.data["sha256"])
+        event.id: event.sha256
         for event in record.events
-        if event.event == "rendered" and event.data["role"] == "candidate"
+        if isinstance(event, Rendered) and event.role == "candidate"
     }
 
 

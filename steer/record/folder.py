@@ -6,23 +6,7 @@
       images/        r00c00.png (the base prompt), r01c00.png ..., r00c00-gate1.png, r02c05-confirm1.png
       result.json    written last, for complete runs only
 
-The events and their data, in the order in which they come:
-
-    started    resumed
-    rendered   id, role (candidate|gate|confirm), iteration, prompt, seed, parents, image, sha256, seconds
-    scored     id, iteration, score, adherence (or null), seconds; the base's also `gate`
-               {adherence[], threshold}, the image gate's calibration
-    proposed   iteration, attempt (0-3), asked, seed, replies (raw), seconds
-    rejected   stage "text":  iteration, attempt, index, prompt, reason (it never became a candidate)
-               stage "render"|"score"|"image":  id, iteration, prompt, seed, reason
-    iteration  iteration, asked, accepted, missing, scored, rejected, improved, stale, best, best_score,
-               memory (ids, best first)
-    confirmed  confirm {...}, specificity {...} or null, as in result.json; seconds
-    stopped    status (complete|interrupted); complete: stop_reason (patience|iterations|target), best,
-               winner_is_base
-    note       part (proposer|renderer|scorer), text: what it had to do otherwise than asked, as in "out of
-               memory at batch 8, went on with 4"; before the events of the phase in which it happened
-    error      type, message
+`steer.record.events` has the kinds of events and their fields.
 
 An iteration has three phases: propose all, render all, score all. A renderer may encode all prompts before
 it renders the first. A part that is not at work in a phase may have been put to rest to make room.
@@ -42,15 +26,17 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from steer.errors import RecordError, ResumeError, RunLocked
-from steer.parts import Candidate, Event, Job, Parts, PersonLike
+from steer.parts import Job, Parts, PersonLike
+from steer.record.events import Confirmed, Event, Failed, IterationDone, Key, Proposed, Rendered, Stopped
 from steer.record.files import new_folder, person_slug, slug, write_json, write_whole, writing
-from steer.record.summary import SCHEMA_VERSION, candidates_of, summarize
+from steer.record.summary import SCHEMA_VERSION, Candidate, candidates_of, summarize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -61,9 +47,8 @@ _VERSIONS = (
     *("steer", "numpy", "pillow", "torch", "transformers", "tokenizers", "safetensors", "scipy"),
     *("diffusers", "torchao", "bitsandbytes", "peft"),
 )
-_KEYS = {"proposed": ("iteration", "attempt"), "iteration": ("iteration",), "confirmed": ()}
-
-_SYNCED = ("proposed", "iteration", "confirmed", "stopped")  # a kill loses nothing; these survive a power cut
+_SYNCED = (Proposed, IterationDone, Confirmed, Stopped)  # a kill loses nothing; these survive a power cut
+_E = TypeVar("_E", bound=Event)
 
 
 class Record:
@@ -111,7 +96,7 @@ class Record:
             raise RecordError(f"cannot read {path}: {error}; see: steer runs list") from error
         try:
             return [Event.from_json(json.loads(line), replayed=True) for line in lines]
-        except (ValueError, KeyError, AttributeError) as error:
+        except ValueError as error:
             raise RecordError(f"{path} is damaged ({error}); start the run again: steer run") from error
 
     @property
@@ -138,7 +123,7 @@ class Record:
             return "complete"
         if self.locked:
             return "running"
-        return "error" if self.events and self.events[-1].event == "error" else "interrupted"
+        return "error" if self.events and isinstance(self.events[-1], Failed) else "interrupted"
 
     @property
     def result(self) -> dict[str, Any]:
@@ -160,7 +145,7 @@ class Record:
     def error(self) -> str | None:
         """The message of the error that ended the run, if one did."""
         last = self.events[-1] if self.events else None
-        return last.data["message"] if last and last.event == "error" else None
+        return last.message if isinstance(last, Failed) else None
 
 
 class Recorder(Record):
@@ -174,7 +159,7 @@ class Recorder(Record):
             self._log: IO[bytes] = (folder / "events.jsonl").open("a+b", buffering=0)
         self._lock()
         self._drop_torn_tail()
-        self._seen = {key: event for event in self.events if (key := _key(event)) is not None}
+        self._seen: dict[Key, Event] = {key: event for event in self.events if (key := _key(event))}
 
     @classmethod
     def create(
@@ -242,21 +227,23 @@ class Recorder(Record):
         key = _key(event)
         if key is not None and key in self._seen:
             logged = self._seen[key]
-            if event.event == "rendered" and event.data["prompt"] != logged.data["prompt"]:
+            if isinstance(event, Rendered) and isinstance(logged, Rendered) and event.prompt != logged.prompt:
                 raise ResumeError(
                     f"the log of {self.folder} has another prompt for {event.id}: another version of steer "
                     "made it; start a new run: steer run"
                 )
             return logged
-        event = Event(event.event, event.id, json.loads(json.dumps(dict(event.data))), round(time.time(), 3))
-        line = json.dumps(event.to_json(), ensure_ascii=False, allow_nan=False)
+        line = json.dumps(
+            replace(event, t=round(time.time(), 3)).to_json(), ensure_ascii=False, allow_nan=False
+        )
+        event = Event.from_json(json.loads(line))  # exactly what a reader of the log will see
         data = line.encode(errors="backslashreplace") + b"\n"  # a lone surrogate becomes its JSON escape
         end = self._log.seek(0, os.SEEK_END)
         with writing(self.folder):
             try:
                 if self._log.write(data) != len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                if event.event in _SYNCED:
+                if isinstance(event, _SYNCED):
                     os.fsync(self._log.fileno())
             except OSError:
                 self._log.truncate(end)
@@ -266,9 +253,10 @@ class Recorder(Record):
             self._seen[key] = event
         return event
 
-    def find(self, event: str, *key: str | int) -> Event | None:
+    def find(self, kind: type[_E], *key: str | int) -> _E | None:
         """The logged event of this kind about this id, or this (iteration, attempt)."""
-        return self._seen.get((event, *key))
+        found = self._seen.get((kind.event, *key))
+        return found if isinstance(found, kind) else None
 
     def save_image(self, job: Job, image: Image) -> dict[str, str]:
         """Write a render with its metadata; returns what its `rendered` event says of the file."""
@@ -402,14 +390,5 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _key(event: Event) -> tuple[str | int, ...] | None:
-    """What makes an event the same event on replay; None for those that are always written."""
-    if event.id is not None:
-        return (event.event, event.id)
-    if event.event == "rejected":
-        return ("rejected", event.data["iteration"], event.data["attempt"], event.data["index"])
-    if event.event == "stopped" and event.data["status"] == "complete":
-        return ("stopped",)
-    if event.event in _KEYS:
-        return (event.event, *(event.data[name] for name in _KEYS[event.event]))
-    return None
+def _key(event: Event) -> Key | None:
+    return None if event.key is None else (event.event, *event.key)

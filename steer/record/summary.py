@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from steer.parts import BASE_ID, Candidate, Event, Fate
+from steer.parts import BASE_ID
+from steer.record.events import (
+    Confirmed,
+    Event,
+    Failed,
+    IterationDone,
+    Note,
+    PromptRejected,
+    Proposed,
+    Rated,
+    Rejected,
+    Rendered,
+    Started,
+    Stopped,
+)
 
 SCHEMA_VERSION = 1
+
+Fate = Literal["pending", "rejected", "beaten", "kept", "best"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One rewrite of a run with all that became of it, for pages and tables."""
+
+    id: str
+    iteration: int
+    prompt: str
+    seed: int
+    fate: Fate  # kept: was in the memory after its iteration, and beaten later
+    image: str | None  # path relative to the run folder
+    score: float | None = None
+    adherence: float | None = None  # image-text similarity to the original prompt
+    rank: int | None = None  # 1 = best of the whole run; None if it cannot win
+    reason: str | None = None  # why it was rejected
+    parents: tuple[str, ...] = ()
 
 
 def candidates_of(events: Sequence[Event]) -> list[Candidate]:
@@ -16,23 +49,21 @@ def candidates_of(events: Sequence[Event]) -> list[Candidate]:
     found: dict[str, Candidate] = {}
     kept: set[str] = set()
     for event in events:
-        data = event.data
-        if event.event == "rendered" and data["role"] == "candidate":
-            found[_id(event)] = Candidate(
-                _id(event), data["iteration"], data["prompt"], data["seed"], "pending", data["image"],
-                parents=tuple(data["parents"]),
-            )  # fmt: skip
-        elif event.event == "rejected" and event.id is not None:
-            known = found.get(event.id) or Candidate(
-                event.id, data["iteration"], data["prompt"], data["seed"], "rejected", None
-            )
-            found[event.id] = replace(known, fate="rejected", reason=data["reason"])
-        elif event.event == "scored":
-            found[_id(event)] = replace(
-                found[_id(event)], score=data["score"], adherence=data["adherence"], fate="beaten"
-            )
-        elif event.event == "iteration":
-            kept.update(data["memory"])
+        match event:
+            case Rendered(role="candidate", id=id):
+                found[id] = Candidate(
+                    id, event.iteration, event.prompt, event.seed, "pending", event.image,
+                    parents=event.parents,
+                )  # fmt: skip
+            case Rejected(id=id):
+                known = found.get(id) or Candidate(
+                    id, event.iteration, event.prompt, event.seed, "rejected", None
+                )
+                found[id] = replace(known, fate="rejected", reason=event.reason)
+            case Rated(id=id) if id in found:
+                found[id] = replace(found[id], score=event.score, adherence=event.adherence, fate="beaten")
+            case IterationDone():
+                kept.update(event.memory)
     ranking = _ranking(found.values())
     ranks = {candidate.id: rank for rank, candidate in enumerate(ranking, 1)}
 
@@ -51,48 +82,49 @@ def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], stat
     by_id = {candidate.id: candidate for candidate in candidates}
     baseline = by_id.get(BASE_ID)
     best = next((candidate for candidate in candidates if candidate.rank == 1), None)
-    confirmed = _last(events, "confirmed")
-    stopped = next((e for e in events if e.event == "stopped" and e.data["status"] == "complete"), None)
-    error = events[-1] if events and events[-1].event == "error" else None
-    rejected = [event for event in events if event.event == "rejected"]
+    confirmed = next((e for e in reversed(events) if isinstance(e, Confirmed)), None)
+    stopped = next((e for e in events if isinstance(e, Stopped) and e.status == "complete"), None)
+    error = events[-1] if events and isinstance(events[-1], Failed) else None
+    rejected = [event.stage for event in events if isinstance(event, Rejected | PromptRejected)]
     return {
         "schema_version": SCHEMA_VERSION,
         "run": run,
         "status": status,
-        "stop_reason": stopped.data["stop_reason"] if stopped else None,
-        "error": error.data["message"] if error else None,
+        "stop_reason": stopped.stop_reason if stopped else None,
+        "error": error.message if error else None,
         "prompt": config["prompt"],
         "person": config["person"],
         "preset": config["preset"],
         "simulated": config["simulated"],
-        "iterations": sum(event.event == "iteration" for event in events),
+        "iterations": sum(isinstance(event, IterationDone) for event in events),
         "candidates": sum(candidate.id != BASE_ID for candidate in candidates),
-        "rejected": {
-            stage: sum(event.data["stage"] == stage for event in rejected)
-            for stage in ("text", "render", "score", "image")
-        },
-        "renders": sum(event.event == "rendered" for event in events),
+        "rejected": {stage: rejected.count(stage) for stage in ("text", "render", "score", "image")},
+        "renders": sum(isinstance(event, Rendered) for event in events),
         "baseline": _show(baseline) if baseline else None,
         "best": {**_show(best), "iteration": best.iteration} if best else None,
         "winner_is_base": best.id == BASE_ID if best else None,
-        "confirm": confirmed.data["confirm"] if confirmed else None,
-        "specificity": confirmed.data["specificity"] if confirmed else None,
+        "confirm": confirmed.confirm if confirmed else None,
+        "specificity": confirmed.specificity if confirmed else None,
         "seconds": seconds_of(events),
-        "notes": [{"part": e.data["part"], "text": e.data["text"]} for e in events if e.event == "note"],
+        "notes": [{"part": e.part, "text": e.text} for e in events if isinstance(e, Note)],
     }
 
 
 def seconds_of(events: Sequence[Event]) -> dict[str, float]:
     """Wall time by step, summed over the sessions of the run; `other` is what no step accounts for."""
-    steps = {"proposed": "propose", "rendered": "render", "scored": "score", "confirmed": "score"}
     seconds = {"propose": 0.0, "render": 0.0, "score": 0.0}
     total = start = last = 0.0
     for event in events:
-        if event.event == "started":
+        if isinstance(event, Started):
             total, start = total + (last - start), event.t
         last = event.t
-        if event.event in steps:
-            seconds[steps[event.event]] += event.data["seconds"]
+        match event:
+            case Proposed():
+                seconds["propose"] += event.seconds
+            case Rendered():
+                seconds["render"] += event.seconds
+            case Rated() | Confirmed():
+                seconds["score"] += event.seconds
     total += last - start
     seconds = {**seconds, "other": max(0.0, total - sum(seconds.values())), "total": total}
     return {step: round(value, 3) for step, value in seconds.items()}
@@ -107,16 +139,6 @@ def _ranking(candidates: Any) -> list[Candidate]:
 
 def _show(candidate: Candidate) -> dict[str, Any]:
     return {name: getattr(candidate, name) for name in ("id", "prompt", "image", "score")}
-
-
-def _last(events: Sequence[Event], kind: str) -> Event | None:
-    return next((event for event in reversed(events) if event.event == kind), None)
-
-
-def _id(event: Event) -> str:
-    if event.id is None:
-        raise ValueError(f"a {event.event} event without an id")
-    return event.id
 
 
 def _number(candidate_id: str) -> int:

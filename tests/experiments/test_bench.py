@@ -106,10 +106,10 @@ def test_any_other_scorer_can_be_the_reward_and_keeps_the_gate_of_the_bench(sand
     reward = bench.other("first pixel", scorer, FakePerson("nobody", "population"), "1")
     record = bench.run(reward, PROMPT, replace(SHORT, iterations=1))
     base = next(event for event in record.events if event.event == "scored")
-    assert base.data["gate"]["threshold"] is not None
+    assert base.gate["threshold"] is not None
     asked = scorer.asked
     images = bench.images([(PROMPT, 0)])
-    assert reward.scorer.score(images, PROMPT, reward.person) == [base.data["score"]]
+    assert reward.scorer.score(images, PROMPT, reward.person) == [base.score]
     assert scorer.asked == asked
 
 

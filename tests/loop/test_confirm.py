@@ -48,9 +48,9 @@ def test_base_and_best_are_rendered_on_the_same_unseen_seeds(tmp_path):
     best = record.result["best"]
     seeds = {BASE_ID: [], best["id"]: []}
     for event in record.events:
-        if event.event == "rendered" and event.data["role"] == "confirm":
-            seeds[str(event.id).partition("-")[0]].append(event.data["seed"])
-            assert event.data["prompt"] in (PROMPT, best["prompt"])
+        if event.event == "rendered" and event.role == "confirm":
+            seeds[str(event.id).partition("-")[0]].append(event.seed)
+            assert event.prompt in (PROMPT, best["prompt"])
     assert (
         seeds[BASE_ID] == seeds[best["id"]] == list(SMALL.confirm_seeds) == record.result["confirm"]["seeds"]
     )
@@ -170,7 +170,7 @@ def test_a_scorer_that_knows_nobody_gives_no_specificity(tmp_path):
 def test_confirm_zero_renders_nothing_more(tmp_path):
     record = run(tmp_path, Settings(iterations=1, proposals=2, confirm=0))
     assert record.result["confirm"] is None and record.result["status"] == "complete"
-    assert not [event for event in record.events if event.data.get("role") == "confirm"]
+    assert not [event for event in record.events if getattr(event, "role", None) == "confirm"]
 
 
 def test_a_confirmation_without_numbers_is_an_error_and_not_a_verdict(tmp_path):

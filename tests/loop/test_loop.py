@@ -24,7 +24,8 @@ from steer.errors import ProposerError, RendererError, ScorerError, SettingsErro
 from steer.gates.image import ImageGate
 from steer.loop.run import Run
 from steer.loop.search import best_of, stop_reason
-from steer.parts import BASE_ID, Event, Scored
+from steer.parts import BASE_ID, Scored
+from steer.record.events import Event
 from steer.record.folder import Record
 from steer.settings import Settings
 
@@ -140,7 +141,7 @@ def test_the_winner_may_be_the_base_and_the_run_says_so(tmp_path):
     events, record = run(tmp_path, parts=parts, proposals=1)
     assert record.result["best"]["id"] == BASE_ID
     assert record.result["winner_is_base"] is True
-    assert of(events, "stopped")[0].data["winner_is_base"] is True
+    assert of(events, "stopped")[0].winner_is_base is True
 
 
 def test_scores_above_five_and_below_one_are_ranked_as_they_are(tmp_path):
@@ -163,7 +164,7 @@ def test_base_and_candidates_share_the_image_seed_and_no_other_render_has_it(tmp
     events, _ = run(tmp_path, seed=7, confirm=4)
     seeds: dict[str, set[int]] = {"candidate": set(), "gate": set(), "confirm": set()}
     for event in of(events, "rendered"):
-        seeds[event.data["role"]].add(event.data["seed"])
+        seeds[event.role].add(event.seed)
     assert seeds["candidate"] == {7}
     assert len(seeds["gate"]) == 4 and len(seeds["confirm"]) == 4
     assert not seeds["gate"] & seeds["confirm"] and 7 not in seeds["gate"] | seeds["confirm"]
@@ -199,7 +200,7 @@ def test_after_three_more_requests_the_iteration_goes_on_and_says_what_is_missin
     parts = liked(lambda prompt: 3.0, [rewrites("one"), ["..."], [], ["@#!"], rewrites("never asked for")])
     events, record = run(tmp_path, parts=parts, iterations=1, proposals=3)
     assert len(parts.proposer.asked) == 4
-    end = of(events, "iteration")[0].data
+    end = of(events, "iteration")[0].to_json()
     assert (end["asked"], end["accepted"], end["missing"]) == (3, 1, 2)
     assert record.result["status"] == "complete"
 
@@ -208,7 +209,7 @@ def test_a_language_model_that_says_nothing_useful_leaves_the_base_as_winner(tmp
     events, record = run(tmp_path, parts=fake_parts(proposer=FakeProposer([["???"]] * 40)), iterations=5)
     assert record.result["stop_reason"] == "patience"
     assert record.result["winner_is_base"] is True
-    assert [event.data["missing"] for event in of(events, "iteration")] == [4, 4]
+    assert [event.missing for event in of(events, "iteration")] == [4, 4]
 
 
 def test_a_prompt_that_was_tried_before_is_not_tried_again(tmp_path):
@@ -216,22 +217,22 @@ def test_a_prompt_that_was_tried_before_is_not_tried_again(tmp_path):
     parts = liked(lambda prompt: 3.0, [rewrites("one"), again, [], [], []])
     events, record = run(tmp_path, parts=parts, iterations=2, proposals=1)
     assert [c.prompt for c in record.candidates] == [PROMPT, *rewrites("one", "two")]
-    assert any("already tried" in event.data["reason"] for event in of(events, "rejected"))
+    assert any("already tried" in event.reason for event in of(events, "rejected"))
 
 
 def test_a_rewrite_that_loses_the_subject_is_recorded_with_the_reason_and_never_rendered(tmp_path):
     parts = liked(lambda prompt: 3.0, [["a red sports car at night", *rewrites("one")]])
     events, _ = run(tmp_path, parts=parts, iterations=1, proposals=1)
     rejected = of(events, "rejected")[0]
-    assert rejected.data["stage"] == "text" and "lost" in rejected.data["reason"]
-    assert rejected.data["prompt"] == "a red sports car at night"
+    assert rejected.stage == "text" and "lost" in rejected.reason
+    assert rejected.prompt == "a red sports car at night"
     assert all("car" not in prompt for prompt, _ in parts.renderer.rendered)
 
 
 def test_raw_replies_are_in_the_log_before_they_are_read(tmp_path):
     reply = "Sure! Here you go:\n1. floating mossy rocks, one\n2. floating mossy rocks, two"
     events, _ = run(tmp_path, parts=liked(lambda prompt: 3.0, [[reply]]), iterations=1, proposals=2)
-    assert of(events, "proposed")[0].data["replies"] == [reply]
+    assert of(events, "proposed")[0].replies == (reply,)
 
 
 def test_a_reply_in_one_piece_or_with_half_a_character_is_taken_as_it_is(tmp_path):
@@ -241,7 +242,7 @@ def test_a_reply_in_one_piece_or_with_half_a_character_is_taken_as_it_is(tmp_pat
 
     events, record = run(tmp_path, parts=fake_parts(proposer=Odd()), iterations=1, proposals=2)
     assert [c.prompt for c in record.candidates] == [PROMPT, f"{PROMPT}, dawn"]
-    assert of(events, "proposed")[0].data["replies"] == of(record.events, "proposed")[0].data["replies"]
+    assert of(events, "proposed")[0].replies == of(record.events, "proposed")[0].replies
 
 
 def test_a_language_model_that_fails_ends_the_run_with_one_clear_line(tmp_path):
@@ -272,7 +273,7 @@ def test_a_proposer_that_names_the_remedy_is_quoted_word_for_word(tmp_path):
 
 def test_the_image_gate_is_calibrated_on_the_base_prompts_own_renders(tmp_path):
     events, _ = run(tmp_path)
-    gate = of(events, "scored")[0].data["gate"]
+    gate = of(events, "scored")[0].gate
     mean = sum(gate["adherence"]) / 4
     sd = math.sqrt(sum((value - mean) ** 2 for value in gate["adherence"]) / 3)
     assert gate["threshold"] == pytest.approx(mean - 2 * sd)
@@ -296,13 +297,13 @@ def test_an_image_off_the_prompt_can_neither_win_nor_enter_the_memory(tmp_path):
 def test_without_adherence_there_is_no_gate_and_nothing_is_rendered_for_it(tmp_path):
     parts = fake_parts(scorer=PlainScorer(lambda image, person: 3.0))
     events, _ = run(tmp_path, parts=parts)
-    assert not [event for event in of(events, "rendered") if event.data["role"] == "gate"]
+    assert not [event for event in of(events, "rendered") if event.role == "gate"]
 
 
 def test_the_gate_can_be_switched_off(tmp_path):
     events, _ = run(tmp_path, parts=fake_parts(scorer=FakeScorer(off=1.0)), gate_sd=None)
     assert not of(events, "rejected")
-    assert not [event for event in of(events, "rendered") if event.data["role"] == "gate"]
+    assert not [event for event in of(events, "rendered") if event.role == "gate"]
 
 
 def test_an_unknown_similarity_does_not_pass_the_gate():

@@ -41,7 +41,9 @@ def outcome(folder: Path) -> dict[str, Any]:
     once = [
         {key: value for key, value in event.to_json().items() if key not in ("t", "seconds")}
         for event in record.events
-        if event.event != "started" and event.data.get("status") != "interrupted" and event.event != "error"
+        if event.event != "started"
+        and getattr(event, "status", None) != "interrupted"
+        and event.event != "error"
     ]
     images = {path.name: path.read_bytes() for path in (folder / "images").iterdir()}
     pixels = {name: _without_run_name(data, folder.name) for name, data in images.items()}
@@ -103,7 +105,7 @@ def test_raw_replies_in_the_log_are_not_asked_for_again(unbroken, tmp_path):
     again = parts(proposer=FakeProposer())
     list(Run.resume(tmp_path / "killed", FakePerson(), again))
     assert len(again.proposer.asked) == sum(
-        event.event == "proposed" and event.data["iteration"] == 3 for event in Record.read(unbroken).events
+        event.event == "proposed" and event.iteration == 3 for event in Record.read(unbroken).events
     )
 
 
@@ -112,7 +114,7 @@ def test_events_found_in_the_log_are_marked_as_replayed(unbroken, tmp_path):
     cut(unbroken, tmp_path / "killed", log.index(b"\n", len(log) // 2) + 1)
     events = list(Run.resume(tmp_path / "killed", FakePerson(), parts()))
     flags = [event.replayed for event in events[1:]]
-    assert events[0].event == "started" and events[0].data["resumed"] is True
+    assert events[0].event == "started" and events[0].resumed is True
     assert flags == sorted(flags, reverse=True) and set(flags) == {True, False}
 
 
@@ -167,7 +169,7 @@ def test_who_stops_listening_at_the_last_event_has_a_complete_run(tmp_path):
         if event.event == "stopped":
             break
     record = Record.read(run.folder)
-    assert record.status == "complete" and record.events[-1].data["status"] == "complete"
+    assert record.status == "complete" and record.events[-1].status == "complete"
 
 
 def test_resume_keeps_the_settings_of_the_run(tmp_path):
@@ -226,7 +228,7 @@ def test_ctrl_c_in_the_middle_of_a_batch_keeps_what_was_rendered(tmp_path, unbro
         list(run)
     record = Record.read(run.folder)
     assert record.status == "interrupted"
-    assert record.events[-1].data == {"status": "interrupted"}
+    assert record.events[-1].status == "interrupted"
     assert len(list((run.folder / "images").iterdir())) == 7
     again = parts()
     list(Run.resume(run.folder, FakePerson(), again))

@@ -68,7 +68,7 @@ def result_of(out):
 
 
 def pictures(record):
-    return {event.id: event.data["sha256"] for event in record.events if event.event == "rendered"}
+    return {event.id: event.sha256 for event in record.events if event.event == "rendered"}
 
 
 @pytest.mark.slow

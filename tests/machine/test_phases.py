@@ -138,8 +138,8 @@ def test_notes_are_in_the_record_the_result_and_the_page(tmp_path):
     made.renderer.noted = ["out of memory at batch 8, went on with 4"]
     record = finish(Run.start(PROMPT, FakePerson(), made, SMALL, tmp_path))
     [note] = [event for event in record.events if event.event == "note"]
-    assert note.data == {"part": "renderer", "text": "out of memory at batch 8, went on with 4"}
-    assert record.result["notes"] == [dict(note.data)]
+    said = {"part": "renderer", "text": "out of memory at batch 8, went on with 4"}
+    assert {"part": note.part, "text": note.text} == said and record.result["notes"] == [said]
     [table] = [table for table in build(record).tables if table["title"] == "What the parts report"]
     assert table["rows"] == [["renderer", "out of memory at batch 8, went on with 4"]]
 

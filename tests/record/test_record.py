@@ -19,7 +19,8 @@ from PIL import Image
 
 from steer.errors import PromptError, RecordError
 from steer.loop.run import Run
-from steer.parts import BASE_ID, Event
+from steer.parts import BASE_ID
+from steer.record.events import Event
 from steer.record.files import person_slug, slug
 from steer.record.folder import Record, list_runs
 from steer.settings import Settings, clean_prompt
@@ -241,9 +242,42 @@ def test_every_event_carries_time_and_kind_and_the_documented_data(tmp_path):
     assert seen == {*keys, "rejected"}
 
 
-def test_events_survive_the_way_to_disk_and_back():
-    event = Event("scored", "r01c02", {"score": 3.1415926535897931, "adherence": None}, 12.5)
-    assert Event.from_json(json.loads(json.dumps(event.to_json()))) == event
+def test_every_kind_of_event_survives_the_way_to_disk_and_back(tmp_path):
+    for event in run(tmp_path, scorer=FakeScorer(off=0.2)).events:
+        line = json.loads(json.dumps(event.to_json()))
+        assert Event.from_json(line) == event and Event.from_json(line).to_json() == line
+
+
+def test_what_a_newer_steer_writes_beside_the_known_fields_is_kept():
+    line = {"t": 1.5, "event": "note", "part": "renderer", "text": "hm", "colour": ["blue"]}
+    assert Event.from_json(line).to_json() == line
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"event": "teleported"}, "no event 'teleported'"),
+        ({"t": None}, "without its time"),
+        ({"score": "high"}, "the score of a scored event is wrong"),
+        ({"score": float("nan")}, "the score of a scored event is wrong"),
+        ({"iteration": True}, "the iteration of a scored event is wrong"),
+        ({"id": "../../etc/passwd"}, "no id of a picture"),
+    ],
+)
+def test_a_line_that_is_no_event_says_what_is_wrong(change, complaint):
+    line = {
+        **{"t": 1.0, "event": "scored", "id": "r01c02", "iteration": 1, "score": 3.1, "adherence": None},
+        **{"seconds": 0.5, **change},
+    }
+    with pytest.raises(ValueError, match=complaint):
+        Event.from_json(line)
+
+
+def test_a_picture_is_named_by_its_id_and_lies_in_the_run():
+    about = {"id": "r01c02", "role": "candidate", "iteration": 1, "prompt": "p", "seed": 0, "parents": []}
+    line = {"t": 1.0, "event": "rendered", **about, "image": "../secret.png", "sha256": "", "seconds": 0.1}
+    with pytest.raises(ValueError, match="secret"):
+        Event.from_json(line)
 
 
 def test_candidates_tell_fate_rank_and_reason(tmp_path):
@@ -286,8 +320,8 @@ def test_every_image_is_as_it_was_rendered(tmp_path):
     running = Run.start(PROMPT, FakePerson(), parts, SMALL, tmp_path)
     for event in running:
         if event.event == "rendered":
-            with Image.open(running.folder / event.data["image"]) as image:
-                expected = parts.renderer.image(event.data["prompt"], event.data["seed"])
+            with Image.open(running.folder / event.image) as image:
+                expected = parts.renderer.image(event.prompt, event.seed)
                 assert image.tobytes() == expected.tobytes()
 
 

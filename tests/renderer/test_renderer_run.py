@@ -88,9 +88,9 @@ def test_a_black_image_loses_its_candidate_and_not_the_run(model, tmp_path):
     seats.renderer._denoise = dark
     run = Run.start(PROMPT, FakePerson(), seats, Settings(iterations=1, proposals=3, confirm=0), tmp_path)
     events = list(run)
-    lost = [event for event in events if event.event == "rejected" and event.data["stage"] == "render"]
+    lost = [event for event in events if event.event == "rejected" and event.stage == "render"]
     assert len(lost) == 1
-    assert lost[0].data["reason"] == "the render failed: the image is black"
+    assert lost[0].reason == "the render failed: the image is black"
     assert run.result.status == "complete"
 
 
@@ -118,7 +118,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(unbroken, mode
 def main() -> None:
     run = Run.start(PROMPT, FakePerson(), parts(Path(sys.argv[1])), SETTINGS, sys.argv[2])
     for event in run:
-        print(event.event, event.id, flush=True)
+        print(event.event, getattr(event, "id", None), flush=True)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main() -> None:
         run = Run.resume(place, FakePerson(), parts)
     print(run.folder, flush=True)
     for event in run:
-        print(event.event, event.id, flush=True)
+        print(event.event, getattr(event, "id", None), flush=True)
 
 
 if __name__ == "__main__":
