@@ -132,7 +132,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     from steer.record.folder import Record
 
     record = Record.read(folder)
-    if record.complete:
+    if record.restore():
         hint("this run is complete, nothing to do")
         finish(folder, as_json)
         return
@@ -146,7 +146,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     person = who.find(parts.scorer)
     announce(parts, who)
     run = Run.resume(folder, person, parts, _judge_person(who, parts.judge))
-    follow(run, parts, Settings(**record.config["settings"]), as_json=as_json, quiet=quiet)
+    follow(run, parts, record.settings, as_json=as_json, quiet=quiet)
 
 
 def follow(

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reward.files import write_whole
 from steer.errors import RecordError
 from steer.parts import PersonLike, Proposer, Scored, Scorer
-from steer.record.files import write_whole
 from steer.sandbox.renderer import SandboxRenderer
 from steer.sandbox.scene import Scene
 

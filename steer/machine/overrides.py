@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steer.errors import UsageError
+from steer.record.schema import built
 
 MEMORY = ("auto", "bf16", "fp8", "nf4")
 
@@ -66,9 +67,12 @@ class Choices:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Choices:
-        """From a recipe of config.json; what it holds beside these fields is left alone."""
+        """From a recipe of config.json; what it holds beside these fields is left alone.
+
+        Raises `RecordError` where it is damaged.
+        """
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        return cls(**{**known, "lora": tuple(known.get("lora") or ())})
+        return built(cls, {**known, "lora": known.get("lora") or ()}, "the recipe of the run")
 
     @classmethod
     def given(cls, **values: Any) -> Choices:
@@ -76,8 +80,11 @@ class Choices:
         names = [field.name for field in fields(cls)]
         if unknown := sorted(values.keys() - set(names)):
             raise UsageError(f"load() takes no {unknown[0]!r}; it takes {', '.join(names)}")
-        paths = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
-        return cls.of(paths)
+        paths: dict[str, Any] = {
+            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
+        }
+        lora: Any = tuple(paths.pop("lora", None) or ())
+        return cls(**paths, lora=lora)
 
     def to_json(self) -> dict[str, Any]:
         """For the recipe of config.json."""

@@ -17,9 +17,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from reward.files import write_whole
 from steer.errors import RecordError
 from steer.pages.gallery_view import Page, build
-from steer.record.files import write_whole
 from steer.record.folder import Record
 
 # Pixels and WebP quality, best first: the first that keeps all thumbnails within the budget is taken.

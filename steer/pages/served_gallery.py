@@ -102,7 +102,7 @@ def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart
 
     @router.get("/runs/")
     def list_() -> Response:
-        runs = [entry for name in reversed(list(folders())) if (entry := _entry(record_of(name)))]
+        runs = [_entry(Record(folder)) for folder in reversed(list(folders().values()))]
         return render_template("runs.html.j2", runs=runs, profile=book.name)
 
     @router.get("/runs/{name}/")
@@ -158,19 +158,20 @@ def _pictures(record: Record) -> dict[str, str]:
     }
 
 
-def _entry(record: Record) -> dict[str, Any] | None:
-    """A run in the list; one that cannot be read is left out, as in `steer runs list`."""
+def _entry(record: Record) -> dict[str, Any]:
+    """A run in the list; one that cannot be read says what is wrong with it, as in `steer runs list`."""
     try:
         result = record.result
-    except RecordError:
-        return None
+        created, status = str(record.config["created"]), record.status
+    except RecordError as error:
+        return {"name": record.folder.name, "status": "damaged", "error": str(error)}
     best = result.get("best") or result.get("baseline") or {}
     return {
         "name": record.folder.name,
         "prompt": str(result["prompt"]),
         "person": str(result["person"]["label"]),
-        "created": str(record.config.get("created", ""))[:16].replace("T", " "),
-        "status": record.status,
+        "created": created[:16].replace("T", " "),
+        "status": status,
         "image": best.get("id"),
         "score": wording.score(best.get("score")),
     }

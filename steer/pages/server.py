@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reward.files import write_whole
 from steer.errors import PageError, SteerError, UsageError
-from steer.record.files import write_whole
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from reward.errors import RewardError
+from reward.files import write_whole
 from reward.people.active import most_telling
 from steer.errors import NotReady, ProfileError, SteerError, UsageError
 from steer.profiles.learnt import Learnt, learn, rated_ids
@@ -21,7 +22,6 @@ from steer.profiles.pool import RECALLED, Item, Pool, Ready
 from steer.profiles.sources import Source
 from steer.profiles.state import Rating
 from steer.profiles.store import Profile
-from steer.record.files import write_whole
 
 __all__ = ["Item", "Learnt", "Progress", "RatingSession"]
 

@@ -33,11 +33,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reward.files import write_through, write_whole
 from steer.errors import ProfileError, UnknownProfile
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import Picture, read_picture
 from steer.profiles.state import Demographics, Rating, State, apply, state_of
-from steer.record.files import write_through, write_whole
 from steer.record.log import Log
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any, NoReturn
 
 from reward.files import write_through
 from steer.errors import LogGone
+from steer.record.files import load_json, open_plain
 
 _BLOCK = 1 << 16  # bytes
 _BLANK = b"\0 \t\r"
@@ -134,17 +134,12 @@ class Log:
         return False
 
     def _open(self, flags: int) -> int:
-        """Never waits at a pipe: only plain files are logs."""
         try:
-            file = os.open(self.path, flags | os.O_NONBLOCK | os.O_CLOEXEC, self._mode)
+            return open_plain(self.path, flags, self._mode)
         except FileNotFoundError:
             if self._identity is not None:
                 self._gone()
             raise
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            os.close(file)
-            raise OSError("it is no plain file")
-        return file
 
     def _read(self, file: int) -> list[dict[str, Any]]:
         found = os.fstat(file)
@@ -189,18 +184,6 @@ def parse_lines(data: bytes) -> tuple[list[dict[str, Any]], int]:
         if isinstance(found, dict):
             objects.append(found)
     return objects, len(lines) - len(objects)
-
-
-def load_json(data: bytes) -> Any:
-    """The value in UTF-8 text. Raises ValueError for all else, however it is broken."""
-    try:
-        return json.loads(data.decode(), parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
 
 
 def _lock(file: int, wait: bool) -> None:

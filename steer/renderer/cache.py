@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from safetensors import SafetensorError
 
-from steer.record.files import write_whole
+from reward.files import write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image

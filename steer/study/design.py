@@ -25,8 +25,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reward.files import write_whole
 from steer.errors import StudyError, UsageError
-from steer.record.files import new_folder, slug, write_json, write_whole
+from steer.record.files import new_folder, slug, write_json
 from steer.record.folder import Record
 
 SCHEMA_VERSION = 1

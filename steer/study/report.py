@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from reward.files import write_whole
 from steer.errors import StudyError
-from steer.record.files import write_json, write_whole
+from steer.record.files import write_json
 from steer.study.answers import Given, Rater, read_raters
 from steer.study.design import BASE, OTHERS, OWN, Design
 from steer.study.ranking import RESAMPLES, Comparisons, Ranking, Score, rank

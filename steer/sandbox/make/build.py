@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from steer.record.files import whole
+from reward.files import whole
 from steer.sandbox.make import dataset
 from steer.sandbox.make.encoder_pairs import Progress, build_pairs
 from steer.sandbox.scene import Scene

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from steer.record.files import whole, write_whole
+from reward.files import whole, write_whole
 from steer.sandbox.scene import STYLES, SUBJECTS, Scene, draw
 
 IMAGES = {"train": 3554, "val": 609, "test": 914}

@@ -28,7 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 
-from steer.record.files import whole
+from reward.files import whole
 from steer.sandbox.make.encoder_pairs import Pairs, Progress
 from steer.sandbox.make.encoder_start import spread, structure
 from steer.sandbox.make.encoder_texts import (

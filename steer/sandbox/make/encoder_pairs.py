@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reward.files import whole, write_whole
 from steer.errors import SteerError
-from steer.record.files import whole, write_whole
 from steer.sandbox.paint import painter
 from steer.sandbox.scene import Scene, draw
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steer.record.files import write_whole
+from reward.files import write_whole
 from steer.sandbox.make.dataset import N_PEOPLE, Assignment, assign
 from steer.sandbox.scene import Scene
 from steer.sandbox.truth import raters as raters_module
