@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-vllm lint format clean
+.PHONY: demo test test-vllm lint format docs clean
 
 demo: $(VENV)/.installed  ## install, then steer one prompt to one (simulated) person's taste
 	@$(BIN)/steer run --user 17 --prompt "floating mossy rocks"
@@ -23,6 +23,9 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-dev  ## help.md and the tree in architecture.md, made from the code
+	$(BIN)/python docs/make.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-vllm build dist .pytest_cache .mypy_cache .ruff_cache

@@ -35,7 +35,7 @@ from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from steer.machine.gpus import named
+from steer.machine.gpus import from_driver
 from steer.machine.model_sizes import decode_flops, known, look_flops, step_flops
 from steer.renderer import RenderSettings
 from steer.renderer.diffusion import DiffusersRenderer
@@ -103,9 +103,9 @@ class Machine:
         self.dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         if self.device == "cuda":
             found = torch.cuda.get_device_properties(0)
-            self.card = named(found.name, found.total_memory / 2**30)
+            self.card = from_driver(found.name, found.total_memory / 2**30)
         else:
-            self.card = named("CPU", 0.0)
+            self.card = from_driver("CPU", 0.0)
 
     def about(self) -> dict[str, Any]:
         import diffusers

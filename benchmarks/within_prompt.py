@@ -25,7 +25,7 @@ from reward.predictor.predictor import Predictor
 from steer.experiments.caches import CachedProposer, CachedRenderer
 from steer.gates.parse import parse
 from steer.gates.text import TextGate, normalize
-from steer.machine.presets import load
+from steer.machine.loading import load
 from steer.parts import Scored
 from steer.sandbox.renderer import SandboxRenderer
 from steer.sandbox.truth.world import Truth

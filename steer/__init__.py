@@ -3,12 +3,12 @@
     from steer import load, steer
 
     parts = load("sandbox")
-    result = steer("floating mossy rocks", parts.scorer.person("17"), parts)
+    result = steer("floating mossy rocks", "17", parts)
     print(result.best["prompt"], result.confirm["verdict"], result.folder)
 
 Anything with the one method of `Proposer`, `Renderer` or `Scorer` can take its seat:
 
-    steer("floating mossy rocks", person, parts, renderer=mine)
+    steer("floating mossy rocks", "me", parts, renderer=mine)
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reward.people.person import Person
     from steer.errors import SteerError
-    from steer.loop.run import Result, Run, resume, steer
-    from steer.machine.presets import load
+    from steer.library import Run, resume, steer
+    from steer.loop.run import Result
+    from steer.machine.loading import load
     from steer.parts import Parts, Proposer, Renderer, Scored, Scorer
     from steer.record.events import Event
     from steer.record.folder import Record
@@ -47,9 +48,10 @@ __all__ = [
 _HOME = {
     "reward.people.person": ("Person",),
     "steer.errors": ("SteerError",),
-    "steer.machine.presets": ("load",),
+    "steer.machine.loading": ("load",),
     "steer.record.folder": ("Record",),
-    "steer.loop.run": ("Result", "Run", "resume", "steer"),
+    "steer.library": ("Run", "resume", "steer"),
+    "steer.loop.run": ("Result",),
     "steer.settings": ("Settings",),
     "steer.parts": ("Parts", "Proposer", "Renderer", "Scored", "Scorer"),
     "steer.record.events": ("Event",),

@@ -1,37 +1,39 @@
 """The nouns of the loop: its three seams, and what moves between them.
 
-A proposer, a renderer and a scorer are anything with the one method below; nothing needs to inherit from
-these protocols. What a run tells while it goes on is in `steer.record.events`.
-
-Parts that hold much memory may also have any of these, without arguments; calling one twice does no harm:
-
-    wake()   before the part works: bring what it needs to the accelerator, start its server
-    rest()   another part works now and needs the memory: give it up, keep what makes waking quick
-    close()  the run is over, or failed: give up everything; a later run wakes the part again
-    notes()  a list of what it had to do otherwise than asked since the last call, each a line for people
-
-and `keep_log(folder)`, told once where the run's folder is, for what it writes down on its own.
+A proposer, a renderer and a scorer are anything with the one method below; whatever else a part can do is
+found by its methods, as the protocols after them say. Nothing needs to inherit from any of them. What a run
+tells while it goes on is in `steer.record.events`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from weakref import ref
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
     from PIL.Image import Image
+
+    from reward.people.person import KnownPerson, Person
 
 BASE_ID = "r00c00"  # the base prompt is candidate 0 of iteration 0
 
 
 class PersonLike(Protocol):
-    """Whose taste. The loop hands it to the scorer and writes these three down; see `reward.people`."""
+    """Whose taste. The loop hands it to the scorer and writes these five down; see `reward.people`."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str: ...  # known, new, group or population
     @property
-    def label(self) -> str: ...
+    def id(self) -> str: ...  # a scorer that knows people finds them by it
+    @property
+    def world(self) -> str: ...  # where the id means somebody: "pamela", "sandbox", "profile" …
+    @property
+    def label(self) -> str: ...  # both of them, for people
     @property
     def hash(self) -> str: ...
 
@@ -75,11 +77,7 @@ class Renderer(Protocol):
 
 
 class Scorer(Protocol):
-    """The predictor of how one person would rate an image.
-
-    Optional methods switch features on: `adherence(images, prompt) -> [n]` the image gate, and
-    `score_people(images, prompt, people) -> [people, n]` with `people` and `person(id)` the specificity.
-    """
+    """The predictor of how one person would rate an image."""
 
     @property
     def name(self) -> str: ...
@@ -89,8 +87,124 @@ class Scorer(Protocol):
         ...
 
 
+# --- what any part may do besides; calling one of these twice does no harm
+
+
+@runtime_checkable
+class Wakes(Protocol):
+    """A part that is told before it works: it brings what it needs to the accelerator, starts its server."""
+
+    def wake(self) -> None: ...
+
+
+@runtime_checkable
+class Rests(Protocol):
+    """A part that gives its memory up while another one works, and keeps what makes waking quick."""
+
+    def rest(self) -> None: ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A part that gives everything up when the run is over, or failed; a later run wakes it again."""
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class TakesNotes(Protocol):
+    """A part that tells what it had to do otherwise than asked since the last call, in lines for people."""
+
+    def notes(self) -> Sequence[str]: ...
+
+
+@runtime_checkable
+class KeepsLog(Protocol):
+    """A part that is told once where the run's folder is, for what it writes down on its own."""
+
+    def keep_log(self, folder: Path) -> None: ...
+
+
+# --- what a scorer may do besides
+
+
+@runtime_checkable
+class MeasuresAdherence(Protocol):
+    """A scorer with an image-text similarity [n], which switches the image gate on."""
+
+    def adherence(self, images: Sequence[Image], prompt: str) -> Sequence[float]: ...
+
+
+@runtime_checkable
+class KnowsPopulation(Protocol):
+    """A scorer that can be asked for nobody in particular."""
+
+    def population(self) -> Person: ...
+
+
+@runtime_checkable
+class FindsPeople(Protocol):
+    """A scorer that finds someone by id. Raises `UnknownPerson`."""
+
+    def person(self, user: str) -> Person: ...
+
+
+@runtime_checkable
+class KnowsPeople(Protocol):
+    """A scorer that says whom it knows."""
+
+    @property
+    def people(self) -> Sequence[KnownPerson]: ...
+
+
+@runtime_checkable
+class ScoresPeople(KnowsPeople, FindsPeople, Protocol):
+    """A scorer that rates for many people at once [people, n], which switches specificity on."""
+
+    def score_people(self, images: Sequence[Image], prompt: str, people: Sequence[Person]) -> np.ndarray: ...
+
+
+@runtime_checkable
+class KnowsGroups(KnowsPeople, Protocol):
+    """A scorer that can be asked for a demographic group of those whom it knows. Raises `EmptyGroup`."""
+
+    def group(
+        self, age: tuple[int, int] | None = None, gender: str | None = None, nationality: str | None = None
+    ) -> Person: ...
+
+
+@runtime_checkable
+class LearnsTaste(Protocol):
+    """A scorer that learns the taste of someone new from a few ratings, as `reward`'s `Predictor` does."""
+
+    def known_ratings(self, images: Sequence[Image], prompts: Sequence[str] | None = None) -> np.ndarray: ...
+
+
+def people_of(scorer: object) -> Sequence[KnownPerson]:
+    """Whom a scorer knows; nobody where it cannot say."""
+    return scorer.people if isinstance(scorer, KnowsPeople) else ()
+
+
 Seat = Literal["proposer", "renderer", "scorer"]
 Role = Literal["candidate", "gate", "confirm"]  # of a render
+SEATS = ("proposer", "renderer", "scorer", "judge")
+
+
+class Loaded:
+    """What parts were loaded by, so that the same ones can be loaded again."""
+
+    def __init__(self, asked: Mapping[str, Any], parts: Parts) -> None:
+        self.asked = asked  # name of the preset and overrides, as config.json keeps them
+        # Held weakly: a part that was replaced shall not stay in memory for this.
+        self._parts = {seat: ref(part) for seat in SEATS if (part := getattr(parts, seat)) is not None}
+
+    def replaced(self, parts: Parts) -> list[str]:
+        """Seats of `parts` that were given another part since."""
+        return [
+            seat
+            for seat in SEATS
+            if getattr(parts, seat) is not (self._parts[seat]() if seat in self._parts else None)
+        ]
 
 
 @dataclass(frozen=True)
@@ -108,6 +222,7 @@ class Parts:
     # While the part of the key works, these may stay awake beside it; all others rest (see
     # `steer.machine.gpu_memory`).
     beside: Mapping[Seat, tuple[Seat, ...]] = field(default_factory=dict)
+    loaded: Loaded | None = None  # None: put together by hand
 
 
 @dataclass(frozen=True)

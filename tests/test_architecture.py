@@ -19,6 +19,7 @@ LAYERS = (
     ("study", "compare", "machine"),
     ("profiles",),
     ("whom",),
+    ("library",),
     ("sweep", "pages", "experiments"),
     ("cli",),
 )
@@ -170,6 +171,7 @@ def test_what_every_command_imports_is_light():
         "steer.parts",
         "steer.settings",
         "steer.machine.presets",
+        "steer.machine.loading",
         "steer.record.folder",
     ):
         names = {name.partition(".")[0] for name in imports(module, lazy=False)}

@@ -14,9 +14,10 @@ from fakes import PROMPT, FakePerson, FakeProposer, FakeRenderer, FakeScorer, fa
 import steer as package
 from steer import Parts, Result, Run, Settings, SteerError, resume, steer
 from steer.errors import PresetError, UsageError
-from steer.machine.gpus import card
-from steer.machine.overrides import Choices
-from steer.machine.presets import PRESETS, choose, load, predictor_folder, requirements
+from steer.machine.gpus import by_name
+from steer.machine.loading import load
+from steer.machine.overrides import Overrides
+from steer.machine.presets import PRESETS, choose, predictor_folder, requirements, resolve
 
 SMALL = Settings(iterations=1, proposals=3, confirm=2)
 
@@ -93,8 +94,9 @@ def test_everything_exported_is_there():
 def test_importing_the_package_loads_nothing_heavy():
     code = (
         "import sys, steer, steer.errors, steer.settings, steer.parts\n"
-        "import steer.record.folder, steer.machine.presets\n"
-        "heavy = {'torch', 'transformers', 'scipy', 'numpy', 'PIL', 'reward'} & set(sys.modules)\n"
+        "import steer.record.folder, steer.machine.loading, steer.machine.estimate\n"
+        "heavy = {'torch', 'transformers', 'scipy', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "heavy |= {name for name in sys.modules if name.startswith('reward.')} - {'reward.files'}\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
     done = subprocess.run(
@@ -108,10 +110,10 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_auto_takes_the_sandbox_here_and_says_what_the_larger_ones_lack(monkeypatch):
     monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
-    name, reason = choose()
-    assert name == "sandbox"
-    assert "flux2 lacks a GPU with 64 GB" in reason and "klein lacks a GPU with 21 GB" in reason
-    assert "laptop lacks weights of IDKiro/sdxs" in reason
+    chosen = choose()
+    assert chosen.name == "sandbox"
+    assert "flux2 lacks a GPU with 64 GB" in chosen.reason and "klein lacks a GPU with 21 GB" in chosen.reason
+    assert "laptop lacks weights of IDKiro/sdxs" in chosen.reason
 
 
 @pytest.mark.parametrize("name", ["flux2", "klein"])
@@ -129,34 +131,35 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 
 def test_a_large_gpu_weights_vllm_and_a_predictor_make_the_papers_preset_ready(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr("steer.machine.gpus.here", lambda: card("H100"))
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: by_name("H100"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    assert sum(not need.met for need in requirements("flux2")) == 3
+    assert sum(not need.met for need in requirements(resolve("flux2"))) == 3
     for model in (PRESETS["flux2"].renderer, PRESETS["flux2"].llm):
         snapshot = tmp_path / "hub" / f"models--{model.replace('/', '--')}" / "snapshots" / "abc"
         snapshot.mkdir(parents=True)
         (snapshot / "config.json").write_text("{}")
         (snapshot / "model.safetensors").write_text("")
     predictor = predictor_folder(PRESETS["flux2"])
-    [lacking] = [need for need in requirements("flux2") if not need.met]
+    [lacking] = [need for need in requirements(resolve("flux2")) if not need.met]
     assert f"--out {predictor}" in lacking.fix and "--reward laion-aesthetics" in lacking.fix
     predictor.mkdir(parents=True)
     (predictor / "predictor.json").write_text("{}")
-    assert choose() == ("flux2", "the largest preset runs here")
+    assert (choose().name, choose().reason) == ("flux2", "the largest preset runs here")
 
 
 def test_what_replaces_a_part_lifts_what_that_part_needed():
-    chosen = Choices(llm_url="http://127.0.0.1:1/v1", renderer="mine", reward="mine")
-    assert len(requirements("laptop", chosen)) == 1  # diffusers
-    assert [need.what for need in requirements("flux2", chosen)][1:] == ["the package diffusers"]
+    chosen = Overrides(llm_url="http://127.0.0.1:1/v1", renderer="mine", reward="mine")
+    assert len(requirements(resolve("laptop", chosen))) == 1  # diffusers
+    assert [need.what for need in requirements(resolve("flux2", chosen))][1:] == ["the package diffusers"]
 
 
 def test_a_plan_that_does_not_fit_names_those_that_do(monkeypatch):
-    monkeypatch.setattr("steer.machine.gpus.here", lambda: card("RTX 4090"))
-    need = requirements("flux2")[0]
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: by_name("RTX 4090"))
+    need = requirements(resolve("flux2"))[0]
     assert not need.met and "--memory nf4" in need.fix and "--memory fp8" not in need.fix
     assert "--preset klein" in need.fix and "\n" not in need.fix
-    assert requirements("flux2", Choices(memory="nf4"))[0].met and requirements("klein")[0].met
+    assert requirements(resolve("flux2", Overrides(memory="nf4")))[0].met
+    assert requirements(resolve("klein"))[0].met
     with pytest.raises(PresetError, match=r"lacks 64 GB on the GPU .*RTX 4090.*--memory nf4"):
         load("flux2", reward="laion-aesthetics")
 
@@ -178,16 +181,16 @@ def test_a_choice_that_makes_no_sense_is_wrong_usage(values, complaint):
         load("sandbox", **values)
 
 
-def test_choices_survive_config_json():
-    chosen = Choices(renderer="a/b@c", lora=("x=0.8",), steps=4, compile=True)
-    assert Choices.of(json.loads(json.dumps({**chosen.to_json(), "who": {}}))) == chosen
-    assert Choices.of({"llm": None, "reward": None, "judge": None, "threads": 2}) == Choices(threads=2)
+def test_overrides_survive_config_json():
+    chosen = Overrides(renderer="a/b@c", lora=("x=0.8",), steps=4, compile=True)
+    assert Overrides.of(json.loads(json.dumps({**chosen.to_json(), "who": {}}))) == chosen
+    assert Overrides.of({"llm": None, "reward": None, "judge": None, "threads": 2}) == Overrides(threads=2)
 
 
 def test_what_is_missing_comes_with_the_command_that_gets_it(monkeypatch):
     monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    fixes = [need.fix for need in requirements("klein") if not need.met]
+    fixes = [need.fix for need in requirements(resolve("klein")) if not need.met]
     assert "hf download black-forest-labs/FLUX.2-klein-4B" in fixes
     [gated] = [fix for fix in fixes if "Llama" in fix]
     assert gated.startswith("accept its terms on https://") and "hf auth login" in gated

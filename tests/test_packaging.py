@@ -122,20 +122,3 @@ def test_make_and_ci_call_each_other_as_the_readme_says():
     assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "make demo" in readme and "make test" in readme and "--no-deps" in readme
-
-
-def test_the_tree_in_the_readme_names_only_what_exists():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tree = readme.rpartition("```text\n")[2].partition("```")[0]
-    folders, missing = [], []
-    for line in tree.splitlines():
-        indent, name = len(line) - len(line.lstrip()), line.split("#")[0].strip()
-        if not name:
-            continue
-        folders = folders[: indent // 2]
-        for each in name.split():
-            if not (ROOT.joinpath(*folders) / each).exists():
-                missing.append("/".join([*folders, each]))
-        if name.endswith("/"):
-            folders.append(name)
-    assert tree and missing == []

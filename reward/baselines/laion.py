@@ -77,7 +77,7 @@ class LaionAesthetics:
 
     def population(self) -> Person:
         """The only person that a baseline knows."""
-        return make_person("population", "everyone:population", None, None)
+        return make_person("population", "population", self.world, None, None)
 
     def score(self, images: Sequence[Image.Image], prompt: str = "", person: Any = None) -> list[float]:
         """Aesthetic score of each image, about 1 to 10, raw; `prompt` and `person` change nothing.

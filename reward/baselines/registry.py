@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from reward.errors import BaselineError
+
+if TYPE_CHECKING:
+    from reward.baselines.laion import LaionAesthetics
+    from reward.predictor.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def find_baseline(name: str) -> Baseline:
     return BASELINES[name]
 
 
-def load_reward(name_or_folder: str | Path, device: str = "cpu") -> Any:
+def load_reward(name_or_folder: str | Path, device: str = "cpu") -> Predictor | LaionAesthetics:
     """A Scorer: a baseline by name, else the predictor in a folder.
 
     Raises BaselineError for a baseline that cannot run in this process, CheckpointError.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 5  # K of equation 1
 TEMPERATURE = 0.1  # tau of equation 1
+PROFILE = "profile"  # the world of new people
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Person:
     """Whose taste a score stands for, resolved to what the predictor reads."""
 
     kind: Literal["known", "new", "group", "population"]
-    label: str  # with its world, e.g. "sandbox:17" or "sandbox:population"
+    id: str  # participant as in the data set, name of a profile, "age 18-25, female" or "population"
+    world: str  # whose ratings speak for them: "pamela", "sandbox", …; "profile": their own
     user: np.ndarray | None  # [hidden] user embedding; None leaves the token out
     demographics: np.ndarray | None  # [profile_dim] sentence embedding; None leaves the token out
     hash: str  # 12 hex digits over kind and embeddings: equal hashes score equally
@@ -47,6 +49,16 @@ class Person:
     residual: np.ndarray | None = None  # [image_dim + 1] slopes along the image embedding, offset; is added
     ratings: int = 0  # how many of their own ratings stand behind a new person
     note: str = ""  # what was done instead where the ratings of a new person say nothing
+    state: str = ""  # of a new person: hash of what their taste follows from
+
+    @property
+    def label(self) -> str:
+        """For people: "sandbox:17", "sandbox:age 18-25 (34 people)", "profile:me@1f3a5b7c9d0e"."""
+        # Where a predictor was trained on several data sets, ids begin with theirs: "lapis:17".
+        name = self.id if self.id.startswith(f"{self.world}:") else f"{self.world}:{self.id}"
+        if self.kind == "group":
+            return f"{name} ({self.size} {'person' if self.size == 1 else 'people'})"
+        return f"{name}@{self.state}" if self.state else name
 
     @classmethod
     def known(cls, user: str, predictor: Predictor) -> Person:
@@ -87,7 +99,8 @@ class Person:
 
 def make_person(
     kind: Literal["known", "new", "group", "population"],
-    label: str,
+    id: str,
+    world: str,
     user: np.ndarray | None,
     demographics: np.ndarray | None,
     size: int = 1,
@@ -96,7 +109,7 @@ def make_person(
     ratings: int = 0,
     note: str = "",
 ) -> Person:
-    """A Person with its content hash; a label may hold "{hash}"."""
+    """A Person with its content hash, which is the state of a new one."""
     digest = hashlib.sha256(kind.encode())
     for array in (user, demographics):
         digest.update(b"-" if array is None else np.ascontiguousarray(array, np.float32).tobytes())
@@ -104,9 +117,10 @@ def make_person(
         if part is not None:
             digest.update(name.encode() + np.ascontiguousarray(part, np.float32).tobytes())
     short = digest.hexdigest()[:12]
+    state = short if kind == "new" else ""
     return Person(
-        kind, label.replace("{hash}", short), user, demographics, short, size, mix, residual, ratings, note
-    )
+        kind, id, world, user, demographics, short, size, mix, residual, ratings, note, state
+    )  # fmt: skip
 
 
 def preference_profile(features: np.ndarray, ratings: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from reward.people.descriptions import demographics_sentence
 from reward.people.known import Calibration, read_calibration
 from reward.people.newcomer import Method, check_method, mix_start, mix_weights, ridge_residual
 from reward.people.person import (
+    PROFILE,
     Person,
     checked_ratings,
     describe_group,
@@ -97,13 +98,13 @@ class Predictor:
     def person(self, user: str) -> Person:
         """Someone known, by exact id, else by 1-based position in `people`. Raises UnknownPerson."""
         row = find_known(self.people, user)
-        return make_person(
-            "known", self._label(self.people[row].id), self._users()[row], self._demographics(row)
-        )
+        id = self.people[row].id
+        return make_person("known", id, self._world_of(id), self._users()[row], self._demographics(row))
 
     def population(self) -> Person:
         """Nobody in particular: user and demographics tokens are left out."""
-        return make_person("population", self._label("population"), None, None, size=len(self.people))
+        world = self._world_of("population")
+        return make_person("population", "population", world, None, None, size=len(self.people))
 
     def group(
         self, age: tuple[int, int] | None = None, gender: str | None = None, nationality: str | None = None
@@ -115,11 +116,9 @@ class Predictor:
         rows = find_group(self.people, age, gender, nationality)
         ages = f"{age[0]}-{age[1]}" if age else None
         sentence = demographics_sentence({"age": ages, "gender": gender, "nationality": nationality})
-        members = f"{len(rows)} {'person' if len(rows) == 1 else 'people'}"
-        label = f"{describe_group(age, gender, nationality)} ({members})"
-        return make_person(
-            "group", self._label(label), self._users()[rows].mean(0), self._sentence(sentence), size=len(rows)
-        )
+        id = describe_group(age, gender, nationality)
+        users = self._users()[rows].mean(0)
+        return make_person("group", id, self._world_of(id), users, self._sentence(sentence), size=len(rows))
 
     def newcomer(
         self,
@@ -143,22 +142,22 @@ class Predictor:
         if prompts is not None and len(prompts) != len(images):
             raise BadContext(f"{len(images)} images but {len(prompts)} prompts: give one for each image")
         sentence = self._sentence(demographics_sentence(demographics))
-        label, count = f"profile:{name}@{{hash}}", len(given)
+        count = len(given)
         if method == "knn":
             profile = preference_profile(self.image_features(images), given)
             user = interpolate_user(profile, self.tables.profiles, self._users())
-            return make_person("new", label, user, sentence, ratings=count)
+            return make_person("new", name, PROFILE, user, sentence, ratings=count)
         note = "" if count and np.ptp(given) else _says_nothing(count, method, sentence is not None)
         if method == "ridge":
             residual = None if note else self._residual(images, given, prompts)
-            return make_person("new", label, None, None, residual=residual, ratings=count, note=note)
+            return make_person("new", name, PROFILE, None, None, residual=residual, ratings=count, note=note)
         known = np.zeros((len(self.people), 0)) if note else self.known_ratings(images, prompts)
-        return self._mixed(known, given, sentence, label)
+        return self._mixed(known, given, sentence, name)
 
     def mixed(
         self,
         known: np.ndarray,
-        ratings: Sequence[float],
+        ratings: Sequence[float] | np.ndarray,
         demographics: Mapping[str, Any] | None = None,
         name: str = "new",
     ) -> Person:
@@ -168,16 +167,16 @@ class Predictor:
         """
         given = checked_ratings(ratings, known.shape[1])
         sentence = self._sentence(demographics_sentence(demographics))
-        return self._mixed(known, given, sentence, f"profile:{name}@{{hash}}")
+        return self._mixed(known, given, sentence, name)
 
-    def _mixed(self, known: np.ndarray, given: np.ndarray, sentence: np.ndarray | None, label: str) -> Person:
+    def _mixed(self, known: np.ndarray, given: np.ndarray, sentence: np.ndarray | None, name: str) -> Person:
         count = len(given)
         note = "" if count and np.ptp(given) else _says_nothing(count, "mix", sentence is not None)
         if note:
             known, given = known[:, :0], given[:0]
         start = mix_start(self.tables.demographics, sentence)
         mix = mix_weights(known, given, self.calibration.prior, start)
-        return make_person("new", label, None, sentence, mix=mix, ratings=count, note=note)
+        return make_person("new", name, PROFILE, None, sentence, mix=mix, ratings=count, note=note)
 
     def known_ratings(
         self, images: Sequence[Image.Image], prompts: Sequence[str] | None = None
@@ -262,10 +261,11 @@ class Predictor:
         """The sentence encoder that it was trained with, checked. Raises CheckpointError."""
         return _sentence_encoder_of(self.folder, self.card, str(self._device))
 
-    def _label(self, who: str) -> str:
-        world = self.world.partition(":")[0]
-        # an id that begins with its data set, as in "lapis:17", says it already
-        return who if who.partition(":")[0] in world.split("+") and ":" in who else f"{world}:{who}"
+    def _world_of(self, id: str) -> str:
+        """The data set that an id names, as in "lapis:17"; else all that it was trained on."""
+        world = self.world.partition(":")[0]  # without its version
+        named, colon, _ = id.partition(":")
+        return named if colon and named in world.split("+") else world
 
     def score(self, images: Sequence[Image.Image], prompt: str, person: Person) -> list[float]:
         """Expected rating of each image by this person; the text is `prompt`.

@@ -13,9 +13,10 @@ from steer.cli import options as opt
 from steer.cli import people_profiles
 from steer.cli.console import hint, out, print_json
 from steer.errors import PresetError, UsageError
+from steer.whom import Who, parse_age
 
 if TYPE_CHECKING:
-    from steer.profiles.state import State
+    from reward.people.person import KnownPerson
 
 OPPOSED = 10  # people that --opposed shows in a terminal
 
@@ -49,14 +50,12 @@ def list_(
 
     steer people list --opposed 17
     """
-    from reward.people.person import KnownPerson, find_group
-    from steer.cli.run import parse_age
+    from reward.people.person import find_group
 
     card = _card(reward)
     rows = list(range(len(card["people"])))
     if age or gender or nationality:
-        known = [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
-        rows = find_group(known, parse_age(age), gender, nationality)
+        rows = find_group(_people(card), parse_age(age), gender, nationality)
     people = [{"position": row + 1, **card["people"][row]} for row in rows]
     about: dict[str, Any] = {
         "schema_version": 1,
@@ -135,17 +134,17 @@ def show(
 
     steer people show me
     """
-    from reward.people.person import KnownPerson, find_known
+    from reward.people.person import find_known
 
     card = _card(reward)
-    known = [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
-    state = people_profiles.profile_named(user, [person.id for person in known])
-    if state is not None:
-        people_profiles.show_profile(state, _looks(state, prompt, reward) if likes else None, reward, as_json)
+    known = _people(card)
+    who = Who("known", user=user).resolved(known)
+    row = None if who.kind == "profile" else find_known(known, user)
+    looks = _looks(who, prompt, reward) if likes else None
+    if row is None:
+        people_profiles.show_profile(who.state, looks, reward, as_json)
         return
-    row = find_known(known, user)
     person: dict[str, Any] = {"position": row + 1, **card["people"][row]}
-    looks = _looks(str(person["id"]), prompt, reward) if likes else None
     if as_json:
         about = {"world": card["world"], "simulated": card["simulated"]}
         print_json({"schema_version": 1, **about, "person": person, "looks": looks})
@@ -160,19 +159,17 @@ def show(
         hint(f"which looks suit this taste: steer people show {person['id']} --likes")
 
 
-def _looks(user: str | State, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
+def _looks(who: Who, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
     from steer.compare.looks import preferred_looks
-    from steer.machine.presets import load
+    from steer.machine.loading import load
     from steer.settings import DEFAULT_PROMPT, clean_prompt
 
     parts = load(reward=reward)
     base = clean_prompt(DEFAULT_PROMPT if prompt is None else prompt)
     hint(f'rendering "{base}" in a few looks')
-    scorer: Any = parts.scorer
-    person = scorer.person(user) if isinstance(user, str) else user.person(scorer)
     return [
         {"look": look.words, "person": look.person, "everyone": look.everyone, "own": look.own}
-        for look in preferred_looks(parts, person, base)
+        for look in preferred_looks(parts, who.find(parts.scorer), base)
     ]
 
 
@@ -219,6 +216,12 @@ def _card(reward: Path | None) -> dict[str, Any]:
         raise PresetError(f"cannot read {path}: {error}; name another predictor with --reward") from error
 
 
+def _people(card: dict[str, Any]) -> list[KnownPerson]:
+    from reward.people.person import KnownPerson
+
+    return [KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]]
+
+
 def _new_people(reward: Path | None) -> dict[str, Any]:
     """How accurate scores of someone new are by how much they rated, where it was measured."""
     from reward.people.known import read_calibration
@@ -234,11 +237,11 @@ def _new_people(reward: Path | None) -> dict[str, Any]:
 def _agreement(card: dict[str, Any], user: str, reward: Path | None) -> tuple[int, list[float]]:
     """Row of a known person, and everyone's agreement with them."""
     from reward.people.known import read_calibration
-    from reward.people.person import KnownPerson, find_known
+    from reward.people.person import find_known
     from reward.predictor.checkpoint import read_checkpoint
     from steer.machine.presets import WEIGHTS
 
-    row = find_known([KnownPerson(p["id"], p["demographics"], p["ratings"]) for p in card["people"]], user)
+    row = find_known(_people(card), user)
     folder = reward or WEIGHTS / "predictor"
     _, model, tables = read_checkpoint(folder)
     agreement = read_calibration(folder).agreement(model.eval(), tables.demographics)

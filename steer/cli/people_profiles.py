@@ -132,13 +132,6 @@ def listed() -> list[dict[str, Any]]:
     return found
 
 
-def profile_named(user: str, ids: list[str]) -> State | None:
-    """The profile that a user's name means: exact participant ids go first, positions last."""
-    from steer.profiles import find_state
-
-    return None if user.strip() in ids else find_state(user)
-
-
 def show_profile(
     state: State, looks: list[dict[str, Any]] | None, reward: Path | None, as_json: bool
 ) -> None:
@@ -147,12 +140,12 @@ def show_profile(
     from steer.cli.people import show_looks
     from steer.machine.presets import WEIGHTS
     from steer.profiles.learnt import learn
-    from steer.profiles.state import known_ratings
+    from steer.profiles.state import known_ratings, predictor_of
 
-    scorer = load_reward(reward or WEIGHTS / "predictor")
-    known = known_ratings(scorer, state, state.ratings)
+    predictor = predictor_of(load_reward(reward or WEIGHTS / "predictor"))
+    known = known_ratings(predictor, state, state.ratings)
     seen = [(r.picture, r.prompt, known[:, i]) for i, r in enumerate(state.ratings)]
-    learnt = learn(state, known, scorer, seen)
+    learnt = learn(state, known, predictor, seen)
     if as_json:
         print_json(_as_json(state, learnt, looks))
         return

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from steer.cli import options as opt
 from steer.cli.console import hint, hint_unreadable
 from steer.cli.open_pages import Open, Port, open_pages
+from steer.parts import people_of
 
 if TYPE_CHECKING:
+    from reward.baselines.laion import LaionAesthetics
+    from reward.predictor.predictor import Predictor
     from steer.profiles import Profile
 
 
@@ -80,7 +83,7 @@ def rate(
     _farewell(profile, before)
 
 
-def load_scorer(reward: Path | None) -> Any:
+def load_scorer(reward: Path | None) -> Predictor | LaionAesthetics:
     """The predictor that profiles are compared by. Raises `RewardError`."""
     from reward.baselines import load_reward
     from steer.machine.presets import WEIGHTS
@@ -94,9 +97,10 @@ def load_scorer(reward: Path | None) -> Any:
 
 def demographics_of(scorer: object) -> dict[str, list[str]]:
     """Genders and nationalities of the known people, as suggestions."""
-    people = getattr(scorer, "people", ())
     return {
-        key: sorted({str(p.demographics[key]) for p in people if p.demographics.get(key) is not None})
+        key: sorted(
+            {str(p.demographics[key]) for p in people_of(scorer) if p.demographics.get(key) is not None}
+        )
         for key in ("gender", "nationality")
     }
 

@@ -159,9 +159,8 @@ def score(
 
     steer reward score *.png --age 18-25 --prompt "a quiet harbour" --checkpoint weights
     """
-    from steer.cli.run import parse_age
-    from steer.cli.session import Who
     from steer.settings import clean_prompt
+    from steer.whom import Who, parse_age
 
     group = any(value is not None for value in (age, gender, nationality))
     if sum((user is not None, population, group)) != 1:
@@ -179,7 +178,7 @@ def score(
     from steer.machine.presets import WEIGHTS
 
     predictor = Predictor.load(checkpoint or WEIGHTS / "predictor")
-    person = who.find(predictor)
+    person = who.resolved(predictor.people).find(predictor)
     scores = list(_scores(predictor, images, text, person))
     if as_json:
         about = {"world": predictor.world, "simulated": predictor.simulated, "person": person.label}

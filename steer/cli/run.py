@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,10 +10,11 @@ import typer
 
 from steer.cli import options as opt
 from steer.cli.options import DEFAULTS
-from steer.cli.session import Request, Who, search
+from steer.cli.session import Request, search
 from steer.errors import UsageError
-from steer.machine.overrides import Choices
+from steer.machine.overrides import Overrides
 from steer.settings import Settings
+from steer.whom import Who, parse_age, parse_group
 
 
 def request(
@@ -58,12 +58,12 @@ def request(
     settings = Settings(
         iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
     )  # fmt: skip
-    choices = Choices.given(
+    overrides = Overrides.given(
         llm=llm, llm_url=llm_url, llm_mode=llm_mode, vllm_python=vllm_python, renderer=renderer, lora=lora,
         memory=memory, steps=steps, guidance=guidance, size=size, batch=batch, compile=compile, cache=cache,
         reward=reward, judge=judge, threads=threads,
     )  # fmt: skip
-    return Request(who, prompt, settings, preset, choices, out, plan, as_json, quiet)
+    return Request(who, prompt, settings, preset, overrides, out, plan, as_json, quiet)
 
 
 def searches(command: Callable[..., None]) -> Callable[..., None]:
@@ -149,24 +149,8 @@ def demographic(
         raise UsageError("say which group, as in: steer demographic --age 18-25")
     who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
     if versus is not None:
-        from steer.cli.versus import parse_versus
         from steer.cli.versus import versus as compare
 
-        compare(request(who, **options), parse_versus(versus))
+        compare(request(who, **options), parse_group(versus))
         return
     search(request(who, **options))
-
-
-def parse_age(text: str | None) -> tuple[int, int] | None:
-    """ "18-25" as (18, 25), "30" as (30, 30). Raises `UsageError`."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"\s*(\d{1,3})\s*(?:[-–]\s*(\d{1,3})\s*)?", text)
-    if not found:
-        raise UsageError(
-            f"--age {text!r} is not a range of ages; write it as in: steer demographic --age 18-25"
-        )
-    low, high = int(found[1]), int(found[2] or found[1])
-    if low > high:
-        raise UsageError(f"--age {text} runs backwards; try: steer demographic --age {high}-{low}")
-    return low, high

@@ -6,76 +6,22 @@ import shlex
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from reward.errors import EmptyGroup, RewardError, UnknownPerson
+from reward.errors import RewardError
 from steer.cli.console import hint, print_json
 from steer.cli.options import DEFAULTS
-from steer.errors import SteerError, UsageError
-from steer.machine.overrides import DEFAULT as AS_IS
-from steer.machine.overrides import Choices
+from steer.errors import SteerError
+from steer.machine.overrides import NO_OVERRIDES, Overrides
+from steer.parts import people_of
 from steer.settings import DEFAULT_PROMPT, Settings, clean_prompt
+from steer.whom import Who
 
 if TYPE_CHECKING:
-    from reward.people.person import Person
-    from steer.loop.run import Run
-    from steer.parts import Parts
-
-
-@dataclass(frozen=True)
-class Who:
-    """Whose taste, as asked for; kept in the record so that a resumed run finds the same person."""
-
-    kind: Literal["known", "profile", "group", "population"]
-    user: str | None = None  # id, name of a profile, or position; of a profile in full: me@1f3a5b7c9d0e
-    age: tuple[int, int] | None = None
-    gender: str | None = None
-    nationality: str | None = None
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Who:
-        """The inverse of `dataclasses.asdict`, after JSON made lists of tuples."""
-        age = data.get("age")
-        return cls(**{**data, "age": None if age is None else (int(age[0]), int(age[1]))})
-
-    def resolved(self, scorer: Any) -> Who:
-        """The same, with a profile named in its present state: an exact participant id goes before it."""
-        name = str(self.user).strip()
-        if self.kind != "known" or any(known.id == name for known in getattr(scorer, "people", ())):
-            return self
-        from steer.profiles import find_state
-
-        state = find_state(name)
-        return self if state is None else replace(self, kind="profile", user=f"{state.name}@{state.hash}")
-
-    def find(self, scorer: Any) -> Person:
-        """This person as `scorer` knows them.
-
-        Raises `UnknownPerson`, `EmptyGroup`, `UsageError`, `ProfileError`.
-        """
-        if self.kind == "profile":
-            from steer.profiles import Profiles
-
-            name, _, hash = str(self.user).rpartition("@")
-            return Profiles().open(name).at(hash).person(scorer)
-        method = {"known": "person", "group": "group", "population": "population"}[self.kind]
-        if not hasattr(scorer, method):
-            remedy = (
-                "steer run --population" if hasattr(scorer, "population") else "name another with --reward"
-            )
-            raise UsageError(
-                f"the reward {scorer.name} knows no people, its opinion is everybody's: {remedy}"
-            )
-        if self.kind == "known":
-            try:
-                return scorer.person(str(self.user))
-            except UnknownPerson as error:
-                raise UnknownPerson(f"{error}; {_no_profile()}") from None
-        if self.kind == "group":
-            return scorer.group(age=self.age, gender=self.gender, nationality=self.nationality)
-        return scorer.population()
+    from steer.library import Run
+    from steer.parts import Parts, Scorer
 
 
 @dataclass(frozen=True)
@@ -86,7 +32,7 @@ class Request:
     prompt: str | None
     settings: Settings
     preset: str = "auto"
-    choices: Choices = AS_IS
+    overrides: Overrides = NO_OVERRIDES
     out: Path = Path("runs")
     plan: bool = False
     as_json: bool = False
@@ -99,8 +45,8 @@ def search(request: Request) -> None:
     if request.plan:
         show_plan(request)
         return
-    parts = load(request.preset, request.choices)
-    request = replace(request, who=request.who.resolved(parts.scorer))
+    parts = load(request.preset, request.overrides)
+    request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
     announce(parts, request.who)
     if request.prompt is None:
@@ -111,24 +57,19 @@ def search(request: Request) -> None:
 
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
     """A new run folder for this request; says for whom."""
-    from steer.loop.run import Run
+    from steer.library import Run
 
-    person = request.who.find(parts.scorer)
-    _say_who(request.who, parts.scorer, person)
-    # Resuming on another machine must not choose another plan: what was chosen is kept, not "auto".
-    memory = getattr(parts.renderer, "memory", request.choices.memory)
-    choices = replace(request.choices, memory=memory)
-    recipe = {"preset": parts.preset, **choices.to_json(), "who": asdict(request.who)}
-    return Run.start(
-        prompt, person, parts, request.settings, request.out, _judge_person(request.who, parts.judge),
-        argv=command_words(request, prompt, parts.preset), recipe=recipe,
-    )  # fmt: skip
+    words = command_words(request, prompt, parts.preset)
+    run = Run.start(prompt, request.who, parts, request.settings, request.out, argv=words)
+    _say_who(request.who, parts.scorer, run.person)
+    _say_judge(run, parts)
+    return run
 
 
 def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     """Go on with an interrupted run, with exactly what it was started with."""
     from steer.cli.report import finish
-    from steer.loop.run import Run
+    from steer.library import Run, by_name
     from steer.record.folder import Record
 
     record = Record.read(folder)
@@ -136,16 +77,11 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
         hint("this run is complete, nothing to do")
         finish(folder, as_json)
         return
-    recipe = record.config["recipe"]
-    if "who" not in recipe:
-        raise UsageError(
-            f"{folder.name} was started from Python; resume it there: steer.resume(folder, person, parts)"
-        )
-    parts = load(recipe["preset"], Choices.of(recipe))
-    who = Who.from_json(recipe["who"])
-    person = who.find(parts.scorer)
+    preset, overrides, who = by_name(record, f"resume it there: steer.resume({str(folder)!r}, person, parts)")
+    parts = load(preset, overrides)
+    run = Run.resume(folder, who, parts)
     announce(parts, who)
-    run = Run.resume(folder, person, parts, _judge_person(who, parts.judge))
+    _say_judge(run, parts)
     follow(run, parts, record.settings, as_json=as_json, quiet=quiet)
 
 
@@ -201,8 +137,8 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     for name in ("iterations", "proposals", "keep", "patience", "target", "seed", "llm_seed", "confirm"):
         value = getattr(settings, name)
         given[name.replace("_", "-")] = value if value != getattr(DEFAULTS, name) else None
-    plain = AS_IS.to_json()
-    chosen = {name: value for name, value in request.choices.to_json().items() if value != plain[name]}
+    plain = NO_OVERRIDES.to_json()
+    chosen = {name: value for name, value in request.overrides.to_json().items() if value != plain[name]}
     given |= {"preset": preset} | {name.replace("_", "-"): value for name, value in chosen.items()}
     for name, value in given.items():
         if value is True:
@@ -217,12 +153,12 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
     return words
 
 
-def load(preset: str, choices: Choices) -> Parts:
+def load(preset: str, overrides: Overrides) -> Parts:
     """The parts of a preset, with a word on a terminal while they load."""
-    from steer.machine import presets
+    from steer.machine import loading
 
     with _status(f"loading the models ({preset})"):
-        return presets.load(preset, **choices.to_json())
+        return loading.load(preset, **overrides.to_json())
 
 
 def announce(parts: Parts, who: Who) -> None:
@@ -243,70 +179,54 @@ def announce(parts: Parts, who: Who) -> None:
         hint(f"preset {parts.preset} ({parts.reason})")
 
 
-def _say_who(who: Who, scorer: Any, person: Person) -> None:
+def _say_judge(run: Run, parts: Parts) -> None:
+    if parts.judge is not None and run.judge_person is None:
+        hint("the second judge does not know this person, so nothing is held out")
+
+
+def _say_who(who: Who, scorer: Scorer, person: Any) -> None:
     if who.kind == "profile":
         _say_profile(scorer, person)
         return
     if who.kind != "known":
         hint(f"steering for {person.label}")
         return
-    ids = [known.id for known in getattr(scorer, "people", ())]
-    found = person.label.partition(":")[2]
-    how = "participant id" if str(who.user).strip() == found else f"position {who.user} of {len(ids)}"
+    ids = [known.id for known in people_of(scorer)]
+    how = "participant id" if str(who.user).strip() == person.id else f"position {who.user} of {len(ids)}"
     hint(f"steering for {person.label} ({how})")
 
 
-def _say_profile(scorer: Any, person: Person) -> None:
+def _say_profile(scorer: Scorer, person: Any) -> None:
     """How many ratings a profile stands on, and how far they carry."""
+    from steer.profiles.state import predictor_of
+
     hint(f"steering for {person.label} ({person.ratings} {'rating' if person.ratings == 1 else 'ratings'})")
     if person.note:
         hint(person.note)
-    elif (expected := scorer.expected_accuracy(person.ratings)) is not None:
+    elif (expected := predictor_of(scorer).expected_accuracy(person.ratings)) is not None:
         hint(f"to expect from so many: a rank correlation of {expected:.2f} with this person's ratings")
-
-
-def _no_profile() -> str:
-    """Why it is no profile either, and which there are."""
-    from steer.profiles import Profiles
-
-    names = Profiles().list()
-    if not names:
-        return "to make a profile of your own: steer rate me"
-    return f"profiles are {', '.join(names)}"
-
-
-def _judge_person(who: Who, judge: Any) -> Person | None:
-    if judge is None:
-        return None
-    try:
-        return who.find(judge)
-    except (UnknownPerson, EmptyGroup, UsageError):
-        hint("the second judge does not know this person, so nothing is held out")
-        return None
 
 
 def show_plan(request: Request) -> None:
     """What one run would take; nothing is started."""
-    from steer.machine.estimate import plan
-    from steer.machine.presets import choose
+    from steer.machine.estimate import estimate
+    from steer.machine.presets import resolve
     from steer.pages import wording as words
 
-    name, reason = choose(request.choices) if request.preset == "auto" else (request.preset, "asked for")
-    p = plan(request.settings, name, request.choices)
+    resolved = resolve(request.preset, request.overrides)
+    most = estimate(request.settings, resolved)
     if request.as_json:
-        print_json({"schema_version": 1, "status": "planned", "plan": asdict(p)})
+        print_json({"schema_version": 1, "status": "planned", "plan": asdict(most)})
         return
-    most = "at most " if p.may_stop_early else ""
-    print(f"preset   {name} ({reason})")
-    print(
-        f"images   {most}{p.images}: the base, {p.iterations} x {request.settings.proposals} rewrites, checks"
-    )
-    print(f"time     {most}about {words.seconds(p.seconds)} on {p.machine}")
-    print(f"memory   about {p.memory_gb:.0f} GB")
-    if p.gpu:
-        for line in words.memory_plan(p.gpu):
+    limit, rewrites = "at most " if most.may_stop_early else "", request.settings.proposals
+    print(f"preset   {resolved.name} ({resolved.reason})")
+    print(f"images   {limit}{most.images}: the base, {most.iterations} x {rewrites} rewrites, checks")
+    print(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
+    print(f"memory   about {most.memory_gb:.0f} GB")
+    if most.gpu:
+        for line in words.memory_plan(most.gpu):
             print(f"         {line}")
-    print(f"disk     {most}{p.disk_mb:.0f} MB in {request.out}")
+    print(f"disk     {limit}{most.disk_mb:.0f} MB in {request.out}")
 
 
 def _status(text: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -11,37 +10,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from steer.cli.console import hint, out, print_json
-from steer.cli.session import Request, Who, announce, begin, follow, load, show_plan
+from steer.cli.session import Request, announce, begin, follow, load, show_plan
 from steer.errors import UsageError
 from steer.pages import wording
+from steer.parts import people_of
 from steer.settings import DEFAULT_PROMPT, clean_prompt
+from steer.whom import GROUPS, Who
 
 if TYPE_CHECKING:
     from steer.compare.versus import Side, Versus
-
-_AGE = re.compile(r"\s*\d{1,3}\s*(?:[-–]\s*\d{1,3}\s*)?")
-_NAMED = re.compile(r"\s*(age|gender|nationality)\s*:\s*(.+)", re.IGNORECASE)
-_EXAMPLES = "46-60, gender:male, nationality:Poland, two of them joined by a comma, or population"
-
-
-def parse_versus(text: str) -> Who:
-    """The other group as `--versus` names it, in full. Raises `UsageError`."""
-    from steer.cli.run import parse_age
-
-    if text.strip().casefold() in ("population", "everybody", "everyone"):
-        return Who("population")
-    found: dict[str, Any] = {}
-    for term in text.split(","):
-        if _AGE.fullmatch(term):
-            name, value = "age", term
-        elif match := _NAMED.fullmatch(term):
-            name, value = match[1].lower(), match[2].strip()
-        else:
-            raise UsageError(f"--versus {text!r} names no group; write it as in: {_EXAMPLES}")
-        if name in found:
-            raise UsageError(f"--versus {text!r} gives {name} twice; write it as in: {_EXAMPLES}")
-        found[name] = parse_age(value) if name == "age" else value
-    return Who("group", **found)
+    from steer.parts import Scorer
 
 
 def versus(request: Request, other: Who) -> None:
@@ -51,7 +29,7 @@ def versus(request: Request, other: Who) -> None:
         hint("two runs, one for each group; each of them:")
         show_plan(request)
         return
-    parts = load(request.preset, request.choices)
+    parts = load(request.preset, request.overrides)
     both = (request.who, other)
     _check(both, parts.scorer)
     announce(parts, request.who)
@@ -60,7 +38,7 @@ def versus(request: Request, other: Who) -> None:
     folders: list[Path] = []
     for who in both:
         if folders:  # a run closes its parts when it ends
-            parts = load(request.preset, request.choices)
+            parts = load(request.preset, request.overrides)
         run = begin(replace(request, who=who), prompt, parts)
         folders.append(run.folder)
         try:
@@ -74,22 +52,15 @@ def versus(request: Request, other: Who) -> None:
 
 def compare_runs(left: Path, right: Path, to: Path, as_json: bool) -> None:
     """Two finished runs, whoever they were made for."""
-    from steer.machine.overrides import Choices
+    from steer.library import by_name
     from steer.record.folder import Record
 
-    recipes = []
-    for folder in (left, right):
-        recipe = Record.read(folder).config["recipe"]
-        if "who" not in recipe:
-            raise UsageError(
-                f"{folder.name} was started from Python; compare it there: steer.compare.versus.compare"
-            )
-        recipes.append(recipe)
-    scorer = load(recipes[0]["preset"], Choices.of(recipes[0])).scorer
-    deliver(left, right, scorer, tuple(Who.from_json(r["who"]) for r in recipes), to, as_json)
+    remedy = "compare it there: steer.compare.versus.compare"
+    (preset, overrides, one), (_, _, other) = (by_name(Record.read(run), remedy) for run in (left, right))
+    deliver(left, right, load(preset, overrides).scorer, (one, other), to, as_json)
 
 
-def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:
+def deliver(left: Path, right: Path, scorer: Scorer, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:
     """Write the page; show the table, or one JSON object."""
     from steer.compare.versus import compare
     from steer.pages.versus import write_versus
@@ -105,18 +76,12 @@ def deliver(left: Path, right: Path, scorer: Any, whos: tuple[Who, ...], to: Pat
     print(page)
 
 
-def _people(whos: tuple[Who, ...], scorer: Any) -> tuple[Any, Any]:
-    from reward.people.person import find_group
-
-    people = tuple(who.find(scorer) for who in whos)
-    members = tuple(
-        find_group(scorer.people, who.age, who.gender, who.nationality) if who.kind == "group" else None
-        for who in whos
-    )
-    return people, members
+def _people(whos: tuple[Who, ...], scorer: Scorer) -> tuple[Any, Any]:
+    known = people_of(scorer)
+    return tuple(who.find(scorer) for who in whos), tuple(who.members(known) for who in whos)
 
 
-def _check(whos: tuple[Who, Who], scorer: Any) -> None:
+def _check(whos: tuple[Who, Who], scorer: Scorer) -> None:
     """Both groups exist, are not the same people, and a small one is said to be small."""
     from reward.people.groups import SMALL
     from steer.compare.versus import small_words
@@ -126,11 +91,11 @@ def _check(whos: tuple[Who, Who], scorer: Any) -> None:
         size = len(members[0] or ())
         raise UsageError(
             f"both groups are the same {size} {'person' if size == 1 else 'people'}, so there is nothing to "
-            f"compare; name others with --versus, as in: {_EXAMPLES}"
+            f"compare; name others with --versus, as in: {GROUPS}"
         )
     for person, rows in zip(people, members, strict=True):
         if rows is not None and len(rows) < SMALL:
-            hint(f"warning: {small_words(person.label, len(rows))}", style="yellow")
+            hint(f"warning: {small_words(person, len(rows))}", style="yellow")
 
 
 # ---- the terminal ----

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from steer.parts import Parts
+from steer.errors import UsageError
+from steer.parts import KnowsPopulation, Parts, ScoresPeople
+
+if TYPE_CHECKING:
+    from reward.people.person import Person
 
 # Along the axes on which taste moves: light, weather, angle and distance, palette, medium, focus.
 LOOKS = (
@@ -32,13 +36,16 @@ class Look:
 
 
 def preferred_looks(
-    parts: Parts, person: Any, prompt: str, looks: tuple[str, ...] = LOOKS, seed: int = 0
+    parts: Parts, person: Person, prompt: str, looks: tuple[str, ...] = LOOKS, seed: int = 0
 ) -> list[Look]:
     """Render `prompt` plain and in every look, and compare; the most liked first.
 
-    One render each, so a look is one picture's worth of evidence. Needs a scorer that knows the population.
+    One render each, so a look is one picture's worth of evidence. Raises `UsageError` for a scorer that
+    does not know people and their population.
     """
-    scorer: Any = parts.scorer
+    scorer = parts.scorer
+    if not isinstance(scorer, ScoresPeople) or not isinstance(scorer, KnowsPopulation):
+        raise UsageError(f"the reward {scorer.name} knows no people to compare: give another --reward")
     prompts = [prompt, *(f"{prompt}, {look}" for look in looks)]
     images = list(parts.renderer.render(prompts, [seed] * len(prompts)))
     own, everyone = scorer.score_people(images, prompt, [person, scorer.population()])

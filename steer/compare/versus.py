@@ -18,7 +18,7 @@ from steer.compare.pixels import STATISTICS, looks
 from steer.compare.prompt_diff import Segment, prompt_diff
 from steer.errors import RecordError, UsageError
 from steer.loop.confirm import paired_interval
-from steer.parts import BASE_ID, PersonLike
+from steer.parts import BASE_ID, KnowsPopulation, MeasuresAdherence, PersonLike, Scorer, ScoresPeople
 from steer.record.folder import Record
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Versus:
 def compare(
     left: Record,
     right: Record,
-    scorer: Any,
+    scorer: Scorer,
     people: tuple[PersonLike, PersonLike],
     members: tuple[Sequence[int] | None, Sequence[int] | None] = (None, None),
 ) -> Versus:
@@ -242,18 +242,17 @@ def _sample(runs: tuple[Record, Record]) -> list[Image]:
 
 
 def _readings(
-    scorer: Any, prompt: str, opened: Sequence[Sequence[Image]], sample: Sequence[Image]
+    scorer: Scorer, prompt: str, opened: Sequence[Sequence[Image]], sample: Sequence[Image]
 ) -> list[np.ndarray] | None:
     """How much pictures read like each look, [seeds, looks] for each set; in sd over the sample.
 
     By the predictor's image-text encoder, zero-shot. A picture's mean over all looks is taken off, so that
     showing more of the subject counts for none of them.
     """
-    measure: Any = getattr(scorer, "adherence", None)
-    if measure is None or len(sample) < 3:
+    if not isinstance(scorer, MeasuresAdherence) or len(sample) < 3:
         return None
     every = [*sample, *(image for images in opened for image in images)]
-    table = np.array([measure(every, f"{prompt}, {words}") for words in LOOKS], float).T
+    table = np.array([scorer.adherence(every, f"{prompt}, {words}") for words in LOOKS], float).T
     table = table - table.mean(1, keepdims=True)
     spread = table[: len(sample)].std(0)
     if not np.isfinite(table).all() or (spread < 1e-9).any():
@@ -281,13 +280,10 @@ def _reading_changes(readings: list[np.ndarray] | None, before: int, after: int)
 
 
 def _known(
-    scorer: Any, prompt: str, sample: Sequence[Image], members: Sequence[Sequence[int] | None]
+    scorer: Scorer, prompt: str, sample: Sequence[Image], members: Sequence[Sequence[int] | None]
 ) -> np.ndarray | None:
     """Predicted ratings [known people, pictures], where there is a group to compare."""
-    needed = ("people", "person", "score_people")
-    if all(rows is None for rows in members) or len(sample) < 3:
-        return None
-    if not all(hasattr(scorer, name) for name in needed):
+    if all(rows is None for rows in members) or len(sample) < 3 or not isinstance(scorer, ScoresPeople):
         return None
     everyone = [scorer.person(known.id) for known in scorer.people]
     return np.asarray(scorer.score_people(sample, prompt, everyone))
@@ -354,26 +350,23 @@ def _side(
         readings=_reading_changes(readings, 0, place),
         apart=difference,
         apart_words=sentence,
-        warning=small_words(person.label, size or 0) if few else "",
+        warning=small_words(person, size or 0) if few else "",
     )
 
 
-def small_words(label: str, size: int) -> str:
+def small_words(group: PersonLike, size: int) -> str:
     """The warning of a group that is hardly one."""
     people = "1 person" if size == 1 else f"{size} people"
-    return (
-        f"{label.partition(':')[2] or label}: only {people}, so this is mostly their own taste and little "
-        "of a group's."
-    )
+    return f"{group.id}: only {people}, so this is mostly their own taste and little of a group's."
 
 
 def _ratings(
-    scorer: Any, prompt: str, people: tuple[PersonLike, PersonLike], opened: Sequence[Sequence[Image]]
+    scorer: Scorer, prompt: str, people: tuple[PersonLike, PersonLike], opened: Sequence[Sequence[Image]]
 ) -> list[Ratings]:
     """Every side's predicted ratings of all three pictures; on the fresh seeds where there are any."""
     fresh = [images[1:] or images for images in opened]
     flat = [image for images in fresh for image in images]
-    everyone = [scorer.population()] if hasattr(scorer, "population") else []
+    everyone = [scorer.population()] if isinstance(scorer, KnowsPopulation) else []
     found = []
     for person in {person.hash: person for person in (*people, *everyone)}.values():
         base, left, right = np.asarray(scorer.score(flat, prompt, person), float).reshape(3, -1)
@@ -388,6 +381,5 @@ def _ratings(
 
 
 def _short(person: PersonLike) -> str:
-    """Of "sandbox:age 18-25 (34 people)" as "age 18-25"."""
-    name = person.label.partition(":")[2] or person.label
-    return name.partition(" (")[0]
+    """Without world and size: "17", "age 18-25"; a profile with its state, of which two can be compared."""
+    return person.label.removeprefix(f"{person.world}:") if person.kind == "new" else person.id

@@ -27,7 +27,7 @@ from steer.experiments.caches import CachedProposer, CachedRenderer, CachedScore
 from steer.loop.run import Run
 from steer.parts import Parts, PersonLike, Scorer
 from steer.record.events import Failed
-from steer.record.files import slug
+from steer.record.files import person_json, slug
 from steer.record.folder import Record, describe
 from steer.sandbox.renderer import SandboxRenderer
 from steer.sandbox.truth.measure import NAMES, UNNAMED
@@ -98,7 +98,7 @@ class Bench:
     def group(self, **group: Any) -> Reward:
         """The predictor, asked for a demographic group (`Predictor.group`). Raises EmptyGroup."""
         person = self.predictor.group(**group)
-        return Reward(person.label.partition(":")[2].partition(" (")[0], self.scorer, person)
+        return Reward(person.id, self.scorer, person)
 
     def youngest(self) -> Reward:
         """The predictor, asked for the youngest quarter of the people whom it knows."""
@@ -118,7 +118,7 @@ class Bench:
         config = {
             "prompt": prompt,
             "settings": settings.to_json(),
-            "person": {key: getattr(reward.person, key) for key in ("kind", "label", "hash")},
+            "person": person_json(reward.person),
             "parts": describe(parts),
         }
         for file in sorted(folder.glob("*/config.json")):
@@ -177,7 +177,7 @@ def open_bench(folder: Path, threads: int | None = None, size: int = SIZE) -> Be
 
     Raises ResumeError where the truth that is installed is not the one that the predictor was trained on.
     """
-    from steer.machine.presets import load
+    from steer.machine.loading import load
 
     bench = Bench(folder, load("sandbox", threads=threads), size=size)
     if bench.predictor.world != bench.raters.world.name:

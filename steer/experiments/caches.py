@@ -21,7 +21,7 @@ from PIL import Image
 
 from reward.files import write_whole
 from steer.errors import RecordError
-from steer.parts import PersonLike, Proposer, Scored, Scorer
+from steer.parts import MeasuresAdherence, PersonLike, Proposer, Scored, Scorer
 from steer.sandbox.renderer import SandboxRenderer
 from steer.sandbox.scene import Scene
 
@@ -196,11 +196,13 @@ class CachedScorer:
         """Similarity of each image to the prompt, by the gate."""
         if self._gate is not None:
             return self._gate.adherence(images, prompt)
-        measure: Any = self.scorer
+        scorer = self.scorer
+        if not isinstance(scorer, MeasuresAdherence):
+            raise TypeError(f"{self.name} does not compare image and text: give a gate that does")
         keys = [digest([self.sha256, content_of(image), prompt, "adherence"]) for image in images]
 
         def ask(missing: list[int]) -> Sequence[float]:
-            return list(measure.adherence([images[i] for i in missing], prompt))
+            return list(scorer.adherence([images[i] for i in missing], prompt))
 
         return [float(value) for value in self.store.rows(keys, ask)[:, 0]]
 

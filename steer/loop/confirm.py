@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from steer.errors import ScorerError
 from steer.loop.search import Found
 from steer.loop.steps import Work
-from steer.parts import BASE_ID, Job, PersonLike, Scored
+from steer.parts import BASE_ID, Job, PersonLike, Scored, Scorer, ScoresPeople
 from steer.record.events import Confirmed, Event
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def specificity(
     A gain that everyone gets is prettification, not personalization. Who has no score for a picture is left
     out.
     """
-    scorer: Any = work.parts.scorer
-    if not all(hasattr(scorer, name) for name in ("score_people", "people", "person")):
+    scorer = work.parts.scorer
+    if not isinstance(scorer, ScoresPeople):
         return None
     everyone = [scorer.person(known.id) for known in scorer.people]
     others = [person for person in everyone if person.hash != work.person.hash]
@@ -130,7 +130,7 @@ def _images(pairs: Sequence[tuple[Image, Image]]) -> list[Image]:
 
 
 def _scores(
-    scorer: Any, pairs: Sequence[tuple[Image, Image]], prompt: str, person: PersonLike
+    scorer: Scorer, pairs: Sequence[tuple[Image, Image]], prompt: str, person: PersonLike
 ) -> list[tuple[float, float] | None]:
     """Scores of base and best of each pair, in one batch so that equal images get equal scores.
 

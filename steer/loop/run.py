@@ -5,15 +5,26 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from steer.errors import RecordError, UsageError
+from steer.errors import RecordError
 from steer.loop.confirm import confirm
 from steer.loop.search import search
-from steer.loop.steps import Work, ask
-from steer.parts import BASE_ID, Parts, PersonLike, Proposer, Renderer, Scorer
+from steer.loop.steps import Work
+from steer.parts import (
+    BASE_ID,
+    SEATS,
+    Closes,
+    FindsPeople,
+    KeepsLog,
+    KnowsPeople,
+    KnowsPopulation,
+    Parts,
+    PersonLike,
+    Scorer,
+)
 from steer.record.events import Event, Failed, Started, Stopped
 from steer.record.folder import Record, Recorder
 from steer.settings import Settings, clean_prompt
@@ -81,13 +92,12 @@ class Run:
     ) -> None:
         self.folder = folder
         self._record = record  # None: the run was complete before
-        self._person = person
+        self.person = person
+        self.judge_person = judge_person or _counterpart(person, parts.judge)  # None: nothing is held out
         self._parts = parts
-        self._judge_person = judge_person or _counterpart(person, parts.judge)
         if record is not None:
-            seated: tuple[Any, ...] = (parts.proposer, parts.renderer, parts.scorer, parts.judge)
-            for part in seated:
-                if hasattr(part, "keep_log"):
+            for part in (parts.proposer, parts.renderer, parts.scorer, parts.judge):
+                if isinstance(part, KeepsLog):
                     part.keep_log(folder)
 
     @classmethod
@@ -101,7 +111,7 @@ class Run:
         judge_person: PersonLike | None = None,
         argv: Sequence[str] = (),
         recipe: Mapping[str, Any] | None = None,
-    ) -> Run:
+    ) -> Self:
         """A new run folder under `out`. Raises `PromptError`, `RecordError`.
 
         `judge_person` is the same person as the judge knows them; a known person is found by id. `recipe` is
@@ -114,7 +124,7 @@ class Run:
     @classmethod
     def resume(
         cls, folder: str | Path, person: PersonLike, parts: Parts, judge_person: PersonLike | None = None
-    ) -> Run:
+    ) -> Self:
         """Go on with a run, with the settings it was started with. A complete run is left untouched;
         where its log is whole and its result.json is lost, that is written again.
 
@@ -151,9 +161,9 @@ class Run:
 
     def _events(self, record: Recorder) -> Generator[Event, None, None]:
         settings = record.settings
-        work = Work(self._person, self._parts, settings, record)
+        work = Work(self.person, self._parts, settings, record)
         found = yield from search(work, settings)
-        yield from confirm(work, found, self._judge_person)
+        yield from confirm(work, found, self.judge_person)
         is_base = found.best.id == BASE_ID
         yield Stopped(
             status="complete", stop_reason=found.stop_reason, best=found.best.id, winner_is_base=is_base
@@ -171,78 +181,25 @@ class Run:
         return Result(self.folder, Record.read(self.folder).result)
 
 
-def steer(
-    prompt: str,
-    person: PersonLike,
-    parts: Parts | None = None,
-    *,
-    proposer: Proposer | None = None,
-    renderer: Renderer | None = None,
-    scorer: Scorer | None = None,
-    judge: Scorer | None = None,
-    judge_person: PersonLike | None = None,
-    settings: Settings | None = None,
-    out: str | Path = "runs",
-) -> Result:
-    """Find the rewrite of `prompt` whose image `person` would rate highest; keep everything in a run folder.
-
-    `parts` come from `load("sandbox")`; each can be replaced, or all three given alone.
-    Raises `SteerError`; what was done until then can be resumed with `resume`.
-    """
-    run = Run.start(
-        prompt, person, _fill(parts, proposer, renderer, scorer, judge), settings, out, judge_person
-    )
-    for _ in run:
-        pass
-    return run.result
-
-
-def resume(
-    folder: str | Path, person: PersonLike, parts: Parts, judge_person: PersonLike | None = None
-) -> Result:
-    """Finish an interrupted run; see `Run.resume`."""
-    run = Run.resume(folder, person, parts, judge_person)
-    for _ in run:
-        pass
-    return run.result
-
-
 def _close(parts: Parts) -> None:
     """The run is over: servers stop, memory is given back. What was found stays, whatever fails here."""
-    for seat in ("proposer", "renderer", "scorer", "judge"):
+    for seat in SEATS:
         part = getattr(parts, seat)
         try:
-            ask(part, "close")
+            if isinstance(part, Closes):
+                part.close()
         except Exception as error:  # noqa: BLE001 - one part that cannot be closed must not keep the others open
             _log.warning("closing the %s %s failed: %s", seat, part.name, error)
 
 
-def _fill(
-    parts: Parts | None,
-    proposer: Proposer | None,
-    renderer: Renderer | None,
-    scorer: Scorer | None,
-    judge: Scorer | None,
-) -> Parts:
-    given: dict[str, Any] = {"proposer": proposer, "renderer": renderer, "scorer": scorer, "judge": judge}
-    given = {seat: part for seat, part in given.items() if part is not None}
-    if parts is not None:
-        return replace(parts, **given)
-    if missing := [seat for seat in ("proposer", "renderer", "scorer") if seat not in given]:
-        raise UsageError(
-            f"steer() lacks a {' and a '.join(missing)}: pass it by name, or parts=steer.load('sandbox')"
-        )
-    return Parts(**given)
-
-
-def _counterpart(person: PersonLike, judge: Any) -> PersonLike | None:
+def _counterpart(person: PersonLike, judge: Scorer | None) -> PersonLike | None:
     """The same person as the judge knows them; None if only the caller can say."""
     if judge is None:
         return None
-    if not hasattr(judge, "person"):
+    if not isinstance(judge, KnowsPeople) or not isinstance(judge, FindsPeople):
         return person  # a judge that keeps no people of its own: it is asked with the scorer's person
-    if person.kind == "population" and hasattr(judge, "population"):
+    if person.kind == "population" and isinstance(judge, KnowsPopulation):
         return judge.population()
-    if person.kind == "known":
-        return judge.person(person.label.partition(":")[2])
+    if person.kind == "known" and any(known.id == person.id for known in judge.people):
+        return judge.person(person.id)
     return None

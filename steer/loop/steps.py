@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from steer.errors import ProposerError, RendererError, ScorerError, ServerDown, SteerError
 from steer.gates.image import ImageGate
-from steer.parts import BASE_ID, Job, Parts, PersonLike, Scored, Seat
+from steer.parts import (
+    BASE_ID,
+    Job,
+    MeasuresAdherence,
+    Parts,
+    PersonLike,
+    Proposer,
+    Renderer,
+    Rests,
+    Scored,
+    Scorer,
+    Seat,
+    TakesNotes,
+    Wakes,
+)
 from steer.record.events import Event, Note, Proposed, Rated, Rejected, Rendered
 from steer.record.folder import Recorder
 from steer.settings import Settings
@@ -56,13 +70,16 @@ class Work:
     def leave(self, seat: Seat) -> Iterator[Event]:
         """What the part had to do otherwise than asked, as events. Its phase may go on afterwards."""
         for part in self._seated(seat):
-            for text in ask(part, "notes") or ():
+            for text in part.notes() if isinstance(part, TakesNotes) else ():
                 yield Note(part=seat, text=str(text))
 
-    def _tell(self, seat: Seat, method: str) -> None:
+    def _tell(self, seat: Seat, method: Literal["wake", "rest"]) -> None:
         for part in self._seated(seat):
             try:
-                ask(part, method)
+                if method == "wake" and isinstance(part, Wakes):
+                    part.wake()
+                elif method == "rest" and isinstance(part, Rests):
+                    part.rest()
             except SteerError:  # it says itself what to do next
                 raise
             except Exception as error:
@@ -70,7 +87,7 @@ class Work:
                     f"the {seat} {part.name} failed to {method}: {error}; {self._again}"
                 ) from error
 
-    def _seated(self, seat: Seat) -> list[Any]:
+    def _seated(self, seat: Seat) -> list[Proposer | Renderer | Scorer]:
         """The judge looks at pictures when the scorer does, and sleeps and wakes with it."""
         found = [getattr(self.parts, seat)]
         return [*found, self.parts.judge] if seat == "scorer" and self.parts.judge is not None else found
@@ -183,7 +200,7 @@ class Work:
     def baseline(self) -> Generator[Event, None, tuple[Scored, ImageGate]]:
         """Render and score the base prompt; calibrate the image gate on its renders from other seeds."""
         base = Job(BASE_ID, self.prompt, self.settings.seed)
-        sd = self.settings.gate_sd if hasattr(self.parts.scorer, "adherence") else None
+        sd = self.settings.gate_sd if isinstance(self.parts.scorer, MeasuresAdherence) else None
         seeds = self.settings.gate_seeds if sd is not None else ()
         extra = [
             Job(f"{BASE_ID}-gate{i}", self.prompt, seed, role="gate") for i, seed in enumerate(seeds, start=1)
@@ -287,11 +304,11 @@ class Work:
 
     def _adherence(self, images: Sequence[Image]) -> list[float | None]:
         """Image-text similarity to the original prompt; None where there is no such thing."""
-        measure: Any = getattr(self.parts.scorer, "adherence", None)
-        if measure is None:
+        scorer = self.parts.scorer
+        if not isinstance(scorer, MeasuresAdherence):
             return [None] * len(images)
         try:
-            values = [float(value) for value in measure(images, self.prompt)]
+            values = [float(value) for value in scorer.adherence(images, self.prompt)]
             if len(values) != len(images):
                 raise ValueError(f"{len(values)} similarities for {len(images)} images")
         except Exception as error:
@@ -307,12 +324,6 @@ class Work:
     @property
     def _again(self) -> str:
         return f"what was done is kept, go on with: steer runs resume {self.record.folder}"
-
-
-def ask(part: Any, method: str) -> Any:
-    """What an optional method of a part returns (see `steer.parts`); None where it has no such method."""
-    found = getattr(part, method, None)
-    return found() if callable(found) else None
 
 
 def _content(image: Image) -> str:

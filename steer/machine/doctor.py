@@ -8,14 +8,17 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from reward.licences import LICENCES
+from steer.machine import gpus
+from steer.machine.estimate import describe
+from steer.machine.gpu_memory import PRECISIONS
 from steer.machine.hub import offline
-from steer.machine.overrides import DEFAULT
-from steer.machine.presets import INSTALL_GPU, INSTALL_VLLM, PRESETS, choose, memory_plan, requirements
+from steer.machine.presets import INSTALL_GPU, INSTALL_VLLM, PRESETS, ResolvedPreset, requirements, resolve
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,23 @@ _OPTIONAL = (
 
 def examine(runs: Path) -> dict[str, Any]:
     """Everything that `steer doctor` shows, as plain values. `runs` is where runs would land."""
-    chosen, reason = choose()
+    auto, presets = resolve(), [resolve(name) for name in PRESETS]
     return {
         "schema_version": 1,
         "machine": [asdict(check) for check in [*_python(), *_hardware(runs)]],
         "packages": [asdict(check) for check in _packages()],
         "presets": [
             {
-                "name": preset.name,
-                "summary": preset.summary,
+                "name": resolved.name,
+                "summary": resolved.preset.summary,
                 "ready": all(need.met for need in needs),
                 "needs": [asdict(need) for need in needs],
             }
-            for preset in PRESETS.values()
-            for needs in [requirements(preset.name)]
+            for resolved in presets
+            for needs in [requirements(resolved)]
         ],
-        "auto": {"preset": chosen, "reason": reason},
-        "memory": _memory_plans(),
+        "auto": {"preset": auto.name, "reason": auto.reason},
+        "memory": _memory_plans(presets),
         "licences": [
             {
                 "what": licence.id,
@@ -74,20 +77,16 @@ def examine(runs: Path) -> dict[str, Any]:
     }
 
 
-def _memory_plans() -> list[dict[str, Any]]:
-    """Every plan of the presets that need a GPU, on this machine's card and on the usual classes of card."""
-    from steer.machine import gpus
-    from steer.machine.estimate import describe
-    from steer.machine.gpu_memory import PLANS
-
+def _memory_plans(presets: Sequence[ResolvedPreset]) -> list[dict[str, Any]]:
+    """Every plan of the presets that need a GPU, on this machine's and on the usual classes of GPU."""
     own = gpus.here()
-    classes = {**({"here": own} if own else {}), **{k: gpus.card(v) for k, v in gpus.TYPICAL.items()}}
+    classes = {**({"here": own} if own else {}), **{k: gpus.by_name(v) for k, v in gpus.TYPICAL.items()}}
     return [
-        {"preset": preset.name, "class": name, **describe(memory_plan(preset.name, DEFAULT, card, memory))}
-        for preset in PRESETS.values()
-        if preset.gpu
-        for name, card in classes.items()
-        for memory in PLANS
+        {"preset": resolved.name, "class": name, **describe(resolved.memory_plan_on(gpu, precision))}
+        for resolved in presets
+        if resolved.preset.gpu
+        for name, gpu in classes.items()
+        for precision in PRECISIONS
     ]
 
 
@@ -107,8 +106,8 @@ def _hardware(runs: Path) -> list[Check]:
     import torch
 
     checks = [Check("CPU", f"{_cores()} cores, {platform.machine()}")]
-    if memory := _memory_gb():
-        checks.append(Check("memory", f"{memory:.0f} GB", memory >= 3, "the sandbox needs 3 GB"))
+    if ram := _ram_gb():
+        checks.append(Check("memory", f"{ram:.0f} GB", ram >= 3, "the sandbox needs 3 GB"))
     if torch.cuda.is_available():
         for device in range(torch.cuda.device_count()):
             found = torch.cuda.get_device_properties(device)
@@ -147,7 +146,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _memory_gb() -> float:
+def _ram_gb() -> float:
     """Main memory in GiB; 0 where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -1,8 +1,8 @@
 """Memory plans: what a run's models take on a GPU, which of them stay there together, and how long it takes.
 
-A run has four phases: propose all, encode all, render all, score all. A plan names the precision of the
-renderer's two large models, the transformer and the text encoder; the language model and PAMELA's encoders
-stay as they are.
+A run has four phases: propose all, encode all, render all, score all. A plan is made for one precision of
+the renderer's two large models, the transformer and the text encoder; the language model and PAMELA's
+encoders stay as they are.
 
     bf16   as released
     fp8    8-bit floating point weights and activations (torchao); needs a card that has fp8
@@ -17,18 +17,18 @@ card.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from steer.machine import model_sizes
-from steer.machine.gpus import GIB, Card
+from steer.machine import hub, model_sizes
+from steer.machine.gpus import GIB, Gpu
 from steer.machine.model_sizes import Size
 from steer.parts import Seat
 
 Phase = Literal["propose", "encode", "render", "score"]
 PHASES: tuple[Phase, ...] = ("propose", "encode", "render", "score")
-PLANS = ("bf16", "fp8", "nf4")  # from the most exact to the smallest
+PRECISIONS = ("bf16", "fp8", "nf4")  # from the most exact to the smallest
 SEATS: dict[Phase, Seat] = {
     "propose": "proposer",
     "encode": "renderer",
@@ -57,16 +57,16 @@ class Component:
     model: str  # hub id or folder
     phase: Phase
     size: Size | None  # None: unknown before it is loaded
-    quantized: bool = False  # whether the memory plan converts it
+    quantized: bool = False  # whether it is converted to the plan's precision
     wide: bool = False  # kept in float32
 
-    def bytes(self, plan: str) -> int:
-        """On the card under this plan; 0 where the size is unknown."""
+    def bytes(self, precision: str) -> int:
+        """On the card at this precision; 0 where the size is unknown."""
         if self.size is None:
             return 0
         if self.wide:
             return 4 * self.size.parameters
-        return self.size.bytes(plan if self.quantized else "bf16")
+        return self.size.bytes(precision if self.quantized else "bf16")
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,8 @@ def _renderer(model: str, config: Mapping[str, Any] | None) -> list[Component]:
 
 def config_of(model: str) -> Mapping[str, Any] | None:
     """The configs of a model: of its folder, of its snapshot on this machine, or as the package has them."""
-    from steer.machine.hub import local
-
     name = model.partition("@")[0]
-    folder = local(model)
+    folder = hub.local(model)
     if folder is not None:
         try:
             return model_sizes.read(folder)
@@ -133,9 +131,7 @@ def config_of(model: str) -> Mapping[str, Any] | None:
 
 def on_disk(model: str) -> Size | None:
     """The size of a pipeline of another kind: what its files here hold, at two bytes a parameter."""
-    from steer.machine.hub import local
-
-    folder = local(model)
+    folder = hub.local(model)
     if folder is None:
         return None
     files = [path for path in folder.rglob("*.safetensors") if ".fp16" not in path.suffixes]
@@ -145,10 +141,10 @@ def on_disk(model: str) -> Size | None:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """One plan on one card. Bytes, and seconds that follow from the assumptions above; None where unknown."""
+    """One precision on one GPU. Bytes; seconds follow from the assumptions above; None where unknown."""
 
-    name: str
-    card: Card
+    precision: str
+    gpu: Gpu
     components: tuple[Component, ...]
     needs: Mapping[Phase, int]  # on the card in each phase, with what stays there beside the part at work
     beside: Mapping[Seat, tuple[Seat, ...]]  # who stays awake while this part works
@@ -190,19 +186,19 @@ class MemoryPlan:
 _DOING: dict[Seat, str] = {"proposer": "proposing", "renderer": "rendering", "scorer": "scoring"}
 
 
-def make_plan(
-    name: str,
+def plan_memory(
+    precision: str,
     found: Models,
-    card: Card,
+    gpu: Gpu,
     *,
     size: int = 512,
     steps: int | None = None,
     batch: int = 1,
 ) -> MemoryPlan:
-    """What one plan means on one card, for pictures of `size` pixels each way, `batch` of them at once."""
+    """One precision on one GPU, for pictures of `size` pixels each way, `batch` of them at once."""
     parts = components_of(found)
     config = config_of(found.renderer) if found.renderer else None
-    weights = {phase: sum(part.bytes(name) for part in parts if part.phase == phase) for phase in PHASES}
+    weights = {phase: sum(part.bytes(precision) for part in parts if part.phase == phase) for phase in PHASES}
     extra = {
         "propose": KV_CACHE + SERVING,
         "encode": WORKSPACE,
@@ -210,7 +206,7 @@ def make_plan(
         "score": WORKSPACE,
     }
     own = {phase: weights[phase] + extra[phase] for phase in PHASES if weights[phase]}
-    room = card.memory * GIB - CONTEXT
+    room = gpu.memory * GIB - CONTEXT
     together = weights["encode"] + weights["render"] + max(extra["render"], HEADROOM)
     turns = bool(weights["encode"]) and together > room  # the renderer's own rule, see `steer.renderer.stage`
     if weights["encode"] and not turns:
@@ -239,19 +235,19 @@ def make_plan(
     if needs and max(needs.values()) > room:
         worst = max(needs, key=lambda phase: needs[phase])
         short = (needs[worst] + CONTEXT) / GIB
-        why_not = f"needs {short:.0f} GB to {worst}, the card has {card.memory:.0f}"
-    elif name == "fp8" and card.bf16 and not card.fp8:
+        why_not = f"needs {short:.0f} GB to {worst}, the card has {gpu.memory:.0f}"
+    elif precision == "fp8" and gpu.bf16 and not gpu.fp8:
         why_not = "the card has no fp8"
     return MemoryPlan(
-        name,
-        card,
+        precision,
+        gpu,
         parts,
         needs,
         beside,
         turns,
         moved,
         why_not,
-        *_seconds(name, found, config, card, size, steps),
+        *_seconds(precision, found, config, gpu, size, steps),
     )
 
 
@@ -267,41 +263,32 @@ def _activations(config: Mapping[str, Any] | None, size: int, batch: int) -> int
 
 
 def _seconds(
-    name: str, found: Models, config: Mapping[str, Any] | None, card: Card, size: int, steps: int | None
+    precision: str, found: Models, config: Mapping[str, Any] | None, gpu: Gpu, size: int, steps: int | None
 ) -> tuple[float | None, float | None, float | None, float | None]:
     """Of one picture, one prompt's encoding, one score, one proposal."""
-    if not card.bf16:
+    if not gpu.bf16:
         return None, None, None, None
-    rate = (card.fp8 if name == "fp8" and card.fp8 else card.bf16) * 1e12 * MFU[name]
+    rate = (gpu.fp8 if precision == "fp8" and gpu.fp8 else gpu.bf16) * 1e12 * MFU[precision]
     image = encode = score = propose = None
     if config and config.get("transformer", {}).get("_class_name") == "Flux2Transformer2DModel":
         count = steps or model_sizes.known().get(str(found.renderer).partition("@")[0], {}).get("steps", 50)
         image = count * model_sizes.step_flops(config["transformer"], size) / rate
         if "vae" in config:
-            image += model_sizes.decode_flops(config["vae"], size) / (card.bf16 * 1e12 * MFU["bf16"])
+            image += model_sizes.decode_flops(config["vae"], size) / (gpu.bf16 * 1e12 * MFU["bf16"])
         layers = model_sizes.LAYERS_READ.get(str(config.get("pipeline")), 0)
         if layers and "text_encoder" in config:
             encode = model_sizes.encode_flops(config["text_encoder"], layers) / rate
     looks = config_of(found.encoder) if found.encoder else None
-    if looks and "vision_config" in looks and card.fp32:
-        score = model_sizes.look_flops(looks) / (card.fp32 * 1e12 * MFU_FP32)
+    if looks and "vision_config" in looks and gpu.fp32:
+        score = model_sizes.look_flops(looks) / (gpu.fp32 * 1e12 * MFU_FP32)
     llm = config_of(found.llm) if found.llm else None
-    if llm and card.bandwidth and (read := model_sizes.size_of(llm)):
-        propose = REPLY_TOKENS * read.bytes("bf16") / (card.bandwidth * 1e12 * BANDWIDTH)
+    if llm and gpu.bandwidth and (read := model_sizes.size_of(llm)):
+        propose = REPLY_TOKENS * read.bytes("bf16") / (gpu.bandwidth * 1e12 * BANDWIDTH)
     return image, encode, score, propose
 
 
 def vllm_share(plan: MemoryPlan) -> float | None:
     """The share of the card that vLLM may take: weights, cache and its work. None without a model."""
-    weights = sum(part.bytes(plan.name) for part in plan.components if part.phase == "propose")
-    share = (weights + KV_CACHE + SERVING) / (plan.card.memory * GIB)
+    weights = sum(part.bytes(plan.precision) for part in plan.components if part.phase == "propose")
+    share = (weights + KV_CACHE + SERVING) / (plan.gpu.memory * GIB)
     return round(min(0.95, share), 3) if weights else None
-
-
-def choose_plan(plans: Sequence[MemoryPlan]) -> MemoryPlan | None:
-    """The plan that `auto` takes: bf16 if it fits, else None.
-
-    The smaller ones change the pictures, and nobody has compared them with bf16 on released weights yet, so
-    they are used where they are asked for by name.
-    """
-    return next((plan for plan in plans if plan.name == "bf16" and plan.fits), None)

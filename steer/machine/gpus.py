@@ -5,13 +5,13 @@ Peaks are the makers' figures for dense matrix products (no sparsity), bfloat16 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Card:
+class Gpu:
     """One GPU."""
 
     name: str
@@ -23,42 +23,42 @@ class Card:
 
 
 # The first whose name occurs in the driver's name is taken, so longer names stand before shorter ones.
-CARDS = (
-    Card("B200", 178, 2250, 4500, 75, 8.0),
-    Card("H200", 140, 989, 1979, 67, 4.8),
-    Card("H100 PCIe", 79, 756, 1513, 51, 2.0),
-    Card("H100 NVL", 93, 835, 1671, 60, 3.9),
-    Card("H100", 79, 989, 1979, 67, 3.35),
-    Card("A100-SXM4-80GB", 79, 312, 0, 19.5, 2.0),
-    Card("A100 80GB", 79, 312, 0, 19.5, 1.9),
-    Card("A100", 39, 312, 0, 19.5, 1.6),
-    Card("L40S", 44, 362, 733, 92, 0.86),
-    Card("RTX 6000 Ada", 47, 364, 728, 91, 0.96),
-    Card("RTX 5090", 31, 209, 419, 105, 1.8),
-    Card("RTX 4090", 24, 165, 330, 83, 1.0),
-    Card("RTX 3090", 24, 71, 0, 36, 0.94),
-    Card("A10G", 22, 70, 0, 35, 0.6),
-    Card("L4", 22, 121, 242, 30, 0.3),
+GPUS = (
+    Gpu("B200", 178, 2250, 4500, 75, 8.0),
+    Gpu("H200", 140, 989, 1979, 67, 4.8),
+    Gpu("H100 PCIe", 79, 756, 1513, 51, 2.0),
+    Gpu("H100 NVL", 93, 835, 1671, 60, 3.9),
+    Gpu("H100", 79, 989, 1979, 67, 3.35),
+    Gpu("A100-SXM4-80GB", 79, 312, 0, 19.5, 2.0),
+    Gpu("A100 80GB", 79, 312, 0, 19.5, 1.9),
+    Gpu("A100", 39, 312, 0, 19.5, 1.6),
+    Gpu("L40S", 44, 362, 733, 92, 0.86),
+    Gpu("RTX 6000 Ada", 47, 364, 728, 91, 0.96),
+    Gpu("RTX 5090", 31, 209, 419, 105, 1.8),
+    Gpu("RTX 4090", 24, 165, 330, 83, 1.0),
+    Gpu("RTX 3090", 24, 71, 0, 36, 0.94),
+    Gpu("A10G", 22, 70, 0, 35, 0.6),
+    Gpu("L4", 22, 121, 242, 30, 0.3),
 )
 
-# For the table of what fits where: the classes of card that the presets are made for.
+# For the table of what fits where: the classes of GPU that the presets are made for.
 TYPICAL = {"24 GB": "RTX 4090", "80 GB": "H100", "141 GB": "H200"}
 
 
-def card(name: str) -> Card:
-    """The card of this name, as the table has it; KeyError where it has none."""
-    return next(known for known in CARDS if known.name == name)
+def by_name(name: str) -> Gpu:
+    """The GPU that the table has under exactly this name."""
+    return next(known for known in GPUS if known.name == name)
 
 
-def named(name: str, memory: float) -> Card:
-    """The card that a driver calls `name` and that has `memory` GiB."""
-    for known in CARDS:
+def from_driver(name: str, memory: float) -> Gpu:
+    """The GPU that a driver calls `name` and that has `memory` GiB."""
+    for known in GPUS:
         if known.name.lower() in name.lower():
-            return Card(name, memory, known.bf16, known.fp8, known.fp32, known.bandwidth)
-    return Card(name, memory)
+            return replace(known, name=name, memory=memory)
+    return Gpu(name, memory)
 
 
-def here() -> Card | None:
+def here() -> Gpu | None:
     """The GPU with the most memory that torch can use; None without one."""
     import torch
 
@@ -66,4 +66,4 @@ def here() -> Card | None:
         return None
     found = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     best = max(found, key=lambda properties: properties.total_memory)
-    return named(best.name, best.total_memory / GIB)
+    return from_driver(best.name, best.total_memory / GIB)

@@ -1,8 +1,8 @@
 """How large the known models are, and how much they compute: counted from their configs, without weights.
 
 A config is what a model's `config.json` says. Those of the models that the presets name are kept in
-`models.json`; a folder or a snapshot on this machine is read instead where there is one. The counts equal
-those of the models that diffusers and transformers build from the same configs (tests).
+`model_sizes.json`; a folder or a snapshot on this machine is read instead where there is one. The counts
+equal those of the models that diffusers and transformers build from the same configs (tests).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Size:
     parameters: int
     linear: int  # of them in the linear layers of its blocks, which fp8 and nf4 convert
 
-    def bytes(self, memory: str) -> int:
-        """In bytes, as a memory plan keeps it: bf16, fp8 (torchao) or nf4 (bitsandbytes)."""
+    def bytes(self, precision: str) -> int:
+        """In bytes at a precision: bf16, fp8 (torchao) or nf4 (bitsandbytes)."""
         # fp8 adds a scale per row, nf4 a float32 scale per 64 weights; embeddings and norms stay bf16.
-        per = {"bf16": 2.0, "fp8": 1.002, "nf4": 0.5 + 4 / 64}[memory]
+        per = {"bf16": 2.0, "fp8": 1.002, "nf4": 0.5 + 4 / 64}[precision]
         return int(self.linear * per + (self.parameters - self.linear) * 2)
 
 

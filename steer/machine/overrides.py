@@ -14,7 +14,7 @@ MEMORY = ("auto", "bf16", "fp8", "nf4")
 
 
 @dataclass(frozen=True)
-class Choices:
+class Overrides:
     """Kept in config.json, so that a resumed run finds the same parts. None: as the preset says.
 
     Raises `UsageError`, naming the option, for a value that makes no sense.
@@ -66,7 +66,7 @@ class Choices:
             )
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Choices:
+    def of(cls, values: Mapping[str, Any]) -> Overrides:
         """From a recipe of config.json; what it holds beside these fields is left alone.
 
         Raises `RecordError` where it is damaged.
@@ -75,7 +75,7 @@ class Choices:
         return built(cls, {**known, "lora": known.get("lora") or ()}, "the recipe of the run")
 
     @classmethod
-    def given(cls, **values: Any) -> Choices:
+    def given(cls, **values: Any) -> Overrides:
         """From keyword arguments. Raises `UsageError` for one that does not exist."""
         names = [field.name for field in fields(cls)]
         if unknown := sorted(values.keys() - set(names)):
@@ -91,4 +91,4 @@ class Choices:
         return {**asdict(self), "lora": list(self.lora)}
 
 
-DEFAULT = Choices()  # every part as the preset says
+NO_OVERRIDES = Overrides()  # every part as the preset says

@@ -5,30 +5,21 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from steer.errors import PresetError, UsageError
-from steer.machine.overrides import DEFAULT, Choices
-from steer.parts import Parts, Seat
-
-if TYPE_CHECKING:
-    from steer.machine.gpu_memory import MemoryPlan
-    from steer.machine.gpus import Card
+from steer.errors import UsageError
+from steer.machine import gpus, hub
+from steer.machine.gpu_memory import PRECISIONS, MemoryPlan, Models, plan_memory
+from steer.machine.gpus import GIB, Gpu
+from steer.machine.overrides import NO_OVERRIDES, Overrides
 
 WEIGHTS = Path(__file__).parents[1] / "sandbox" / "weights"
 INSTALL_GPU = "pip install 'steer[gpu]' (from a checkout: pip install -e '.[gpu]')"
 INSTALL_VLLM = "python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm, then --vllm-python ~/vllm/bin/python"
 BATCH = 4  # pictures that the renderer makes at once, unless told otherwise
-
-# Where there is room for everyone, nobody rests.
-TOGETHER: Mapping[Seat, tuple[Seat, ...]] = {
-    "proposer": ("renderer", "scorer"),
-    "renderer": ("proposer", "scorer"),
-    "scorer": ("proposer", "renderer"),
-}
+ASSUMED_GPU = "H100"  # for what needs a GPU, on a machine without one
 
 
 @dataclass(frozen=True)
@@ -44,15 +35,6 @@ class Preset:
     llm: str | None = None  # model that vLLM serves; None: SmolLM2-135M of the package, in process
     encoder: str | None = None  # PAMELA's image-text encoder, and
     sentences: str | None = None  # its sentence encoder, as `steer reward train` takes them
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """One thing that a preset needs, and how to get it."""
-
-    what: str
-    met: bool
-    fix: str  # a command, or what to do; empty if met
 
 
 # From the largest to the smallest, which is the order in which "auto" tries them.
@@ -94,113 +76,137 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def requirements(name: str, choices: Choices = DEFAULT) -> list[Requirement]:
-    """What the preset needs on this machine, met or not. Raises `UsageError` for an unknown name."""
-    preset = find(name)
+@dataclass(frozen=True)
+class ResolvedPreset:
+    """A preset with what replaces its parts, on this machine; see `resolve`."""
+
+    preset: Preset
+    overrides: Overrides
+    gpu: Gpu | None  # of this machine; None without one, and where the renderer is the painter
+    reason: str = "asked for"  # why this preset, for people
+
+    @property
+    def name(self) -> str:
+        return self.preset.name
+
+    @property
+    def renderer(self) -> str | None:
+        """The pipeline; None: the sandbox's painter."""
+        return self.overrides.renderer or self.preset.renderer
+
+    @property
+    def steps(self) -> int | None:
+        """Denoising steps; None: the pipeline's own. A preset's are made for its own pipeline alone."""
+        own = self.preset.steps if self.overrides.renderer is None else None
+        return own if self.overrides.steps is None else self.overrides.steps
+
+    @property
+    def guidance(self) -> float | None:
+        """Guidance scale; None: the pipeline's own."""
+        own = self.preset.guidance if self.overrides.renderer is None else None
+        return own if self.overrides.guidance is None else self.overrides.guidance
+
+    @property
+    def precision(self) -> str:
+        """Of the renderer's large models: one of `gpu_memory.PRECISIONS`.
+
+        The smaller ones change the pictures, and nobody has compared them with bf16 on released weights yet,
+        so `auto` leaves them to those who ask for them by name.
+        """
+        return "bf16" if self.overrides.memory == "auto" else self.overrides.memory
+
+    @property
+    def starts_vllm(self) -> bool:
+        """Whether vLLM, started by steer, serves the language model."""
+        return self.overrides.llm_url is None and (
+            self.preset.llm is not None or self.overrides.vllm_python is not None
+        )
+
+    @property
+    def predictor(self) -> str:
+        """A predictor's folder, or a baseline by name."""
+        return self.overrides.reward or str(predictor_folder(self.preset))
+
+    @cached_property
+    def memory_plan(self) -> MemoryPlan | None:
+        """On this machine's GPU, or on the assumed one for a preset that needs one; None on a CPU."""
+        gpu = self.gpu or (gpus.by_name(ASSUMED_GPU) if self.preset.gpu else None)
+        return None if gpu is None else self.memory_plan_on(gpu)
+
+    def memory_plan_on(self, gpu: Gpu, precision: str | None = None) -> MemoryPlan:
+        """What the models take on any GPU. `precision` overrules the one that was chosen."""
+        llm = self.overrides.llm or self.preset.llm
+        models = Models(
+            renderer=self.renderer,
+            llm=llm if self.starts_vllm else None,
+            encoder=_encoder_of(Path(self.predictor)) or self.preset.encoder,
+        )
+        size, batch = self.overrides.size or 512, self.overrides.batch or BATCH
+        return plan_memory(precision or self.precision, models, gpu, size=size, steps=self.steps, batch=batch)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that a preset needs, and how to get it."""
+
+    what: str
+    met: bool
+    fix: str  # a command, or what to do; empty if met
+
+
+def resolve(name: str = "auto", overrides: Overrides = NO_OVERRIDES) -> ResolvedPreset:
+    """The preset of this name, on this machine; `auto` chooses. Raises `UsageError` for an unknown name."""
+    if name == "auto":
+        return choose(overrides)
+    if name not in PRESETS:
+        raise UsageError(f"there is no preset {name!r}; the presets are auto, {', '.join(PRESETS)}")
+    preset = PRESETS[name]
+    return ResolvedPreset(preset, overrides, gpus.here() if overrides.renderer or preset.renderer else None)
+
+
+def choose(overrides: Overrides = NO_OVERRIDES) -> ResolvedPreset:
+    """The largest preset that this machine can run now; `reason` tells why not a larger one."""
+    *larger, smallest = PRESETS
+    lacking: list[str] = []
+    for name in larger:
+        resolved = resolve(name, overrides)
+        missing = [need.what for need in requirements(resolved) if not need.met]
+        if not missing:
+            return replace(resolved, reason="; ".join(lacking) or "the largest preset runs here")
+        lacking.append(f"{name} lacks {missing[0]}")
+    return replace(resolve(smallest, overrides), reason="; ".join(lacking))
+
+
+def requirements(resolved: ResolvedPreset) -> list[Requirement]:
+    """What the preset needs on this machine, met or not."""
+    preset, overrides = resolved.preset, resolved.overrides
     needs: list[Requirement] = []
     if preset.gpu:
-        needs.append(_needs_gpu(preset, choices))
+        needs.append(_needs_gpu(resolved))
     if preset.renderer:
         met = importlib.util.find_spec("diffusers") is not None
         needs.append(Requirement("the package diffusers", met, "" if met else INSTALL_GPU))
-        if choices.renderer is None:  # one that was named is checked when it is opened
+        if overrides.renderer is None:  # one that was named is checked when it is opened
             needs.append(_needs_weights(preset.renderer))
-    if preset.llm and choices.llm_url is None:
-        needs += _needs_server(choices.llm or preset.llm, choices.vllm_python)
-    if choices.reward is None:
+    if preset.llm and overrides.llm_url is None:
+        needs += _needs_server(overrides.llm or preset.llm, overrides.vllm_python)
+    if overrides.reward is None:
         needs.append(_needs_predictor(preset))
     return needs
 
 
-def choose(choices: Choices = DEFAULT) -> tuple[str, str]:
-    """The largest preset that this machine can run now, and why not a larger one."""
-    *larger, smallest = PRESETS
-    lacking: list[str] = []
-    for name in larger:
-        missing = [need.what for need in requirements(name, choices) if not need.met]
-        if not missing:
-            return name, "; ".join(lacking) or "the largest preset runs here"
-        lacking.append(f"{name} lacks {missing[0]}")
-    return smallest, "; ".join(lacking)
-
-
-def load(preset: str = "auto", **choices: Any) -> Parts:
-    """The parts of a preset, loaded; `auto` takes the largest that this machine can run.
-
-    The keywords are the fields of `steer.machine.overrides.Choices`: other models for single parts, and how
-    to run them, as in `load("klein", llm_url="http://127.0.0.1:8000/v1", memory="nf4")`. Raises `UsageError`,
-    `PresetError`, `RendererError`, `ProposerError`, `RewardError`.
-    """
-    chosen = Choices.given(**choices)
-    name, reason = choose(chosen) if preset == "auto" else (preset, "asked for")
-    if missing := [need for need in requirements(name, chosen) if not need.met]:
-        raise PresetError(
-            f"the preset {name} cannot run here, it lacks {', '.join(need.what for need in missing)}; "
-            f"first: {missing[0].fix}; more: steer doctor"
-        )
-    from reward.baselines import load_reward
-    from reward.encoders.image_text import sentence_encoder
-    from steer.machine.gpus import here
-
-    found = find(name)
-    card = here()
-    on_gpu = card is not None and (found.renderer or chosen.renderer) is not None
-    device = "cuda" if on_gpu else "cpu"
-    plan = memory_plan(name, chosen, card) if on_gpu and card is not None else None
-    if plan is not None and not plan.fits:
-        why = f"the memory plan {plan.name} of {name} {plan.why_not} ({plan.card.name})"
-        raise PresetError(f"{why}: {what_fits(plan, name, chosen)}; more: steer doctor")
-    reward, judge = chosen.reward or predictor_folder(found), chosen.judge
-    if judge is None and chosen.reward is None and found.renderer is None and (WEIGHTS / "judge").is_dir():
-        judge = str(WEIGHTS / "judge")
-    scorer = load_reward(reward, device)
-    return Parts(
-        proposer=_proposer(found, chosen, plan),
-        renderer=_renderer(found, chosen, device),
-        scorer=scorer,
-        judge=load_reward(judge, device) if judge is not None else None,
-        similarity=sentence_encoder().similarity,
-        preset=name,
-        reason=reason,
-        simulated=scorer.simulated,
-        beside=TOGETHER if plan is None else plan.beside,
-    )
-
-
-def memory_plan(name: str, choices: Choices, card: Card, memory: str | None = None) -> MemoryPlan:
-    """What the preset's models, or those chosen instead, take on this card. `memory` overrules the choice."""
-    from steer.machine.gpu_memory import Models, make_plan
-
-    preset = find(name)
-    models = Models(
-        renderer=choices.renderer or preset.renderer,
-        llm=None if choices.llm_url else choices.llm or preset.llm if _served(preset, choices) else None,
-        encoder=_encoder_of(Path(choices.reward or predictor_folder(preset))) or preset.encoder,
-    )
-    steps = choices.steps or (preset.steps if choices.renderer is None else None)
-    plan = memory or ("bf16" if choices.memory == "auto" else choices.memory)
-    return make_plan(plan, models, card, size=choices.size or 512, steps=steps, batch=choices.batch or BATCH)
-
-
-def _encoder_of(predictor: Path) -> str | None:
-    """The image-text encoder that a checkpoint was trained with; None where there is no checkpoint."""
-    try:
-        card = json.loads((predictor / "predictor.json").read_text(encoding="utf-8"))
-        id = str(card["encoder"]["id"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return str(predictor / id) if (predictor / id).is_dir() else id  # the sandbox's lies beside its predictor
-
-
-def what_fits(plan: MemoryPlan, name: str, choices: Choices) -> str:
-    """What to take instead of a plan that cannot be used on its card."""
-    from steer.machine.gpu_memory import PLANS
-
-    others = [memory_plan(name, choices, plan.card, other) for other in PLANS if other != plan.name]
-    ways = [f"--memory {other.name} ({other.peak / 2**30:.0f} GB)" for other in others if other.fits]
-    smaller = list(PRESETS)[list(PRESETS).index(name) + 1 :]
+def what_fits(resolved: ResolvedPreset, plan: MemoryPlan) -> str:
+    """What to take instead of a plan that cannot be used on its GPU."""
+    others = [resolved.memory_plan_on(plan.gpu, other) for other in PRECISIONS if other != plan.precision]
+    ways = [f"--memory {other.precision} ({other.peak / GIB:.0f} GB)" for other in others if other.fits]
+    smaller = list(PRESETS)[list(PRESETS).index(resolved.name) + 1 :]
     ways.append(f"--preset {smaller[0]}" if smaller else "a smaller --renderer")
     return f"take {' or '.join(ways)}"
+
+
+def least_gpu(resolved: ResolvedPreset) -> int:
+    """GiB of the smallest GPU that the memory plan fits on."""
+    return next(size for size in range(1, 1000) if resolved.memory_plan_on(Gpu("", size)).fits)
 
 
 def predictor_folder(preset: Preset) -> Path:
@@ -224,38 +230,29 @@ def how_to_train(preset: Preset) -> str:
     )
 
 
-def find(name: str) -> Preset:
-    """The preset of this name. Raises `UsageError`."""
-    if name not in PRESETS:
-        raise UsageError(f"there is no preset {name!r}; the presets are auto, {', '.join(PRESETS)}")
-    return PRESETS[name]
+def _encoder_of(predictor: Path) -> str | None:
+    """The image-text encoder that a checkpoint was trained with; None where there is no checkpoint."""
+    try:
+        card = json.loads((predictor / "predictor.json").read_text(encoding="utf-8"))
+        id = str(card["encoder"]["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(predictor / id) if (predictor / id).is_dir() else id  # the sandbox's lies beside its predictor
 
 
-def _needs_gpu(preset: Preset, choices: Choices) -> Requirement:
-    from steer.machine.gpus import here
-
-    card = here()
-    if card is None:
-        least = least_memory(preset.name, choices)
-        what = f"a GPU with {least:.0f} GB of memory (none found)"
+def _needs_gpu(resolved: ResolvedPreset) -> Requirement:
+    gpu, plan = resolved.gpu, resolved.memory_plan
+    if gpu is None or plan is None:
+        what = f"a GPU with {least_gpu(resolved)} GB of memory (none found)"
         return Requirement(what, False, "steer run --preset sandbox, or laptop: they need none")
-    plan = memory_plan(preset.name, choices, card)
     what = (
-        f"{plan.peak / 2**30:.0f} GB on the GPU with --memory {plan.name} ({card.name}, {card.memory:.0f} GB)"
+        f"{plan.peak / GIB:.0f} GB on the GPU with --memory {plan.precision} "
+        f"({gpu.name}, {gpu.memory:.0f} GB)"
     )
-    return Requirement(what, plan.fits, "" if plan.fits else what_fits(plan, preset.name, choices))
-
-
-def least_memory(name: str, choices: Choices = DEFAULT) -> float:
-    """GiB of the smallest card that the chosen memory plan fits on."""
-    from steer.machine.gpus import Card
-
-    return next(size for size in range(1, 1000) if memory_plan(name, choices, Card("", float(size))).fits)
+    return Requirement(what, plan.fits, "" if plan.fits else what_fits(resolved, plan))
 
 
 def _needs_weights(model: str) -> Requirement:
-    from steer.machine import hub
-
     state = hub.state(model)
     half = ", of which only a part was downloaded" if state == "partial" else ""
     met = state == "present"
@@ -281,72 +278,3 @@ def _needs_predictor(preset: Preset) -> Requirement:
         return Requirement("the sandbox's predictor", met, "" if met else "steer sandbox build")
     fix = f"{how_to_train(preset)}; or steer without one: --population --reward laion-aesthetics"
     return Requirement(f"a predictor trained on real ratings in {folder}", met, "" if met else fix)
-
-
-def _served(preset: Preset, choices: Choices) -> bool:
-    """Whether vLLM, started by steer, serves the language model."""
-    return choices.llm_url is None and (preset.llm is not None or choices.vllm_python is not None)
-
-
-def _proposer(preset: Preset, choices: Choices, plan: MemoryPlan | None) -> Any:
-    mode: Any = choices.llm_mode
-    if choices.llm_url is not None:
-        from steer.proposer.server import ServerProposer
-
-        asked = ServerProposer(choices.llm_url, choices.llm, mode=mode)
-        asked.check()
-        return asked
-    if _served(preset, choices):
-        from steer.machine.gpu_memory import KV_CACHE, vllm_share
-        from steer.proposer.vllm import VllmProposer
-        from steer.proposer.vllm_server import VllmServer
-
-        model = choices.llm or preset.llm
-        if model is None:
-            raise UsageError("--vllm-python needs to know what to serve; name the model with --llm")
-        share = vllm_share(plan) if plan is not None else None
-        server = VllmServer(
-            model,
-            python=choices.vllm_python,
-            gpu_memory_utilization=share,
-            kv_cache_memory_bytes=KV_CACHE if share else None,
-            sleep_mode=plan is not None,
-        )
-        started = VllmProposer(server, mode=mode)
-        started.check()
-        return started
-    from steer.proposer.smollm import LocalProposer
-
-    return LocalProposer(choices.llm, threads=choices.threads)
-
-
-def _renderer(preset: Preset, choices: Choices, device: str) -> Any:
-    model = choices.renderer or preset.renderer
-    if model is None:
-        from steer.sandbox.renderer import SandboxRenderer
-
-        if choices.lora:
-            raise UsageError("the sandbox's painter takes no LoRA; name a pipeline with --renderer")
-        threads = choices.threads
-        return SandboxRenderer() if threads is None else SandboxRenderer(threads=threads)
-    from steer.renderer import RenderSettings, open_renderer
-
-    own = preset if choices.renderer is None else replace(preset, steps=None, guidance=None)
-    name, _, revision = (model, "", "") if Path(model).is_dir() else model.partition("@")
-    settings = RenderSettings(
-        width=choices.size,
-        height=choices.size,
-        steps=choices.steps if choices.steps is not None else own.steps,
-        guidance_scale=choices.guidance if choices.guidance is not None else own.guidance,
-        batch_size=choices.batch,
-        compile=choices.compile,
-    )
-    return open_renderer(
-        name,
-        revision=revision or None,
-        settings=settings,
-        memory="bf16" if choices.memory == "auto" else choices.memory,
-        lora=choices.lora,
-        device=device if device == "cuda" else None,
-        cache=Path(choices.cache) if choices.cache else None,
-    )

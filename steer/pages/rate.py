@@ -168,7 +168,7 @@ def rating_pages(
 
     @router.get("/rate")
     def page() -> Response:
-        data = {"name": profile.name, "restart": restart, "anchors": ANCHORS, "state": desk.state()}
+        data = {"restart": restart, "anchors": ANCHORS}
         return render("rate.html.j2", name=profile.name, anchors=ANCHORS, simulated=simulated, data=data)
 
     @router.get("/rate/state")

@@ -109,7 +109,7 @@ def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart
     def gallery(name: str) -> Response:
         record = record_of(name)
         command = shlex.join(["steer", "run", "--user", book.name, "--prompt", str(record.config["prompt"])])
-        served = {"profile": book.name, "ratings": rated(record), "restart": restart, "command": command}
+        served = {"profile": book.name, "restart": restart, "command": command}
         html = render(page_of(record), served)
         return HTMLResponse(html, headers={"content-security-policy": served_policy()})
 

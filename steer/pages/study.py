@@ -40,7 +40,7 @@ def study_pages(desk: Desk, *, restart: str, report: str) -> APIRouter:
 
     @router.get("/study")
     def start() -> Response:
-        people = [{"id": person, "name": person.partition(":")[2]} for person in desk.design.claimable]
+        people = [{"id": person, "name": name} for person, name in desk.design.claimable.items()]
         return render("study_start.html.j2", people=people, longest=LONGEST_NAME, data={"restart": restart})
 
     @router.post("/study/raters")
@@ -53,7 +53,7 @@ def study_pages(desk: Desk, *, restart: str, report: str) -> APIRouter:
             rater = desk.rater(key)
         except UsageError as error:
             return fail(request, str(error), 404)
-        data = {"restart": restart, "key": key, "state": state_of(rater)}
+        data = {"restart": restart, "key": key}
         return render("study.html.j2", name=rater.name, report=report, data=data)
 
     @router.get("/study/{key}/state")

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from steer.profiles.state import Demographics, Rating, State
-from steer.profiles.store import Profile, Profiles, find_state
+from steer.profiles.store import Profile, Profiles
 
-__all__ = ["Demographics", "Profile", "Profiles", "Rating", "State", "find_state"]
+__all__ = ["Demographics", "Profile", "Profiles", "Rating", "State"]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reward.people.active import known_share
 from steer.compare.looks import LOOKS
 from steer.profiles.state import Rating, State
+
+if TYPE_CHECKING:
+    from reward.people.known import Calibration
+    from reward.people.person import Person
+    from reward.predictor.predictor import Predictor
 
 FEWEST = 10  # held-out ratings for a check of someone's own
 SHOWN = 5  # similar people; looks and pictures liked most and least
@@ -71,7 +76,7 @@ class Learnt:
 
 
 def learn(
-    state: State, known: np.ndarray, scorer: Any, seen: Sequence[tuple[str, str, np.ndarray]] = ()
+    state: State, known: np.ndarray, scorer: Predictor, seen: Sequence[tuple[str, str, np.ndarray]] = ()
 ) -> Learnt:
     """What the ratings of a state say, by a predictor that knows people.
 
@@ -96,26 +101,33 @@ def learn(
     }
     if about["held_out"] >= FEWEST:
         rest = scorer.mixed(known[:, ~held_out], values[~held_out], demographics, state.name)
-        predicted = rest.mix[:-1] @ known[:, held_out]
+        predicted = _mix(rest)[:-1] @ known[:, held_out]
         about["own"], about["own_ci95"] = _check(values[held_out], predicted)
     sample = scorer.sample_ratings
     if sample is not None:
         about |= _prospect(known, sample, calibration)
     if person.note:
         return Learnt(**about)
+    mix = _mix(person)
     if sample is not None:
-        own = person.mix[:-1] @ sample - sample.mean(0)
+        own = mix[:-1] @ sample - sample.mean(0)
         about["similar"] = _similar(own, sample, scorer)
         looks = _looks(own, scorer)
         about["likes"] = tuple(look for look in looks[:SHOWN] if look.strength >= FAINT)
         about["dislikes"] = tuple(look for look in looks[::-1][:SHOWN] if look.strength <= -FAINT)
     pictures = []
     for id, prompt, would in seen:
-        rating = float(person.mix[:-1] @ would + person.mix[-1])
-        pictures.append(Seen(id, prompt, rating, float(person.mix[:-1] @ would - would.mean())))
+        rating = float(mix[:-1] @ would + mix[-1])
+        pictures.append(Seen(id, prompt, rating, float(mix[:-1] @ would - would.mean())))
     pictures.sort(key=lambda one: -one.own)
     about["liked"], about["disliked"] = tuple(pictures[:SHOWN]), tuple(pictures[SHOWN:][::-1][:SHOWN])
     return Learnt(**about)
+
+
+def _mix(person: Person) -> np.ndarray:
+    """Weights of the known people's ratings, and an offset: what `mixed` makes everyone of."""
+    assert person.mix is not None
+    return person.mix
 
 
 def _check(given: np.ndarray, predicted: np.ndarray) -> tuple[float, tuple[float, float]]:
@@ -129,7 +141,7 @@ def _check(given: np.ndarray, predicted: np.ndarray) -> tuple[float, tuple[float
     return float(srocc(given, predicted)), (float(low), float(high))
 
 
-def _prospect(known: np.ndarray, sample: np.ndarray, calibration: Any) -> dict[str, Any]:
+def _prospect(known: np.ndarray, sample: np.ndarray, calibration: Calibration) -> dict[str, Any]:
     """How much of the taste is told by now, and what the next few ratings would bring.
 
     Accuracy is taken to rise with the share of the taste that is told, as it did between the least and the
@@ -152,7 +164,7 @@ def _prospect(known: np.ndarray, sample: np.ndarray, calibration: Any) -> dict[s
     return {"known": share, "gain": gain, "enough": bool(known.shape[1]) and gain < ENOUGH}
 
 
-def _similar(own: np.ndarray, sample: np.ndarray, scorer: Any) -> tuple[Similar, ...]:
+def _similar(own: np.ndarray, sample: np.ndarray, scorer: Predictor) -> tuple[Similar, ...]:
     others = sample - sample.mean(0)
     agreement = [float(np.corrcoef(own, other)[0, 1]) for other in others]
     nearest = np.argsort(agreement)[::-1][:SHOWN]
@@ -163,7 +175,7 @@ def _similar(own: np.ndarray, sample: np.ndarray, scorer: Any) -> tuple[Similar,
     )
 
 
-def _looks(own: np.ndarray, scorer: Any) -> list[Liking]:
+def _looks(own: np.ndarray, scorer: Predictor) -> list[Liking]:
     """How each look goes with the own part over the sample's pictures, strongest first."""
     from reward.evaluation.metrics import srocc
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from steer.errors import ProfileError
 from steer.profiles.pictures import Picture, media_type_of, read_picture
 from steer.profiles.sources import Source
 from steer.profiles.state import Rating, State
+
+if TYPE_CHECKING:
+    from reward.predictor.predictor import Predictor
 
 MOST = 400  # pictures to choose among; more hardly teach more (see benchmarks/RESULTS.md)
 RECALLED = 200  # ratings of earlier sessions that a choice takes into account; the last ones
@@ -44,7 +47,7 @@ class Ready:
 class Pool:
     """Fills itself from a source in a thread of its own, until it is closed."""
 
-    def __init__(self, source: Source, scorer: Any, state: State) -> None:
+    def __init__(self, source: Source, scorer: Predictor, state: State) -> None:
         self.unreadable = 0  # files that are no pictures
         self.failure: Exception | None = None  # what ended the source, if it did not just end
         self.exhausted = False

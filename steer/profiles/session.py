@@ -8,20 +8,23 @@ import json
 import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reward.errors import RewardError
 from reward.files import write_whole
 from reward.people.active import most_telling
-from steer.errors import NotReady, ProfileError, SteerError, UsageError
+from steer.errors import NotReady, ProfileError, SteerError
 from steer.profiles.learnt import Learnt, learn, rated_ids
 from steer.profiles.pictures import Picture, ending_of, read_bytes
 from steer.profiles.pool import RECALLED, Item, Pool, Ready
 from steer.profiles.sources import Source
-from steer.profiles.state import Rating
+from steer.profiles.state import Rating, predictor_of
 from steer.profiles.store import Profile
+
+if TYPE_CHECKING:
+    from steer.parts import Scorer
 
 __all__ = ["Item", "Learnt", "Progress", "RatingSession"]
 
@@ -51,17 +54,18 @@ class RatingSession:
     """
 
     def __init__(
-        self, profile: Profile, scorer: Any, source: Source, practice: int = PRACTICE, seed: int | None = None
+        self,
+        profile: Profile,
+        scorer: Scorer,
+        source: Source,
+        practice: int = PRACTICE,
+        seed: int | None = None,
     ) -> None:
         """`scorer` is a predictor that knows people. Raises `UsageError` for any other."""
-        if not hasattr(scorer, "known_ratings"):
-            raise UsageError(
-                f"the reward {scorer.name} knows no people, so it cannot learn a taste: give another --reward"
-            )
+        self._scorer = predictor_of(scorer)
         self.profile = profile
-        self._scorer = scorer
         self._source = source.name
-        self._pool = Pool(source, scorer, profile.state)
+        self._pool = Pool(source, self._scorer, profile.state)
         self._lock = threading.RLock()
         self._practice_left = 0 if profile.ratings else practice
         self._done: set[str] = set()  # skipped, or shown for practice

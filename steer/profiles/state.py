@@ -9,15 +9,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from steer.errors import ProfileError, UsageError
+from steer.parts import LearnsTaste
 from steer.profiles.pictures import read_picture
 
 if TYPE_CHECKING:
     import numpy as np
 
     from reward.people.person import Person
+    from reward.predictor.predictor import Predictor
+    from steer.parts import Scorer
 
 AT_ONCE = 64  # pictures that are in memory together
 _ID, _PICTURE = re.compile("[0-9]{1,9}"), re.compile(r"[0-9a-z]+\.[a-z]+")
@@ -87,30 +90,38 @@ class State:
         """The picture that was rated."""
         return self.folder / "images" / rating.picture
 
-    def person(self, scorer: Any) -> Person:
+    def person(self, scorer: Scorer) -> Person:
         """Whose taste this is, as `scorer` understands it: fitted to all ratings, held out or not.
 
         Raises `ProfileError` for a picture that is gone, `UsageError` for a scorer that knows no people.
         """
-        known = known_ratings(scorer, self, self.ratings)
-        person = scorer.mixed(known, [r.rating for r in self.ratings], self.demographics.known(), self.name)
+        predictor = predictor_of(scorer)
+        known = known_ratings(predictor, self, self.ratings)
+        person = predictor.mixed(
+            known, [r.rating for r in self.ratings], self.demographics.known(), self.name
+        )
         # Of what the taste follows from, not of the fitted numbers: another processor rounds those otherwise.
-        fitted = hashlib.sha256(f"{self.salt}{self.hash}{scorer.identity}".encode()).hexdigest()[:12]
-        return replace(person, label=self.label, hash=fitted)
+        fitted = hashlib.sha256(f"{self.salt}{self.hash}{predictor.identity}".encode()).hexdigest()[:12]
+        return replace(person, state=self.hash, hash=fitted)
 
 
-def known_ratings(scorer: Any, state: State, ratings: Sequence[Rating]) -> np.ndarray:
-    """What each known person would give the rated pictures [known people, ratings]."""
-    import numpy as np
-
-    if not hasattr(scorer, "known_ratings"):
+def predictor_of(scorer: Scorer) -> Predictor:
+    """`scorer`, if it is one that a taste can be learnt with. Raises `UsageError` for any other."""
+    if not isinstance(scorer, LearnsTaste):
         raise UsageError(
             f"the reward {scorer.name} knows no people, so it cannot learn a taste: give another --reward"
         )
-    columns = [np.zeros((len(scorer.people), 0))]
+    return cast("Predictor", scorer)
+
+
+def known_ratings(predictor: Predictor, state: State, ratings: Sequence[Rating]) -> np.ndarray:
+    """What each known person would give the rated pictures [known people, ratings]."""
+    import numpy as np
+
+    columns = [np.zeros((len(predictor.people), 0))]
     for part in _chunks(ratings):
         images = [read_picture(state.path(r)).image for r in part]
-        columns.append(scorer.known_ratings(images, [r.prompt for r in part]))
+        columns.append(predictor.known_ratings(images, [r.prompt for r in part]))
     return np.concatenate(columns, 1)
 
 

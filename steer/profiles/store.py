@@ -42,6 +42,7 @@ from steer.record.log import Log
 
 if TYPE_CHECKING:
     from reward.people.person import Person
+    from steer.parts import Scorer
 
 SCHEMA_VERSION = 1
 LONGEST_PROMPT = 2000
@@ -144,19 +145,6 @@ class Profiles:
             shutil.rmtree(doomed)
 
 
-def find_state(user: str, profiles: Profiles | None = None) -> State | None:
-    """The profile that "me" names, as it is now, or "me@1f3a5b7c9d0e" as it was; None if there is none.
-
-    Raises `ProfileError` where it never was in that state.
-    """
-    profiles = profiles or Profiles()
-    name, _, hash = user.strip().partition("@")
-    if name not in profiles:
-        return None
-    profile = profiles.open(name)
-    return profile.at(hash) if hash else profile.state
-
-
 class Profile:
     """One person's ratings. Any number of threads and processes may use the same folder."""
 
@@ -208,7 +196,7 @@ class Profile:
         """The picture that was rated."""
         return self._state.path(rating)
 
-    def person(self, scorer: Any) -> Person:
+    def person(self, scorer: Scorer) -> Person:
         """Whose taste this is now, see `State.person`."""
         return self._state.person(scorer)
 

@@ -28,9 +28,23 @@ def slug(text: str, limit: int = 40) -> str:
 
 
 def person_slug(person: PersonLike) -> str:
-    """Of "sandbox:17" as "u17", "profile:me@1f3a" as "me", "sandbox:age 18-25 (34 people)" as "age-18-25"."""
-    name = slug(re.sub(r"@.*|\(.*", "", person.label.partition(":")[2] or person.label), 24)
+    """In names of folders: participant 17 as "u17", profile me as "me", ages 18 to 25 as "age-18-25"."""
+    name = slug(person.id, 24)
     return f"u{name}" if name[:1].isdigit() else name or "person"
+
+
+def person_json(person: PersonLike) -> dict[str, str]:
+    """What records keep of a person."""
+    return {name: getattr(person, name) for name in ("kind", "id", "world", "label", "hash")}
+
+
+def split_label(label: str) -> dict[str, str]:
+    """World and id, for what was written when only labels were kept.
+
+    "profile:me@1f3a" is me of profile, "sandbox:age 18-25 (34 people)" is age 18-25 of sandbox.
+    """
+    world, _, name = label.partition(":") if ":" in label else ("", "", label)
+    return {"world": world, "id": re.sub(r"@.*| \(.*", "", name)}
 
 
 def new_folder(out: Path, name: str) -> Path:

@@ -1,7 +1,7 @@
 """The run folder: all that is needed to read, resume, reproduce and judge a run.
 
     20261121-142233-floating-mossy-rocks-u17-3f9a/
-      config.json    resolved settings, person (kind, label, hash), parts, seeds, versions; written first
+      config.json    resolved settings, person (see `person_json`), parts, seeds, versions; written first
       events.jsonl   append-only truth (`steer.record.log`): a line with `t` and `event` for each event
       images/        r00c00.png (the base prompt), r01c00.png ..., r00c00-gate1.png, r02c05-confirm1.png
       result.json    written last, for complete runs only
@@ -35,7 +35,16 @@ from reward.files import write_whole
 from steer.errors import RecordError, ResumeError, RunLocked, SettingsError
 from steer.parts import Job, Parts, PersonLike
 from steer.record.events import Confirmed, Event, Failed, IterationDone, Key, Proposed, Rendered, Stopped
-from steer.record.files import new_folder, person_slug, read_json, slug, write_json, writing
+from steer.record.files import (
+    new_folder,
+    person_json,
+    person_slug,
+    read_json,
+    slug,
+    split_label,
+    write_json,
+    writing,
+)
 from steer.record.log import Log
 from steer.record.schema import Config, Result, built, problem
 from steer.record.summary import SCHEMA_VERSION, Candidate, candidates_of, summarize
@@ -95,7 +104,8 @@ class Record:
             built(Settings, config["settings"], str(path))
         except SettingsError as error:
             raise RecordError(f"{path} is damaged: {error}") from error
-        return dict(config)
+        person = config["person"]
+        return {**config, "person": {**person, **{**split_label(person["label"]), **person}}}
 
     @property
     def damage(self) -> str | None:
@@ -236,7 +246,7 @@ class Recorder(Record):
             "schema_version": SCHEMA_VERSION,
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "prompt": prompt,
-            "person": {"kind": person.kind, "label": person.label, "hash": person.hash},
+            "person": person_json(person),
             "preset": parts.preset,
             "preset_reason": parts.reason,
             "simulated": parts.simulated,

@@ -37,6 +37,8 @@ class Person(TypedDict):
     kind: str
     label: str
     hash: str
+    id: NotRequired[str]  # the first runs have only the label
+    world: NotRequired[str]
 
 
 class Part(TypedDict):
@@ -63,6 +65,14 @@ class Seeds(TypedDict):
     llm: int
 
 
+class Recipe(TypedDict, total=False):
+    """By what names person and parts are found again; the overrides besides (`steer.machine.overrides`)."""
+
+    preset: str
+    who: dict[str, Any]
+    own: list[Literal["proposer", "renderer", "scorer", "judge"]]
+
+
 class Config(TypedDict):
     """config.json."""
 
@@ -75,7 +85,7 @@ class Config(TypedDict):
     settings: dict[str, Any]
     seeds: Seeds
     parts: Seats
-    recipe: dict[str, Any]
+    recipe: Recipe
     argv: list[str]
     versions: dict[str, str]
 

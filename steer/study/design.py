@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ import numpy as np
 
 from reward.files import write_whole
 from steer.errors import StudyError, UsageError
-from steer.record.files import new_folder, slug, write_json
+from steer.record.files import new_folder, slug, split_label, write_json
 from steer.record.folder import Record
 
 SCHEMA_VERSION = 1
@@ -46,6 +45,12 @@ class Picture:
     prompt: str  # that was rendered
     pixels: str  # hash: pictures that are alike to the eye are alike here
     run: str  # name of its run
+    world: str = ""  # of the person it was made for: "profile", "sandbox" …
+
+    @property
+    def name(self) -> str:
+        """The maker without the world, for people: "me", "17"."""
+        return self.maker.removeprefix(f"{self.world}:")
 
     def condition(self, person: str | None) -> str:
         """What the picture is to a rater who is this person; None: nobody whom pictures were made for."""
@@ -81,9 +86,9 @@ class Design:
         return tuple(dict.fromkeys(p.maker for p in self.pictures if p.kind == "person"))
 
     @property
-    def claimable(self) -> tuple[str, ...]:
-        """Whom a rater can be: nobody is one of the sandbox's people."""
-        return tuple(person for person in self.people if not person.startswith("sandbox:"))
+    def claimable(self) -> dict[str, str]:
+        """Whom a rater can be, and their names: nobody is one of the sandbox's people."""
+        return {p.maker: p.name for p in self.pictures if p.kind == "person" and p.world != "sandbox"}
 
     def picture_file(self, picture: Picture) -> Path:
         """Its pixels, as PNG."""
@@ -140,9 +145,9 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
             if key not in pictures:
                 image = _pixels(record, shown["image"])
                 pixels = hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest()[:16]
-                picture = Picture(
-                    secrets.token_hex(8), group, what, name, shown["prompt"], pixels, record.folder.name
-                )
+                id, run = secrets.token_hex(8), record.folder.name
+                world = config["person"]["world"] if what == "person" else ""
+                picture = Picture(id, group, what, name, shown["prompt"], pixels, run, world)
                 pictures[key] = (picture, image)
     chosen = tuple(picture for picture, _ in pictures.values())
     if not any(a.group == b.group and a.pixels != b.pixels for a in chosen for b in chosen):
@@ -188,7 +193,7 @@ def read_design(folder: Path) -> Design:
             data["created"],
             tuple(data["runs"]),
             tuple(data["prompts"]),
-            tuple(Picture(**picture) for picture in data["pictures"]),
+            tuple(_picture(picture) for picture in data["pictures"]),
             data["seed"],
             data["limit"],
             data["simulated"],
@@ -204,6 +209,11 @@ def list_studies(out: Path) -> list[Path]:
     return sorted(path.parent for path in out.glob("*/study.json"))
 
 
+def _picture(data: dict[str, Any]) -> Picture:
+    world = split_label(data["maker"])["world"] if data["kind"] == "person" else ""
+    return Picture(**{"world": world, **data})  # studies from before worlds were kept have none
+
+
 def _maker(config: dict[str, Any]) -> tuple[str, Kind]:
     """By whose taste a run was steered: a person (without the state of the profile) or a generic reward."""
     from reward.baselines import BASELINES
@@ -211,10 +221,9 @@ def _maker(config: dict[str, Any]) -> tuple[str, Kind]:
     scorer, person = str(config["parts"]["scorer"]["name"]), config["person"]
     if scorer in BASELINES:  # the same opinion for everybody
         return scorer, "generic"
-    label = re.sub(r"@.*", "", str(person["label"]))
-    if person["kind"] in ("known", "new"):
-        return label, "person"
-    return re.sub(r" \(.*", "", label.partition(":")[2] or label), "generic"
+    if person["kind"] == "new":
+        return f"{person['world']}:{person['id']}", "person"
+    return (person["label"], "person") if person["kind"] == "known" else (person["id"], "generic")
 
 
 def _pixels(record: Record, name: str) -> Any:

@@ -267,7 +267,7 @@ def _pictures(report: Report, group: int) -> dict[str, Any]:
                 "prompt": picture.prompt,
                 "maker": "base prompt"
                 if picture.kind == "base"
-                else f"for {picture.maker.removeprefix('profile:')}",
+                else f"for {picture.name if picture.world == 'profile' else picture.maker}",
                 "share": f"{100 * float(np.mean(mine)):.0f}% of {len(mine)}" if mine else "not compared",
             }
         )

@@ -26,9 +26,9 @@ def steer(capsys, monkeypatch):
 
     def load(preset="auto", **options):
         asked.update(preset=preset, **options)
-        return crowd_parts(**parts)
+        return crowd_parts(options, **parts)
 
-    monkeypatch.setattr("steer.machine.presets.load", load)
+    monkeypatch.setattr("steer.machine.loading.load", load)
 
     def run(*words, **seats):
         parts.clear()
@@ -197,7 +197,7 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(steer, monkeypatc
     def broken(**_):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("steer.machine.estimate.plan", lambda *_: broken())
+    monkeypatch.setattr("steer.machine.estimate.estimate", lambda *_: broken())
     code, _, err = steer("run", "--user", "17", "--plan", "--preset", "sandbox")
     assert code == 1 and "STEER_DEBUG=1" in err and "Traceback" not in err
     monkeypatch.setenv("STEER_DEBUG", "1")
@@ -493,12 +493,12 @@ def test_a_signal_in_the_middle_leaves_a_run_that_can_be_resumed(isolated):
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
         f"sys.path.insert(0, {str(Path(__file__).parents[1] / 'support')!r})\n"
-        "import steer.machine.presets\nfrom fake_run import crowd_parts\nfrom fakes import FakeRenderer\n"
+        "import steer.machine.loading\nfrom fake_run import crowd_parts\nfrom fakes import FakeRenderer\n"
         "class Slow(FakeRenderer):\n"
         "    def render(self, prompts, seeds):\n"
         "        for image in super().render(prompts, seeds):\n"
         "            time.sleep(0.05)\n            yield image\n"
-        "steer.machine.presets.load = lambda *a, **k: crowd_parts(renderer=Slow())\n"
+        "steer.machine.loading.load = lambda *a, **k: crowd_parts(renderer=Slow())\n"
         "from steer.cli.app import run_command\n"
         "sys.exit(run_command(['run', '--user', '17', '--prompt', 'rocks']))\n"
     )

@@ -32,7 +32,7 @@ def steer(capsys, monkeypatch, checkpoint, judge):
     """Run one command line with two small predictors; gives exit code, standard output, standard error."""
     scorer = Predictor.load(checkpoint)
     parts = crowd_parts(scorer=scorer, judge=judge)
-    monkeypatch.setattr("steer.machine.presets.load", lambda *args, **options: parts)
+    monkeypatch.setattr("steer.machine.loading.load", lambda *args, **options: parts)
 
     def run(*words):
         code = run_command(list(words))
@@ -105,6 +105,14 @@ def test_a_run_is_resumed_with_the_state_that_it_was_started_with(steer, ratings
     assert steer("run", "--user", f"me@{before}", *SMALL)[0] == 0, "and can be named again"
     code, _, err = steer("run", "--user", "me@000000000000", *SMALL)
     assert code == 1 and "never was in the state" in err
+
+
+def test_pictures_are_scored_for_a_profile_as_for_anybody(steer, ratings, checkpoint):
+    steer("people", "import", "me", str(ratings))
+    words = ["0.png", "--prompt", "a deer", "--checkpoint", str(checkpoint), "--json"]
+    code, out, err = steer("reward", "score", *words, "--user", "me")
+    assert code == 0, err
+    assert json.loads(out)["person"] == f"profile:me@{Profiles().open('me').hash}"
 
 
 def test_demographics_never_get_into_a_run_or_an_export(steer, ratings, isolated):

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from reward.people.person import find_group
 from steer import Record, Run, Settings
 from steer.cli.app import run_command
-from steer.cli.versus import parse_versus
 from steer.compare.pixels import NAMES
 from steer.compare.versus import changes, compare
 from steer.errors import RecordError, UsageError
 from steer.pages.gallery import write_gallery
 from steer.pages.versus import write_versus
+from steer.whom import parse_group
 
 QUICK = Settings(iterations=2, proposals=6, patience=0, confirm=3)
 YOUNG, OLD = (19, 35), (41, 57)
@@ -215,9 +215,9 @@ def steer(capsys, monkeypatch):
     """Run one command line with fakes in every seat; gives exit code, standard output, standard error."""
 
     def load(preset="auto", **options):
-        return crowd_parts(scorer=Groups(), renderer=Landscapes(32), judge=None)
+        return crowd_parts(options, scorer=Groups(), renderer=Landscapes(32), judge=None)
 
-    monkeypatch.setattr("steer.machine.presets.load", load)
+    monkeypatch.setattr("steer.machine.loading.load", load)
 
     def run(*words):
         code = run_command(list(words))
@@ -298,10 +298,10 @@ def test_two_finished_runs_can_be_compared_later(steer, isolated):
 @given(st.integers(0, 120), st.integers(0, 120))
 def test_ages_after_versus_are_read_as_ages_before_it(low, high):
     low, high = sorted((low, high))
-    assert parse_versus(f"{low}-{high}").age == parse_versus(f"age: {low} - {high}").age == (low, high)
+    assert parse_group(f"{low}-{high}").age == parse_group(f"age: {low} - {high}").age == (low, high)
 
 
 def test_terms_after_versus_may_be_joined():
-    who = parse_versus("46-60, gender:Female,nationality: South Africa")
+    who = parse_group("46-60, gender:Female,nationality: South Africa")
     assert (who.age, who.gender, who.nationality) == ((46, 60), "Female", "South Africa")
-    assert parse_versus("population").kind == "population"
+    assert parse_group("population").kind == "population"

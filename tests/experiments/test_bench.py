@@ -15,7 +15,7 @@ from PIL import Image
 from steer.errors import RecordError
 from steer.experiments.bench import Bench, Plan
 from steer.experiments.caches import CachedScorer, Store
-from steer.machine.presets import load
+from steer.machine.loading import load
 from steer.parts import Parts
 from steer.sandbox.truth.world import Truth
 from steer.settings import Settings

@@ -20,7 +20,7 @@ from steer.experiments.bench import Bench
 from steer.experiments.claims import ROCKS, claims, verdict
 from steer.experiments.consistency import consistency, scene_similarity, term_similarity
 from steer.experiments.figure6 import KINDS, MEASURES, OLD, OWN, YOUNG, Figure6, Steered, figure6, over
-from steer.machine.presets import load
+from steer.machine.loading import load
 from steer.sandbox.scene import draw
 from steer.settings import Settings
 

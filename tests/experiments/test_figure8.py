@@ -25,7 +25,7 @@ from steer.experiments.figure8 import (
     true_differences,
     unseen_seed,
 )
-from steer.machine.presets import load
+from steer.machine.loading import load
 from steer.settings import Settings
 from steer.study.ranking import rank
 

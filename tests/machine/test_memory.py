@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steer.machine import hub
-from steer.machine.estimate import describe, plan
-from steer.machine.gpu_memory import Models, components_of, make_plan, vllm_share
-from steer.machine.gpus import CARDS, GIB, TYPICAL, Card, card, named
+from steer.machine.estimate import describe, estimate
+from steer.machine.gpu_memory import Models, components_of, plan_memory, vllm_share
+from steer.machine.gpus import GIB, GPUS, TYPICAL, Gpu, by_name, from_driver
 from steer.machine.model_sizes import (
     LAYERS_READ,
     decode_flops,
@@ -23,8 +23,8 @@ from steer.machine.model_sizes import (
     size_of,
     step_flops,
 )
-from steer.machine.overrides import Choices
-from steer.machine.presets import least_memory, memory_plan
+from steer.machine.overrides import Overrides
+from steer.machine.presets import least_gpu, resolve
 from steer.settings import Settings
 
 DEV, KLEIN = "black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.2-klein-4B"
@@ -206,8 +206,8 @@ def test_encoding_and_looking_cost_about_two_operations_per_parameter_and_token(
 # --- plans
 
 
-def on(name, memory, preset="flux2", **choices):
-    return memory_plan(preset, Choices(**choices), card(TYPICAL[name]), memory)
+def on(name, memory, preset="flux2", **overrides):
+    return resolve(preset, Overrides(**overrides)).memory_plan_on(by_name(TYPICAL[name]), memory)
 
 
 def test_dev_in_bf16_needs_an_80_gb_card_and_takes_turns_there():
@@ -230,22 +230,22 @@ def test_a_24_gb_card_runs_klein_as_released_and_dev_only_in_nf4():
 
 
 def test_fp8_needs_a_card_that_has_it():
-    plan = memory_plan("klein", Choices(), card("A100"), "fp8")
+    plan = resolve("klein").memory_plan_on(by_name("A100"), "fp8")
     assert not plan.fits and "no fp8" in plan.why_not
 
 
 @given(st.integers(8, 200), st.sampled_from(["bf16", "fp8", "nf4"]), st.sampled_from(["flux2", "klein"]))
 def test_no_phase_of_a_plan_that_fits_needs_more_than_the_card_has(memory, name, preset):
-    plan = memory_plan(preset, Choices(), Card("any", memory), name)
+    plan = resolve(preset).memory_plan_on(Gpu("any", memory), name)
     assert plan.fits == (plan.peak <= memory * GIB)
     assert all(seat not in others for seat, others in plan.beside.items())
 
 
 @given(st.sampled_from(["bf16", "fp8", "nf4"]), st.sampled_from(["flux2", "klein"]))
 def test_a_plan_that_fits_on_a_card_fits_on_every_larger_one(name, preset):
-    least = least_memory(preset, Choices(memory=name))
+    least = least_gpu(resolve(preset, Overrides(memory=name)))
     for more in (0, 1, 3, 9, 40, 100):
-        assert memory_plan(preset, Choices(), Card("any", least + more), name).fits
+        assert resolve(preset).memory_plan_on(Gpu("any", least + more), name).fits
 
 
 def test_smaller_numbers_take_less_memory():
@@ -270,25 +270,25 @@ def test_larger_pictures_and_batches_need_more_and_take_longer():
 
 
 def test_an_unknown_card_is_planned_without_seconds():
-    plan = memory_plan("klein", Choices(), named("Some Card", 48.0))
+    plan = resolve("klein").memory_plan_on(from_driver("Some Card", 48.0))
     assert plan.fits and plan.image_seconds is None
     assert "not known" in describe(plan)["assumed"]
 
 
 def test_cards_are_told_apart_by_their_drivers_names():
-    assert named("NVIDIA H100 80GB HBM3", 79.6).bf16 == 989
-    assert named("NVIDIA H100 PCIe", 79.6).bf16 == 756
-    assert named("NVIDIA L40S", 44.5).bf16 == 362 and named("NVIDIA L4", 22.0).bf16 == 121
-    assert len({each.name for each in CARDS}) == len(CARDS)
+    assert from_driver("NVIDIA H100 80GB HBM3", 79.6).bf16 == 989
+    assert from_driver("NVIDIA H100 PCIe", 79.6).bf16 == 756
+    assert from_driver("NVIDIA L40S", 44.5).bf16 == 362 and from_driver("NVIDIA L4", 22.0).bf16 == 121
+    assert len({each.name for each in GPUS}) == len(GPUS)
 
 
 def test_the_plan_of_a_run_says_seconds_memory_and_what_they_assume(monkeypatch):
     monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
-    planned = plan(Settings(), "flux2")
+    planned = estimate(Settings(), resolve("flux2"))
     assert planned.gpu["plan"] == "bf16" and planned.gpu["swaps"] and "TFLOP/s" in planned.gpu["assumed"]
     assert "assumed, there is no GPU here" in planned.machine and "not measured" in planned.machine
     assert planned.seconds > planned.images * planned.gpu["seconds_per_image"]
-    assert plan(Settings(), "sandbox").gpu == {} == plan(Settings(), "laptop").gpu
+    assert all(estimate(Settings(), resolve(name)).gpu == {} for name in ("sandbox", "laptop"))
 
 
 # --- configs on this machine
@@ -319,7 +319,7 @@ def test_a_pipeline_of_another_kind_is_as_large_as_its_files(tmp_path):
     (folder / "unet" / "model.safetensors").write_bytes(b"0" * 4000)
     [part] = components_of(Models(renderer=str(folder)))
     assert part.bytes("bf16") == 4000
-    assert make_plan("bf16", Models(renderer=str(folder)), card("L4")).image_seconds is None
+    assert plan_memory("bf16", Models(renderer=str(folder)), by_name("L4")).image_seconds is None
     [unknown] = components_of(Models(renderer="somebody/else"))
     assert unknown.size is None and unknown.bytes("nf4") == 0
 

@@ -7,7 +7,7 @@ from fakes import PROMPT, FakePerson, FakeProposer, FakeRenderer, FakeScorer, fa
 
 from steer.errors import ProposerError, RendererError
 from steer.loop.run import Run
-from steer.machine.presets import TOGETHER
+from steer.machine.loading import TOGETHER
 from steer.pages.gallery_view import build
 from steer.record.folder import Record
 from steer.settings import Settings

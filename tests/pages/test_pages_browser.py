@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -18,9 +18,8 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed: 
 import uvicorn
 from fake_run import Landscapes, fake_run
 from panel import Panel
-from playwright.sync_api import Error
 from rate_app import make_pictures, rating_app
-from test_gallery_browser import CHROMIUM, CONTRAST, browser  # noqa: F401
+from test_gallery_browser import CHROMIUM, CONTRAST, browser, until  # noqa: F401
 from web_client import TOKEN
 
 from steer.pages.served_gallery import Book, gallery_pages
@@ -57,8 +56,8 @@ def running(app):
 class Rating:
     """The rating page in this process."""
 
-    def __init__(self, url, profile):
-        self.url, self.profile = url, profile
+    def __init__(self, url, profile, session):
+        self.url, self.profile, self.session = url, profile, session
 
     @property
     def ratings(self):
@@ -67,23 +66,8 @@ class Rating:
 
 @pytest.fixture
 def rating(tmp_path, pictures):
-    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, profile, _), running(app) as url:
-        yield Rating(url, profile)
-
-
-def until(page, condition, seconds=180.0):
-    """Wait for a condition on the page, which may go on to another page meanwhile."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if page.evaluate(condition):
-                return
-        except Error as error:
-            problem = str(error)
-        else:
-            problem = ""
-        assert time.monotonic() < end, f"never became true: {condition} {problem}"
-        page.wait_for_timeout(20)
+    with rating_app(tmp_path / "profiles", Panel(), pictures) as (app, profile, session), running(app) as url:
+        yield Rating(url, profile, session)
 
 
 class Served:
@@ -146,7 +130,9 @@ def open_page(browser):  # noqa: F811
 
 
 SHOWN = "document.querySelector('#picture').getAttribute('src')"
-READY = "!document.querySelector('#picture').hidden && document.querySelector('#picture').naturalWidth > 0"
+READY = "((p) => !p.hidden && p.complete && p.naturalWidth > 0)(document.querySelector('#picture'))"
+TROUBLE = "document.querySelector('#trouble')?.hidden === false"
+UNSAVED = "document.querySelector('#trouble')?.textContent.includes('not saved yet')"
 
 
 def begin(page):
@@ -185,12 +171,12 @@ def test_fifteen_pictures_by_keyboard_with_the_server_killed_midway_and_nothing_
     page.keyboard.press("4")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    until(page, "!document.querySelector('#trouble').hidden")
-    assert "not saved yet" in page.inner_text("#trouble") and "steer rate me" in page.inner_text("#trouble")
+    until(page, UNSAVED)
+    assert "steer rate me" in page.inner_text("#trouble")
     assert served.ratings == wanted
     before = page.evaluate(SHOWN)
     served.start()
-    until(page, f"{SHOWN} !== '{before}' && document.querySelector('#trouble').hidden")
+    until(page, f"{SHOWN} !== '{before}' && {READY} && !({TROUBLE})")
     wanted.append(4.1)
     assert served.ratings == wanted
 
@@ -198,12 +184,12 @@ def test_fifteen_pictures_by_keyboard_with_the_server_killed_midway_and_nothing_
     served.kill()
     page.keyboard.press("5")
     page.keyboard.press("Enter")
-    until(page, "!document.querySelector('#trouble').hidden")
-    assert json.loads(page.evaluate("sessionStorage.getItem('unsaved')"))["value"] == 5
+    until(page, UNSAVED)
+    assert json.loads(page.evaluate("sessionStorage.getItem('unsaved /rate')"))["value"] == 5
     page.on("dialog", lambda dialog: dialog.accept())
     served.start()
     page.reload()
-    until(page, "sessionStorage.getItem('unsaved') === 'null'")
+    until(page, "sessionStorage.getItem('unsaved /rate') === 'null'")
     wanted.append(5.0)
     assert served.ratings == wanted
 
@@ -269,6 +255,155 @@ def test_the_slider_can_be_used_with_the_mouse_and_says_what_it_stands_for(open_
     assert rating.ratings == [5.0]
 
 
+# --- pages that are older than what the server has by now
+
+
+def elsewhere(page, path, body):
+    """What another tab sends to the server; this one does not hear of it."""
+    answer = page.context.request.post(
+        urljoin(page.url, path), data=body, headers={"origin": urljoin(page.url, "/").rstrip("/")}
+    )
+    assert answer.ok, answer.text()
+
+
+def reload_before(page, change):
+    """Load the page again: made before the change, it arrives after it."""
+
+    def late(route):
+        if route.request.is_navigation_request():
+            made = route.fetch()
+            change()
+            route.fulfill(response=made)
+        else:
+            route.fallback()
+
+    page.route("**/*", late)
+    page.reload()
+    page.unroute("**/*", late)
+
+
+def come_back_after(page, place, change):
+    """Go to another page and, after the change, back by the history.
+
+    Pages say that they are not to be kept. Here the browser keeps them all the same, as some do.
+    """
+
+    def keep(route):
+        made = route.fetch()
+        route.fulfill(response=made, headers={**made.headers, "cache-control": "no-cache"})
+
+    own = page.url
+    page.route(own, keep)
+    page.reload()
+    until(page, "document.readyState === 'complete'")
+    page.goto(urljoin(own, place))
+    change()
+    page.go_back(wait_until="commit")
+    until(page, f"location.href === '{own}'")
+
+
+@contextmanager
+def out_of_reach(page, path):
+    """The server does not answer this address."""
+    page.context.route(f"**{path}", lambda route: route.abort())
+    yield
+    page.context.unroute(f"**{path}")
+
+
+def duplicate(page):
+    """The same page in another tab, with what this one has stored, as browsers duplicate tabs."""
+    with page.context.expect_page() as opened:
+        page.evaluate("void open(location.href)")
+    return opened.value
+
+
+COUNTED = "document.querySelector('#count')?.textContent.startsWith"
+
+
+def rate_elsewhere(page, rating):
+    shown = rating.session.next()
+    elsewhere(page, "/rate/ratings", {"id": shown.id, "value": 2})
+    assert rating.ratings == [2.0]
+
+
+def shows_what_comes_next(page, rating):
+    until(page, f"{COUNTED}('1 of') && {READY}")
+    assert page.evaluate(SHOWN) == f"/pictures/{rating.session.next().id}"
+
+
+def test_a_rating_page_made_before_another_tab_rated_shows_what_comes_next(open_page, rating):
+    page = open_page(rating.url)
+    begin(page)
+    reload_before(page, lambda: rate_elsewhere(page, rating))
+    shows_what_comes_next(page, rating)
+    give(page, "5")
+    assert rating.ratings == [2.0, 5.0]
+
+
+def test_a_rating_page_made_just_before_its_own_waiting_rating_was_saved_shows_what_comes_next(
+    open_page, rating
+):
+    page = open_page(rating.url)
+    begin(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    saved = []
+    with ExitStack() as down:
+        down.enter_context(out_of_reach(page, "/rate/ratings"))
+        page.keyboard.press("5")
+        page.keyboard.press("Enter")
+        until(page, UNSAVED)
+        page.on("requestfinished", lambda request: request.method == "POST" and saved.append(request))
+
+        def next_try():
+            down.close()
+            until(page, lambda: saved)
+
+        reload_before(page, next_try)
+    shows_what_comes_next(page, rating)
+    assert rating.ratings == [5.0]
+
+
+def test_a_rating_page_from_the_browsers_cache_shows_what_comes_next(open_page, rating):
+    page = open_page(rating.url)
+    begin(page)
+    come_back_after(page, "/learnt", lambda: rate_elsewhere(page, rating))
+    shows_what_comes_next(page, rating)
+
+
+def test_a_duplicated_rating_page_sends_a_waiting_rating_once_and_both_go_on(open_page, rating):
+    page = open_page(rating.url)
+    begin(page)
+    with out_of_reach(page, "/rate/ratings"):
+        page.keyboard.press("5")
+        page.keyboard.press("Enter")
+        until(page, UNSAVED)
+        other = duplicate(page)
+        until(other, UNSAVED)
+        assert rating.ratings == []
+    for tab in (page, other):
+        shows_what_comes_next(tab, rating)
+    assert rating.ratings == [5.0]
+
+
+def test_a_rating_page_that_comes_back_while_the_server_is_down_shows_no_picture_and_keeps_what_was_chosen(
+    open_page, rating
+):
+    page = open_page(rating.url)
+    begin(page)
+    until(page, READY)
+    page.keyboard.press("4")
+    with out_of_reach(page, "/rate/state"):
+        for event in ("pagehide", "pageshow"):
+            page.evaluate(f"void dispatchEvent(new PageTransitionEvent('{event}', {{ persisted: true }}))")
+        until(page, TROUBLE)
+        assert "steer rate me" in page.inner_text("#trouble") and not page.is_visible("#picture")
+        page.keyboard.press("Enter")  # there is nothing to rate
+    until(page, f"{READY} && !({TROUBLE})")
+    assert page.inner_text("#value") == "4.0" and rating.ratings == []
+    give(page)
+    assert rating.ratings == [4.0]
+
+
 UNNAMED = """() => [...document.querySelectorAll('button, a, input, select, [role], img, dialog, svg[role]')]
   .filter((e) => e.checkVisibility())
   .filter((e) => !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.getAttribute('alt')
@@ -284,7 +419,8 @@ SMALL = """() => [...document.querySelectorAll('main button, main select, main i
 
 def accessible(page):
     """Names, contrast, size of targets, one main heading, language, references that lead somewhere."""
-    until(page, "document.readyState === 'complete'")  # sizes and colours come with the style sheets
+    width = page.viewport_size["width"]  # sizes and colours come with the style sheets
+    until(page, f"document.readyState === 'complete' && innerWidth === {width}")
     assert page.evaluate(UNNAMED) == []
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(SMALL) == []
@@ -307,7 +443,9 @@ def test_every_page_is_accessible_on_a_phone_and_a_desktop(open_page, rating, sc
         give(page, str(1 + i % 5))
     sizes = ({"width": 1280, "height": 860}, {"width": 375, "height": 740})
     for path in ("/start", "/rate", "/learnt"):
-        page.goto(page.url.partition("/rate")[0].partition("/start")[0].partition("/learnt")[0] + path)
+        page.goto(urljoin(page.url, path))
+        if path == "/rate":
+            until(page, READY)
         for size in sizes:
             page.set_viewport_size(size)
             accessible(page)
@@ -348,6 +486,7 @@ def test_pictures_of_a_gallery_are_rated_by_mouse_and_keyboard_and_the_profile_h
     ratings = sorted(r.rating for r in profiles.open("me").ratings)
     assert ratings == [3.0, 5.0]
     page.keyboard.press("Escape")
+    until(page, "!document.querySelector('#light').open")
     assert "2 of this run rated" in page.inner_text("header")
     page.click("#blind")
     assert page.evaluate("getComputedStyle(document.querySelector('.card .score')).visibility") == "hidden"
@@ -376,9 +515,54 @@ def test_on_a_full_disk_the_gallery_says_so_and_saves_once_there_is_room(open_pa
 
     monkeypatch.setattr(os, "fsync", fsync)
     page.click('.card:nth-of-type(1) .rate [data-rate="4"]')
-    until(page, "document.querySelector('#trouble') && !document.querySelector('#trouble').hidden")
+    until(page, TROUBLE)
     assert "No space left" in page.inner_text("#trouble")
     assert page.locator(".rate .pending").count() == 1
     full.clear()
     until(page, "document.querySelector('#trouble').hidden && !document.querySelector('.pending')")
     assert [r.rating for r in profiles.open("me").ratings] == [4.0]
+
+
+PRESSED = "document.querySelectorAll('.card .rate [aria-pressed=true]').length"
+
+
+@pytest.fixture
+def shown_gallery(open_page, gallery):
+    """The gallery of the run, and what its profile has."""
+    url, profiles = gallery
+    page = open_page(url)
+    until(page, "document.querySelector('.runs a') !== null")
+    page.click(".runs a")
+    until(page, "document.querySelectorAll('.card .rate').length === 11")
+    return page, lambda: [r.rating for r in profiles.open("me").ratings]
+
+
+def test_a_gallery_made_before_another_tab_rated_shows_the_rating(shown_gallery):
+    page, ratings = shown_gallery
+    reload_before(page, lambda: elsewhere(page, "ratings", {"id": "r00c00", "value": 2}))
+    until(page, f"{PRESSED} === 1")
+    assert "1 of this run rated" in page.inner_text("header") and ratings() == [2.0]
+
+
+def test_a_gallery_from_the_browsers_cache_shows_the_rating(shown_gallery):
+    page, ratings = shown_gallery
+    address = urljoin(page.url, "ratings")
+    come_back_after(page, "/runs/", lambda: elsewhere(page, address, {"id": "r00c00", "value": 2}))
+    until(page, f"{PRESSED} === 1")
+    assert ratings() == [2.0]
+
+
+def test_a_duplicated_gallery_saves_what_waits_and_both_show_it(shown_gallery):
+    page, ratings = shown_gallery
+    with out_of_reach(page, "/ratings"):
+        page.click('.card:nth-of-type(2) .rate [data-rate="4"]')
+        until(page, UNSAVED)
+        other = duplicate(page)
+        until(other, UNSAVED)
+        assert other.locator(".card .rate .pending").count() == 1
+    for tab in (page, other):
+        until(tab, f"{PRESSED} === 1 && !document.querySelector('.pending') && !({TROUBLE})")
+    assert ratings() == [4.0]
+    elsewhere(page, "ratings", {"id": "r00c00", "value": 2})
+    page.evaluate("void document.dispatchEvent(new Event('visibilitychange'))")  # turned to again
+    until(page, f"{PRESSED} === 2")

@@ -77,9 +77,10 @@ def test_the_same_rating_twice_is_taken_once_and_another_replaces_it(client, run
 def test_what_was_rated_before_is_shown(client, runs):
     name = name_of(runs)
     client.post(f"/runs/{name}/ratings", json={"id": "r00c00", "value": 5})
+    assert client.get(f"/runs/{name}/ratings").json() == {"r00c00": 5.0}
     text = client.get(f"/runs/{name}/").text
     served = json.loads(re.search(r'id="served">(.*?)</script>', text, re.S)[1])
-    assert served["ratings"] == {"r00c00": 5.0}
+    assert "ratings" not in served  # the page may be shown long after it was made
     assert served["command"] == "steer run --user me --prompt 'floating mossy rocks'"
 
 

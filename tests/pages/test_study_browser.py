@@ -14,7 +14,17 @@ pytest.importorskip("fastapi", reason="the pages need the extra web: pip install
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
 from test_gallery_browser import CHROMIUM, browser, until  # noqa: F401
-from test_pages_browser import accessible, open_page  # noqa: F401
+from test_pages_browser import (
+    TROUBLE,
+    UNSAVED,
+    accessible,
+    come_back_after,
+    duplicate,
+    elsewhere,
+    open_page,  # noqa: F401
+    out_of_reach,
+    reload_before,
+)
 
 from steer.study.answers import key_of, read_raters
 from steer.study.design import BASE, OTHERS, OWN, make_design
@@ -112,10 +122,8 @@ def test_a_study_by_keyboard_with_the_server_killed_midway_and_nothing_is_lost(o
 
     served.kill()
     page.keyboard.press(KEYS[preferred(study, "Me", "profile:me", 3)])
-    until(page, "!document.querySelector('#trouble').hidden")
-    assert "not saved yet" in page.inner_text("#trouble") and "steer study open" in page.inner_text(
-        "#trouble"
-    )
+    until(page, UNSAVED)
+    assert "steer study open" in page.inner_text("#trouble")
     assert len(read_raters(study)[key_of("Me")].given) == 3
     served.start()
     until(page, "document.querySelector('#count').textContent.startsWith('4 of')")
@@ -160,9 +168,62 @@ def test_two_tabs_of_one_rater_never_answer_a_pair_twice(open_page, served, stud
     until(other, READY)
     give(page, "left")
     other.keyboard.press("ArrowRight")
-    until(other, "!document.querySelector('#trouble').hidden")
+    until(other, TROUBLE)
     assert "another tab" in other.inner_text("#trouble").lower() and number_of(other) == 1
     assert [g.answer for g in read_raters(study)[key_of("Me")].given.values()] == ["left"]
+
+
+@pytest.mark.parametrize("way", ["reload", "history"])
+def test_a_study_page_older_than_an_answer_shows_the_next_pair(open_page, served, study, way):  # noqa: F811
+    page = open_page(served.url)
+    begin(page, "Me")
+
+    def answer():
+        elsewhere(page, f"/study/{key_of('Me')}/answers", {"number": 0, "answer": "left", "seconds": 1})
+
+    if way == "reload":
+        reload_before(page, answer)
+    else:
+        come_back_after(page, "/study", answer)
+    until(page, f"document.querySelector('#count')?.textContent.startsWith('1 of') && {READY}")
+    assert "/pictures/1/left" in page.get_attribute("#left img", "src")
+    give(page, "right")
+    assert [g.answer for g in read_raters(study)[key_of("Me")].given.values()] == ["left", "right"]
+
+
+def test_an_answer_that_waits_outlives_a_reload_and_a_duplicated_tab_and_is_given_once(
+    open_page,  # noqa: F811
+    served,
+    study,
+):
+    page = open_page(served.url)
+    begin(page, "Me")
+    page.on("dialog", lambda dialog: dialog.accept())
+    with out_of_reach(page, "/answers"):
+        page.keyboard.press("ArrowLeft")
+        until(page, UNSAVED)
+        page.reload()
+        until(page, UNSAVED)
+        other = duplicate(page)
+        until(other, UNSAVED)
+        assert read_raters(study)[key_of("Me")].given == {}
+    for tab in (page, other):
+        until(tab, f"document.querySelector('#count').textContent.startsWith('1 of') && {READY}")
+        assert "/pictures/1/left" in tab.get_attribute("#left img", "src")
+    assert [g.answer for g in read_raters(study)[key_of("Me")].given.values()] == ["left"]
+
+
+def test_a_study_page_that_comes_back_while_the_server_is_down_shows_no_pair(open_page, served, study):  # noqa: F811
+    page = open_page(served.url)
+    begin(page, "Me")
+    with out_of_reach(page, "/state"):
+        for event in ("pagehide", "pageshow"):
+            page.evaluate(f"void dispatchEvent(new PageTransitionEvent('{event}', {{ persisted: true }}))")
+        until(page, TROUBLE)
+        assert page.get_attribute("#left img", "src") is None and page.is_disabled("#left")
+        page.keyboard.press("ArrowLeft")
+    until(page, f"{READY} && !({TROUBLE})")
+    assert number_of(page) == 0 and read_raters(study)[key_of("Me")].given == {}
 
 
 def test_nothing_in_the_page_or_in_what_it_loads_tells(open_page, served, study):  # noqa: F811

@@ -1,7 +1,7 @@
 """The comparison page in a real browser, opened as a file without network."""
 
 import pytest
-from test_gallery_browser import CHROMIUM, CONTRAST, FLAGS, sync_api
+from test_gallery_browser import CHROMIUM, CONTRAST, browser, until  # noqa: F401
 from test_versus import compared
 
 from steer.pages.versus import write_versus
@@ -18,16 +18,8 @@ def page_path(tmp_path_factory):
     return write_versus(left.parent, left, right, found)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser, page_path):
+def open_page(browser, page_path):  # noqa: F811
     contexts, noise = [], []
 
     def opened(**settings):
@@ -48,8 +40,7 @@ def open_page(browser, page_path):
 
 def test_all_pictures_of_the_comparison_load_from_the_file_alone(open_page):
     page = open_page()
-    broken = "[...document.images].filter((i) => !i.complete || !i.naturalWidth).length"
-    assert page.evaluate(broken) == 0
+    until(page, "[...document.images].every((i) => i.complete && i.naturalWidth)")
     assert page.locator(".trio figure").count() == 3 and page.locator(".tile").count() == 3
 
 
@@ -60,4 +51,4 @@ def test_every_text_of_the_comparison_has_the_contrast_that_wcag_asks_for(open_p
 
 def test_the_comparison_does_not_overflow_a_phone(open_page):
     page = open_page(viewport={"width": 375, "height": 740}, is_mobile=True, device_scale_factor=2)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    until(page, "document.documentElement.scrollWidth <= 375")

@@ -16,7 +16,7 @@ from hypothesis import given
 from PIL import Image
 
 from steer.errors import LogGone, ProfileError, UnknownProfile
-from steer.profiles import Demographics, Profile, Profiles, find_state
+from steer.profiles import Demographics, Profile, Profiles
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import read_picture
 from steer.profiles.store import NewRating, default_folder
@@ -358,14 +358,6 @@ def test_every_state_can_be_had_again_whatever_was_rated_since(me):
     assert [Profile(me.folder).at(state.hash) for state in states] == states
     with pytest.raises(ProfileError, match="never was in the state"):
         me.at("0" * 12)
-
-
-def test_a_state_is_named_by_profile_and_hash(me, profiles):
-    first = me.state
-    me.rate(picture(1), 4, source="test")
-    assert find_state("me", profiles) == me.state
-    assert find_state(f"me@{first.hash}", profiles) == first
-    assert find_state("you", profiles) is None and find_state("17", profiles) is None
 
 
 def test_two_profiles_of_the_same_ratings_have_hashes_of_their_own(profiles):

@@ -84,20 +84,38 @@ def test_a_slug_holds_nothing_but_letters_digits_and_dashes(text):
 
 
 @pytest.mark.parametrize(
-    ("label", "expected"),
+    ("id", "expected"),
     [
-        ("sandbox:17", "u17"),
-        ("profile:me@0123456789ab", "me"),
-        ("sandbox:age 18-25 (34 people)", "age-18-25"),
-        ("sandbox:population", "population"),
-        ("pamela:p_042", "p-042"),
-        ("sandbox:🙂", "person"),
+        ("17", "u17"),
+        ("me", "me"),
+        ("age 18-25, female", "age-18-25-female"),
+        ("population", "population"),
+        ("p_042", "p-042"),
+        ("🙂", "person"),
     ],
 )
-def test_a_person_has_a_short_name(label, expected):
-    person = FakePerson()
-    person.label = label
-    assert person_slug(person).removeprefix("u" if expected == "18-25" else "") in (expected, f"u{expected}")
+def test_a_person_has_a_short_name_in_folders(id, expected):
+    assert person_slug(FakePerson(id)) == expected
+
+
+@pytest.mark.parametrize(
+    ("label", "world", "id"),
+    [
+        ("sandbox:17", "sandbox", "17"),
+        ("profile:me@0123456789ab", "profile", "me"),
+        ("sandbox:age 18-25, female (34 people)", "sandbox", "age 18-25, female"),
+        ("pamela:population", "pamela", "population"),
+        ("somebody", "", "somebody"),
+    ],
+)
+def test_a_record_that_kept_only_a_label_still_says_who_it_was(tmp_path, label, world, id):
+    run = Run.start(PROMPT, FakePerson(), fake_parts(), SMALL, tmp_path)
+    run.close()
+    path = run.folder / "config.json"
+    config = json.loads(path.read_text())
+    old = {"kind": "known", "label": label, "hash": "hash-17"}
+    path.write_text(json.dumps({**config, "person": old}))
+    assert Record.read(run.folder).config["person"] == {**old, "world": world, "id": id}
 
 
 def test_two_runs_at_once_get_folders_of_their_own(tmp_path, monkeypatch):
@@ -161,7 +179,8 @@ def test_config_says_how_to_do_it_again(tmp_path):
     running.close()
     config = Record.read(running.folder).config
     assert Settings(**config["settings"]) == SMALL
-    assert config["person"] == {"kind": "known", "label": "sandbox:17", "hash": "hash-17"}
+    person = {"kind": "known", "id": "17", "world": "sandbox", "label": "sandbox:17", "hash": "hash-17"}
+    assert config["person"] == person
     assert config["argv"] == ["run", "--user", "17"] and config["recipe"] == {"user": "17"}
     assert config["parts"]["renderer"] == {"name": "fake renderer"}
     assert config["seeds"]["confirm"] == list(SMALL.confirm_seeds)
@@ -343,8 +362,8 @@ def test_a_torn_last_line_does_not_count(tmp_path):
     [
         b"", b"\0\0garbage", b"[]", b'{"t": 1.0, "event": "flew"}', b'{"event": "started", "resumed": true}',
         b'{"t": 1.0, "event": "note", "part": "scorer", "text": 3}',
-        b'{"t": 1.0, "event": "rejected", "id": "../x", "stage": "image", "iteration": 1, "prompt": "", "seed": 0,'
-        b' "reason": ""}',
+        b'{"t": 1.0, "event": "rejected", "id": "../x", "stage": "image", "iteration": 1, "prompt": "",'
+        b' "seed": 0, "reason": ""}',
         b'{"t": 1.0, "event": "confirmed", "confirm": {}, "specificity": null, "seconds": 0}',
         b'{"t": 1e400, "event": "started", "resumed": true}',
     ],

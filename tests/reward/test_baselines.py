@@ -25,8 +25,8 @@ from reward.baselines import (
 from reward.baselines.laion import LaionAesthetics
 from reward.errors import BaselineError, CheckpointError
 from steer import Settings, steer
-from steer.cli.session import Who
 from steer.errors import UsageError
+from steer.whom import Who
 
 HEADER = "image,scorer,score\n"
 

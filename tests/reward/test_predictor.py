@@ -51,7 +51,7 @@ def test_many_people_score_as_each_would_alone(predictor):
         predictor.person("20"),  # has no demographics
         predictor.group(age=(18, 30)),
         predictor.person("2"),
-        make_person("group", "demographics only", None, predictor.tables.demographics[0]),
+        make_person("group", "demographics only", "sandbox", None, predictor.tables.demographics[0]),
     ]
     together = predictor.score_people(images, PROMPT, people)
     assert together.shape == (6, 4)

@@ -60,7 +60,7 @@ def test_a_picture_is_own_to_the_one_it_was_made_for_and_others_to_everybody_els
         "base": BASE,
     }  # fmt: skip
     assert {p.condition(None) for p in design.pictures} == {OTHERS, "population", BASE}
-    assert design.people == PEOPLE and design.claimable == PEOPLE[:2]
+    assert design.people == PEOPLE and design.claimable == {"profile:me": "me", "profile:anna": "anna"}
 
 
 def test_every_two_pictures_of_a_prompt_and_of_unlike_conditions_are_asked_once(design: Design):
@@ -341,6 +341,15 @@ def test_one_rater_is_one_rater_however_clear_the_answers(design: Design):
     report = make_report(design, 20)
     assert all(score.by_rater is None for score in report.ranking.elo.values())
     assert "One rater&#39;s answers" in write_report(report).read_text()
+
+
+def test_a_study_from_before_worlds_were_kept_is_read_the_same(design: Design):
+    path = design.folder / "study.json"
+    data = json.loads(path.read_text())
+    for picture in data["pictures"]:
+        del picture["world"]
+    path.write_text(json.dumps(data))
+    assert read_design(design.folder) == design
 
 
 def test_equal_pictures_are_a_tie_that_nobody_is_asked(runs: list[Path], tmp_path: Path):

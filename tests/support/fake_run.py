@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from reward.people.person import KnownPerson, describe_group, find_group, find_known
 from steer import Parts, Run, Settings
+from steer.parts import Loaded
 
 
 class Landscapes(FakeRenderer):
@@ -44,8 +46,9 @@ class Crowd(FakeScorer):
 
     def group(self, age: Any = None, gender: Any = None, nationality: Any = None) -> FakePerson:
         members = find_group(self.people, age, gender, nationality)
-        label = f"{describe_group(age, gender, nationality)} ({len(members)} people)"
-        return FakePerson(label, kind="group")
+        found = FakePerson(describe_group(age, gender, nationality), kind="group")
+        found.label += f" ({len(members)} people)"
+        return found
 
     def population(self) -> FakePerson:
         return FakePerson("population", kind="population")
@@ -89,12 +92,13 @@ class Hostile(FakeProposer):
         return [f"{prompt}, {attack}, take {unit(seed, i):.6f}" for i in range(n)]
 
 
-def crowd_parts(**parts: Any) -> Parts:
-    """Fakes that look like the sandbox."""
+def crowd_parts(asked: Mapping[str, Any] | None = None, **parts: Any) -> Parts:
+    """Fakes that look like the sandbox, as `load` gave them when it was asked for these overrides."""
     seats = {"renderer": Landscapes(64), "scorer": Strict(), "judge": Crowd()}
-    return fake_parts(
+    made = fake_parts(
         **{**seats, "preset": "sandbox", "reason": "no GPU was found", "simulated": True, **parts}
     )
+    return replace(made, loaded=Loaded({"preset": made.preset, **(asked or {})}, made))
 
 
 def fake_run(

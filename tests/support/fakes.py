@@ -26,10 +26,12 @@ def unit(*key: object) -> float:
 
 
 class FakePerson(SimpleNamespace):
-    """Known person number `id`."""
+    """Known person number `id`, as `reward.people.person.Person` names them."""
 
-    def __init__(self, id: str = "17", kind: str = "known", hash: str | None = None) -> None:
-        super().__init__(id=id, kind=kind, label=f"sandbox:{id}", hash=hash or f"hash-{id}")
+    def __init__(
+        self, id: str = "17", kind: str = "known", hash: str | None = None, world: str = "sandbox"
+    ) -> None:
+        super().__init__(id=id, kind=kind, hash=hash or f"hash-{id}", world=world, label=f"{world}:{id}")
 
 
 class FakeProposer:

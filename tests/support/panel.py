@@ -55,7 +55,7 @@ class Panel:
         given = checked_ratings(ratings, known.shape[1])
         note = "" if len(given) and np.ptp(given) else "the ratings say nothing about taste"
         mix = mix_weights(known[:, : 0 if note else None], given[: 0 if note else None])
-        return make_person("new", f"profile:{name}", None, None, mix=mix, ratings=len(given), note=note)
+        return make_person("new", name, "profile", None, None, mix=mix, ratings=len(given), note=note)
 
     def _rate(self, features: np.ndarray) -> np.ndarray:
         return 3 + self._tastes @ features.T

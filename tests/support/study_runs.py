@@ -18,8 +18,9 @@ def person(label: str) -> FakePerson:
     kind = (
         "population" if label == "sandbox:population" else "known" if label.startswith("sandbox") else "new"
     )
-    found = FakePerson(label, kind, f"hash-{label}")
-    found.label = f"{label}@1f3a" if label.startswith("profile") else label
+    world, _, id = label.partition(":")
+    found = FakePerson(id, kind, f"hash-{label}", world)
+    found.label += "@1f3a" if world == "profile" else ""
     return found
 
 

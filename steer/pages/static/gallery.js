@@ -1,18 +1,15 @@
 // Added to a gallery that is served: five buttons for each picture. What was pressed is filled once it is on disk.
-import { $, Refused, copyFrom, insist, say, trouble } from "/static/page.js";
+import { $, Live, Refused, copyFrom, insist, say, trouble, unsaved } from "/static/page.js";
 
-const { profile, ratings, restart, command } = JSON.parse($("#served").textContent);
+const { profile, restart, command } = JSON.parse($("#served").textContent);
 const ANCHORS = ["bad", "poor", "fair", "good", "excellent"];
 const box = $("#light"), groups = new Map(); // id of a picture -> its groups of buttons
 let shown = null; // in the lightbox
+let ratings = {}; // that are on disk
 
 // --- what is not yet on disk, in the order in which it was pressed; it outlives a reload
 const wanted = new Map();
-const key = `unsaved ${location.pathname}`;
-const remember = () => { try { sessionStorage.setItem(key, JSON.stringify([...wanted])); } catch { /* a cache only */ } };
-const recall = () => { try { return JSON.parse(sessionStorage.getItem(key)) || []; } catch { return []; } };
-const warn = (event) => { event.preventDefault(); };
-const waiting = (late) => { window[late ? "addEventListener" : "removeEventListener"]("beforeunload", warn); };
+const remember = () => unsaved.set([...wanted]);
 
 const paint = (id) => {
   for (const group of groups.get(id) || []) {
@@ -26,32 +23,32 @@ const paint = (id) => {
   $("#rated").textContent = count === 0 ? "" : `${count} of this run rated. The next run knows it:`;
   $("#again").hidden = count === 0;
 };
-let busy = false;
+const live = new Live("ratings", restart, (next) => {
+  ratings = next;
+  for (const id of groups.keys()) paint(id);
+});
 const save = async () => {
-  if (busy) return;
-  busy = true;
   while (wanted.size) {
     const [id, value] = wanted.entries().next().value;
     try {
-      await insist("POST", "ratings", { id, value }, { what: `Your rating of ${id}`, restart, waiting });
+      await insist("POST", "ratings", { id, value }, { what: `Your rating of ${id}`, restart });
       ratings[id] = value;
       say(`${id} rated ${value}, ${ANCHORS[value - 1]}`);
     } catch (error) {
-      if (!(error instanceof Refused)) { busy = false; throw error; }
+      if (!(error instanceof Refused)) throw error;
       trouble(`Your rating of ${id} was not taken: ${error.message}.`);
     }
     if (wanted.get(id) === value) wanted.delete(id);
     remember();
     paint(id);
   }
-  busy = false;
 };
 const rate = (id, value) => {
   wanted.delete(id); // to the end of the queue
   wanted.set(id, value);
   remember();
   paint(id);
-  save();
+  if (!live.busy) live.change(save);
 };
 
 const buttons = (id, label) => {
@@ -105,6 +102,6 @@ document.addEventListener("keydown", (event) => {
   if (id) { event.preventDefault(); rate(id, Number(event.key)); }
 });
 
-for (const [id, value] of recall()) if (groups.has(id)) wanted.set(id, value);
+for (const [id, value] of unsaved.get() || []) if (groups.has(id)) wanted.set(id, value);
 for (const id of groups.keys()) paint(id);
-if (wanted.size) save();
+if (wanted.size) live.change(save);

@@ -20,6 +20,9 @@ export const say = (text) => {
   requestAnimationFrame(() => { live.textContent = text; });
 };
 
+/** What the server says in passing, as a sentence. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
 let troubled = "";
 /** Shown at the top of the page until `trouble("")`, with a button if there is an action {label, run}. */
 export const trouble = (text, action = null) => {
@@ -51,15 +54,17 @@ export const ask = async (method, path, body, patience = 20000) => {
   return answer;
 };
 
+const warn = (event) => { event.preventDefault(); };
+
 /**
  * The same request until the server has done it. Asking twice must be harmless. What stands in the way is
- * shown, with a button to give up; `waiting(true)` and `waiting(false)` say when that begins and ends. Throws
- * Refused for a 4xx answer, and if the person gives up.
+ * shown, with a button to give up, and who leaves the page meanwhile is warned. Throws Refused for a 4xx
+ * answer, and if the person gives up.
  */
-export const insist = async (method, path, body, { what, restart, waiting = () => {} }) => {
+export const insist = async (method, path, body, { what, restart }) => {
   let late = false, gaveUp = false, wake = () => {};
   const giveUp = { label: "Give it up", run: () => { gaveUp = true; wake(); } };
-  const end = () => { if (late) { trouble(""); waiting(false); } };
+  const end = () => { if (late) { trouble(""); removeEventListener("beforeunload", warn); } };
   for (let pause = 300; ; pause = Math.min(pause * 1.6, 3000)) {
     try {
       const answer = await ask(method, path, body);
@@ -68,7 +73,7 @@ export const insist = async (method, path, body, { what, restart, waiting = () =
       return answer;
     } catch (error) {
       if (error instanceof Refused && error.status < 500) { end(); throw error; }
-      if (!late) { late = true; waiting(true); }
+      if (!late) { late = true; addEventListener("beforeunload", warn); }
       trouble(error instanceof Refused
         ? `${what} is not saved: ${error.message}. Trying again …`
         : `${what} is not saved yet: the server does not answer. Start it again with “${restart}”; this page waits and tries again.`, giveUp);
@@ -77,6 +82,77 @@ export const insist = async (method, path, body, { what, restart, waiting = () =
     }
   }
 };
+
+/** What was given and is not yet known to be on disk, in case this page is loaded again meanwhile. */
+export const unsaved = {
+  key: `unsaved ${location.pathname}`,
+  get() { try { return JSON.parse(sessionStorage.getItem(this.key)); } catch { return null; } },
+  set(given) { try { sessionStorage.setItem(this.key, JSON.stringify(given)); } catch { /* a cache only */ } },
+};
+
+/**
+ * The state of the page, as the server has it; `show(state)` shows it.
+ *
+ * A page that is shown can be old: another tab, or the same one before a reload, changed something since it
+ * was made, or the browser brings it back from its cache. So the state never comes with the page: it is asked
+ * for whenever the page is shown, until there is an answer. `hide()` takes away what may be wrong by then.
+ */
+export class Live {
+  busy = false; // something is being changed
+  #due = false; // the state is to be asked for, or was, and the answer is not here yet
+  #turn = 0; // an answer that something newer overtook is not shown
+  #timer = 0;
+  #lost = false;
+
+  constructor(path, restart, show, hide = () => {}) {
+    Object.assign(this, { path, restart, show });
+    addEventListener("pageshow", () => this.look());
+    addEventListener("pagehide", () => { this.#begin(); this.#due = true; hide(); });
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.look(); });
+  }
+
+  /** Ask now, or after what is being changed. */
+  async look() {
+    this.#due = true;
+    if (this.busy) return;
+    const mine = this.#begin();
+    let state, error = null;
+    try { state = await ask("GET", this.path); } catch (caught) { error = caught; }
+    if (mine !== this.#turn) return;
+    if (error === null) {
+      this.#due = false;
+      if (this.#lost) trouble("");
+      this.#lost = false;
+      this.show(state);
+      return;
+    }
+    this.#lost = true;
+    trouble(error instanceof Refused ? sentence(error.message)
+      : `The server does not answer. Start it again with “${this.restart}”; this page waits and tries again.`);
+    if (!(error instanceof Refused && error.status < 500)) this.lookIn(1000);
+  }
+
+  /** Ask in so many milliseconds, unless something else is asked before. */
+  lookIn(pause) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.look(), pause);
+  }
+
+  /** Do `work`, which changes the state, and show what it returns, if anything, as the new state. */
+  async change(work) {
+    this.#begin();
+    this.busy = true;
+    let state;
+    try { state = await work(); } finally { this.busy = false; }
+    if (this.#due) this.look(); // what was answered may be older than that
+    else if (state) this.show(state);
+  }
+
+  #begin() {
+    clearTimeout(this.#timer);
+    return ++this.#turn;
+  }
+}
 
 /** Copy text; the button says so for a moment. Clipboards refuse some local pages, a selected area works. */
 export const copyFrom = (button, text) => button.addEventListener("click", async () => {

@@ -1,19 +1,13 @@
 // One picture at a time. A rating is gone from here only when the server says that it is on disk.
-import { $, Refused, ask, insist, pageData, say, trouble } from "/static/page.js";
+import { $, Live, Refused, insist, pageData, say, sentence, trouble, unsaved } from "/static/page.js";
 
-const { anchors, restart, state: first } = pageData();
+const { anchors, restart } = pageData();
 const range = $("#range"), picture = $("#picture"), help = $("#help"), rest = $("#rest");
 const channel = new BroadcastChannel("steer-rate"); // tabs of the same page keep each other up to date
-let state = first;
+const UNKNOWN = { item: null, can_undo: false };
+let state = UNKNOWN;
 let value = null; // of the slider; null until it was touched, for a start value would be a hint
-let busy = false;
-
-// --- what was given and is not yet known to be on disk, in case the tab is reloaded meanwhile
-const memory = {
-  get: () => { try { return JSON.parse(sessionStorage.getItem("unsaved")); } catch { return null; } },
-  set: (given) => { try { sessionStorage.setItem("unsaved", JSON.stringify(given)); } catch { /* a cache only */ } },
-};
-const warn = (event) => { event.preventDefault(); };
+let rated = null; // id of the picture that the slider stands for
 
 // --- showing
 
@@ -38,17 +32,27 @@ const setValue = (number, speak = false) => {
   if (speak && value !== null && document.activeElement !== range) say(words(value));
 };
 const enable = () => {
-  const item = state.item !== null && !busy;
+  const item = state.item !== null && !live.busy;
   $("#next").disabled = !item || value === null;
   $("#skip").disabled = range.disabled = !item;
-  $("#undo").disabled = busy || !state.can_undo;
+  $("#undo").disabled = live.busy || !state.can_undo;
   for (const button of document.querySelectorAll(".anchors button")) button.disabled = !item;
 };
 const badge = (text, title) => Object.assign(document.createElement("span"), { className: "badge", textContent: text, title });
-const show = (next, quiet = false) => {
-  const same = state.item && next.item && state.item.id === next.item.id && !picture.hidden;
+const clear = () => {
+  picture.hidden = true;
+  picture.removeAttribute("src"); // else it would be seen again until the next one is loaded
+};
+const hide = () => {
+  state = UNKNOWN;
+  clear();
+  enable();
+};
+const show = (next) => {
   state = next;
   const { item } = state;
+  const same = item !== null && item.id === rated;
+  rated = item && item.id;
   const practice = item !== null && item.practice;
   $("#count").textContent = practice ? `practice, ${state.practice_left} to go` : `${state.ratings} of ${state.goal} rated`;
   $("#bar").style.width = `${practice ? 0 : (100 * state.ratings) / state.goal}%`;
@@ -60,11 +64,11 @@ const show = (next, quiet = false) => {
   if (item === null && state.failure) trouble(sentence(state.failure));
   $("#frame").classList.toggle("empty", item === null);
   if (item === null) {
-    picture.hidden = true;
+    clear();
     $("#prompt").textContent = "";
     $("#badges").replaceChildren();
     setValue(null);
-    if (state.waiting) setTimeout(refresh, 300);
+    if (state.waiting) live.lookIn(300);
     return;
   }
   $("#badges").replaceChildren(...[
@@ -73,58 +77,52 @@ const show = (next, quiet = false) => {
   ].filter(Boolean));
   $("#prompt").textContent = item.prompt;
   picture.alt = item.prompt || "The picture to rate";
-  picture.src = `/pictures/${item.id}`;
+  const source = `/pictures/${item.id}`;
+  if (picture.getAttribute("src") !== source) picture.src = source;
   picture.hidden = false;
   $("#next").textContent = practice ? "Practise" : "Rate it";
   if (!same) setValue(item.value);
   else enable();
-  if (!quiet && !same) {
+  if (!same) {
     range.focus({ preventScroll: true });
     say(`${practice ? "Practice picture" : `Picture ${state.ratings + 1}`}. ${item.prompt}`);
   }
 };
-picture.addEventListener("error", () => { trouble("This picture cannot be shown. Skip it, or reload the page."); });
-picture.addEventListener("load", () => { if (!busy) trouble(""); });
+picture.addEventListener("error", () => {
+  picture.removeAttribute("src"); // so that it is asked for again
+  trouble("This picture cannot be shown. Skip it, or reload the page.");
+});
+picture.addEventListener("load", () => { if (!live.busy) trouble(""); });
 
 // --- asking
 
-const waiting = (late) => {
-  window[late ? "addEventListener" : "removeEventListener"]("beforeunload", warn);
-};
+const live = new Live("/rate/state", restart, show, hide);
 const go = async (path, body, what) => {
-  if (busy) return;
-  busy = true;
-  enable();
+  if (live.busy) return;
   try {
-    const next = await insist("POST", path, body, { what, restart, waiting });
-    memory.set(null);
-    channel.postMessage("changed");
-    busy = false;
-    if (next.reached) { location.assign("/learnt"); return; }
-    show(next);
+    await live.change(async () => {
+      enable();
+      const next = await insist("POST", path, body, { what, restart });
+      unsaved.set(null);
+      channel.postMessage("changed");
+      if (!next.reached) return next;
+      state = UNKNOWN; // the picture that is seen is rated
+      location.assign("/learnt");
+      return null;
+    });
   } catch (error) {
-    busy = false;
     if (!(error instanceof Refused)) throw error;
-    memory.set(null);
-    await refresh();
+    unsaved.set(null);
+    await live.look();
     trouble(error.status === 409 ? sentence(error.message) : `${what} was not taken: ${error.message}.`);
   }
   enable();
 };
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
-const refresh = async () => {
-  if (busy) return;
-  try { show(await ask("GET", "/rate/state")); } catch (error) {
-    if (!state.waiting) return; // a rating will find out, and say so
-    trouble(sentence(error.message));
-    setTimeout(refresh, 1000);
-  }
-};
 const submit = () => {
-  if (busy || state.item === null) return;
+  if (live.busy || state.item === null) return;
   if (value === null) { say("Choose a rating first"); range.focus(); return; }
   const given = { id: state.item.id, value };
-  memory.set(given);
+  unsaved.set(given);
   go("/rate/ratings", given, "Your rating");
 };
 const undo = () => { if (state.can_undo) go("/rate/undo", { shown: state.item && state.item.id }, "The undo"); };
@@ -166,11 +164,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-channel.addEventListener("message", () => { trouble("Rated in another tab: this one goes on from there."); refresh(); });
-document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+channel.addEventListener("message", () => { trouble("Rated in another tab: this one goes on from there."); live.look(); });
 
 setValue(null);
-show(first, true);
-const unsaved = memory.get();
-if (unsaved) go("/rate/ratings", unsaved, "Your rating");
-else range.focus({ preventScroll: true });
+const given = unsaved.get();
+if (given) go("/rate/ratings", given, "Your rating");

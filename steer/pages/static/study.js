@@ -1,12 +1,13 @@
 // Two pictures at a time. An answer counts only when the server says that it is on disk.
-import { $, Refused, ask, insist, pageData, say, trouble } from "/static/page.js";
+import { $, Live, Refused, insist, pageData, say, sentence, trouble, unsaved } from "/static/page.js";
 
-const { key, restart, state: first } = pageData();
+const { key, restart } = pageData();
 const sides = ["left", "right"];
 const images = { left: $("#left img"), right: $("#right img") };
 const picture = (number, side) => `/study/${key}/pictures/${number}/${side}`;
 const CHOICES = { ArrowLeft: "left", ArrowRight: "right", " ": "tie", ArrowDown: "tie" };
-let state = first;
+const UNKNOWN = { number: undefined, can_undo: false };
+let state = UNKNOWN;
 let busy = true; // until both pictures are there: nobody chooses what they have not seen
 let since = 0;
 let drawn = 0; // counts what was shown, so that a picture that comes late does not count for the next pair
@@ -16,7 +17,15 @@ const enable = () => {
   $("#undo").disabled = $("#back").disabled = !state.can_undo;
 };
 
+const hide = () => {
+  state = UNKNOWN;
+  drawn += 1;
+  busy = true;
+  enable();
+  for (const side of sides) images[side].removeAttribute("src");
+};
 const show = async (next) => {
+  if (next.number === state.number && next.done === state.done) return;
   state = next;
   const mine = ++drawn;
   busy = true;
@@ -48,25 +57,23 @@ const show = async (next) => {
   for (const number of state.following) for (const side of sides) new Image().src = picture(number, side);
 };
 
-const refresh = async () => {
-  try {
-    const next = await ask("GET", `/study/${key}/state`);
-    if (next.number !== state.number || next.done !== state.done) await show(next);
-  } catch { /* the next answer says what is wrong */ }
-};
-
+const live = new Live(`/study/${key}/state`, restart, show, hide);
 const send = async (path, body, what) => {
   busy = true;
+  state = UNKNOWN; // whatever comes now is shown
   enable();
   try {
-    const next = await insist("POST", `/study/${key}/${path}`, body, { what, restart });
-    trouble("");
-    await show(next);
+    await live.change(async () => {
+      const next = await insist("POST", `/study/${key}/${path}`, body, { what, restart });
+      unsaved.set(null);
+      trouble("");
+      return next;
+    });
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    state = { ...state, number: undefined }; // whatever comes now is shown
-    await refresh();
-    trouble(`${error.message[0].toUpperCase()}${error.message.slice(1)}.`);
+    unsaved.set(null);
+    await live.look();
+    trouble(sentence(error.message));
   }
 };
 
@@ -74,7 +81,9 @@ const choose = (answer) => {
   if (busy || state.number === null) return;
   if (answer !== "tie") $(`#${answer}`).classList.add("chosen");
   const seconds = (performance.now() - since) / 1000;
-  send("answers", { number: state.number, answer, seconds }, "Your answer");
+  const given = { number: state.number, answer, seconds };
+  unsaved.set(given);
+  send("answers", given, "Your answer");
 };
 const undo = () => {
   if (!state.can_undo || (busy && state.number !== null)) return;
@@ -94,6 +103,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 document.addEventListener("keyup", (event) => { if (event.key === " ") event.preventDefault(); });
-document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 
-show(first);
+const given = unsaved.get();
+if (given) send("answers", given, "Your answer");

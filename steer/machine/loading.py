@@ -1,0 +1,133 @@
+"""From a preset to the parts of a run: the language model, the renderer and the predictor, loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from steer.errors import PresetError, UsageError
+from steer.machine.gpu_memory import KV_CACHE, vllm_share
+from steer.machine.overrides import Overrides
+from steer.machine.presets import WEIGHTS, ResolvedPreset, requirements, resolve, what_fits
+from steer.parts import Loaded, Parts, Proposer, Renderer, Seat
+
+# Where there is room for everyone, nobody rests.
+TOGETHER: Mapping[Seat, tuple[Seat, ...]] = {
+    "proposer": ("renderer", "scorer"),
+    "renderer": ("proposer", "scorer"),
+    "scorer": ("proposer", "renderer"),
+}
+
+
+def load(preset: str = "auto", **overrides: Any) -> Parts:
+    """The parts of a preset, loaded; `auto` takes the largest that this machine can run.
+
+    The keywords are the fields of `steer.machine.overrides.Overrides`: other models for single parts, and how
+    to run them, as in `load("klein", llm_url="http://127.0.0.1:8000/v1", memory="nf4")`. Raises `UsageError`,
+    `PresetError`, `RendererError`, `ProposerError`, `RewardError`.
+    """
+    resolved = resolve(preset, Overrides.given(**overrides))
+    if missing := [need for need in requirements(resolved) if not need.met]:
+        raise PresetError(
+            f"the preset {resolved.name} cannot run here, it lacks {', '.join(n.what for n in missing)}; "
+            f"first: {missing[0].fix}; more: steer doctor"
+        )
+    plan = resolved.memory_plan
+    if plan is not None and not plan.fits:
+        why = f"the memory plan {plan.precision} of {resolved.name} {plan.why_not} ({plan.gpu.name})"
+        raise PresetError(f"{why}: {what_fits(resolved, plan)}; more: steer doctor")
+    from reward.baselines import load_reward
+    from reward.encoders.image_text import sentence_encoder
+
+    device = "cpu" if plan is None else "cuda"
+    judge = _judge(resolved)
+    scorer = load_reward(resolved.predictor, device)
+    parts = Parts(
+        proposer=_proposer(resolved),
+        renderer=_renderer(resolved),
+        scorer=scorer,
+        judge=load_reward(judge, device) if judge is not None else None,
+        similarity=sentence_encoder().similarity,
+        preset=resolved.name,
+        reason=resolved.reason,
+        simulated=scorer.simulated,
+        beside=TOGETHER if plan is None else plan.beside,
+    )
+    # Loading them again on another machine must not choose another plan: what was chosen is kept, not "auto".
+    memory = resolved.precision if resolved.renderer else resolved.overrides.memory
+    asked = {"preset": resolved.name, **replace(resolved.overrides, memory=memory).to_json()}
+    return replace(parts, loaded=Loaded(asked, parts))
+
+
+def _judge(resolved: ResolvedPreset) -> str | None:
+    """The one that was named; else the sandbox's, beside its own predictor."""
+    own = WEIGHTS / "judge"
+    if resolved.preset.renderer is None and resolved.overrides.reward is None and own.is_dir():
+        return resolved.overrides.judge or str(own)
+    return resolved.overrides.judge
+
+
+def _proposer(resolved: ResolvedPreset) -> Proposer:
+    overrides = resolved.overrides
+    mode: Any = overrides.llm_mode
+    if overrides.llm_url is not None:
+        from steer.proposer.server import ServerProposer
+
+        asked = ServerProposer(overrides.llm_url, overrides.llm, mode=mode)
+        asked.check()
+        return asked
+    if resolved.starts_vllm:
+        from steer.proposer.vllm import VllmProposer
+        from steer.proposer.vllm_server import VllmServer
+
+        model = overrides.llm or resolved.preset.llm
+        if model is None:
+            raise UsageError("--vllm-python needs to know what to serve; name the model with --llm")
+        plan = resolved.memory_plan
+        share = vllm_share(plan) if plan is not None else None
+        server = VllmServer(
+            model,
+            python=overrides.vllm_python,
+            gpu_memory_utilization=share,
+            kv_cache_memory_bytes=KV_CACHE if share else None,
+            sleep_mode=plan is not None,
+        )
+        started = VllmProposer(server, mode=mode)
+        started.check()
+        return started
+    from steer.proposer.smollm import LocalProposer
+
+    return LocalProposer(overrides.llm, threads=overrides.threads)
+
+
+def _renderer(resolved: ResolvedPreset) -> Renderer:
+    model, overrides = resolved.renderer, resolved.overrides
+    if model is None:
+        from steer.sandbox.renderer import SandboxRenderer
+
+        if overrides.lora:
+            raise UsageError("the sandbox's painter takes no LoRA; name a pipeline with --renderer")
+        threads = overrides.threads
+        return SandboxRenderer() if threads is None else SandboxRenderer(threads=threads)
+    from steer.renderer import RenderSettings, open_renderer
+
+    name, _, revision = (model, "", "") if Path(model).is_dir() else model.partition("@")
+    settings = RenderSettings(
+        width=overrides.size,
+        height=overrides.size,
+        steps=resolved.steps,
+        guidance_scale=resolved.guidance,
+        batch_size=overrides.batch,
+        compile=overrides.compile,
+    )
+    return open_renderer(
+        name,
+        revision=revision or None,
+        settings=settings,
+        memory=resolved.precision,
+        lora=overrides.lora,
+        device="cuda" if resolved.gpu else None,
+        cache=Path(overrides.cache) if overrides.cache else None,
+    )
