@@ -1,4 +1,4 @@
-"""Who may use what the predictors, renderers and data sets are made of: one table.
+"""Who may use what the predictors, renderers and data sets are made of: one table, and who is asked first.
 
 `steer doctor` prints it, and a checkpoint carries the lines of everything that went into it. The table
 repeats what the model cards and download pages say; it is no legal advice.
@@ -62,6 +62,14 @@ LICENCES = (
     Licence("MizzenAI/HPSv3", "see its model card; base Qwen2-VL-7B Apache-2.0", None, "baseline hpsv3"),
 )
 
+# Downloaded only by who has accepted the terms on the model's page and said to the hub who they are.
+GATED = (
+    "black-forest-labs/FLUX.1",
+    "black-forest-labs/FLUX.2-dev",
+    "black-forest-labs/FLUX.2-klein-9B",
+    "meta-llama/",
+    "stabilityai/stable-diffusion-3",
+)
 _FAMILIES = ("google/siglip2-", "Qwen/Qwen3-Embedding")  # all sizes of one release have the same terms
 
 
@@ -71,6 +79,21 @@ def licences_of(*ids: str) -> tuple[str, ...]:
     An id that is not in the table says so instead of passing for free.
     """
     return tuple(dict.fromkeys(_line(id) for id in ids))
+
+
+def how_to_download(model: str, revision: str | None = None) -> str:
+    """The command that brings a model here, after what its owner asks for where it is gated."""
+    fetch = f"hf download {model}" + (f" --revision {revision}" if revision else "")
+    if not model.startswith(GATED) or has_token():
+        return fetch
+    return f"accept its terms on https://huggingface.co/{model}, then: hf auth login && {fetch}"
+
+
+def has_token() -> bool:
+    """Whether this machine has said to the hub who it is."""
+    from huggingface_hub import get_token
+
+    return get_token() is not None
 
 
 def _line(id: str) -> str:

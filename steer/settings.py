@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from steer.errors import PromptError, SettingsError
+from steer.errors import PromptError, SettingsError, SteerError
 
 DEFAULT_PROMPT = "floating mossy rocks"  # the paper's Figure 6
 MAX_PROMPT = 2_000  # characters
@@ -20,6 +20,31 @@ RETRIES = 3  # how often what is missing of an iteration is asked for again
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+def option(default: Any, help: str, low: int | None = None, high: float = math.inf, **spelling: Any) -> Any:
+    """A dataclass field that is an option too: a flag, a variable and a key of the config file by its name.
+
+    `low` and `high` are included; `spelling` says where the command line differs: name, env, type, panel.
+    """
+    return field(default=default, metadata={"help": help, "low": low, "high": high, **spelling})
+
+
+def check_ranges(options: Any, error: type[SteerError]) -> None:
+    """Raises `error`, naming the option, for the first value that is out of its field's range."""
+    for each in fields(options):
+        low, high, value = each.metadata["low"], each.metadata["high"], getattr(options, each.name)
+        if low is None or value is None is each.default:
+            continue
+        whole = isinstance(each.default, int)
+        wrong = whole and (not isinstance(value, int) or isinstance(value, bool))
+        if wrong or not low <= value <= high:
+            kind = "a whole number " if whole else ""
+            bounds = f"{low} or more" if high == math.inf else f"from {low} to {high:,}"
+            raise error(
+                f"--{each.name.replace('_', '-')} is {value!r}, but must be {kind}{bounds}; "
+                "see: steer run --help"
+            )
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a run searches. The defaults are the paper's (section 5).
@@ -27,34 +52,22 @@ class Settings:
     Raises `SettingsError`, naming the option, for a value out of its range.
     """
 
-    iterations: int = 5  # at most this many rounds of proposals
-    proposals: int = 20  # new prompts per iteration (the paper's T)
-    keep: int = 1  # scored prompts that the language model sees (the paper's t)
-    patience: int = 2  # stop after this many iterations in a row without a new best; 0 = never
-    target: float | None = None  # stop when the predicted rating reaches this
-    seed: int = 0  # image noise of the base prompt and of every candidate
-    llm_seed: int = 0  # proposals
-    confirm: int = 4  # renders of base and best on seeds that the search never saw; 0 = none
-    gate_sd: float | None = 2.0  # image gate: mean - this many sd of the base's own renders; None = off
-    metadata: bool = True  # prompt and settings inside each PNG
+    iterations: int = option(5, "Rounds of rewriting, at most.", 1, 1_000)
+    proposals: int = option(20, "New prompts per round.", 1, 1_000)  # the paper's T
+    keep: int = option(1, "Best prompts that the language model sees.", 1, 1_000)  # the paper's t
+    patience: int = option(
+        2, "Stop after this many rounds without a new best; 0 never stops early.", 0, 1_000
+    )
+    target: float | None = option(None, "Stop once the predicted rating is this high.")
+    seed: int = option(0, "Image noise, the same for base and rewrites.", 0, MAX_SEED)
+    llm_seed: int = option(0, "Seed of the rewrites.", 0, MAX_SEED)
+    confirm: int = option(4, "Fresh seeds on which base and best are compared; 0 skips it.", 0, 100)
+    # A picture is rejected below the mean - this many sd of the base's own renders; None: none is.
+    gate_sd: float | None = option(2.0, "Reject pictures that left the subject.", name="gate", type=bool)
+    metadata: bool = option(True, "Prompt and settings inside each PNG.", panel="Output")
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("iterations", 1, 1_000),
-            ("proposals", 1, 1_000),
-            ("keep", 1, 1_000),
-            ("patience", 0, 1_000),
-            ("seed", 0, MAX_SEED),
-            ("llm_seed", 0, MAX_SEED),
-            ("confirm", 0, 100),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                option = name.replace("_", "-")
-                raise SettingsError(
-                    f"--{option} is {value!r}, but must be a whole number from {low} to {high:,}; "
-                    "see: steer run --help"
-                )
+        check_ranges(self, SettingsError)
         for name in ("target", "gate_sd"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
@@ -79,6 +92,9 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """For config.json; `Settings(**...)` reads it back."""
         return asdict(self)
+
+
+DEFAULTS = Settings()
 
 
 def derive_seeds(seed: int, purpose: str, n: int, avoid: set[int]) -> tuple[int, ...]:

@@ -18,13 +18,14 @@ hypothesis.settings.load_profile("steer")
 
 @pytest.fixture(autouse=True)
 def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder, with no STEER_* setting but a runs folder of the test's own."""
+    """Work in an empty folder, no STEER_* setting but a runs folder of the test's own, no weights."""
     for name in list(os.environ):
-        if name.startswith("STEER_"):
+        if name.startswith(("STEER_", "XDG_")):
             monkeypatch.delenv(name)
     for name in ("FORCE_COLOR", "NO_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))  # read at its import
     monkeypatch.setenv("STEER_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -156,9 +156,10 @@ def test_only_the_command_line_prints_prompts_or_exits():
 
 
 def test_the_loop_names_no_part_of_any_preset():
+    tools = ("reward.errors", "reward.files", "reward.pictures")  # of files; nothing of them predicts
     for module in [name for name in MODULES if room(name) in ("loop", "record")]:
-        names = [name for name in imports(module) if name.startswith(("steer.sandbox", "reward", "torch"))]
-        assert not [name for name in names if not name.startswith("reward.files")], module
+        named = [name for name in imports(module) if name.startswith(("steer.sandbox", "reward.", "torch"))]
+        assert not [name for name in named if not name.startswith(tools)], module
 
 
 HEAVY = ("torch", "transformers", "diffusers", "scipy", "numpy", "PIL", "safetensors", "tokenizers", "jinja2")
@@ -176,6 +177,26 @@ def test_what_every_command_imports_is_light():
     ):
         names = {name.partition(".")[0] for name in imports(module, lazy=False)}
         assert not names & set(HEAVY), module
+
+
+def test_only_the_reader_of_pictures_opens_one():
+    openers = set()
+    for module, path in MODULES.items():
+        if not module.startswith("reward.adapters"):  # programs that run where there is no reward
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open"):
+                    openers.add(module)
+                if isinstance(node, ast.ImportFrom) and node.module == "PIL.Image":
+                    assert "open" not in {alias.name for alias in node.names}, module
+    assert openers == {"reward.pictures"}
+
+
+def test_one_environment_fills_all_templates_and_studies_know_no_pages():
+    filling = {m for m in MODULES if {name.partition(".")[0] for name in imports(m)} & {"jinja2"}}
+    assert filling == {"steer.pages.html"}
+    for module in MODULES:
+        if module.startswith("steer.study"):
+            assert not [name for name in imports(module) if name.startswith("steer.pages")], module
 
 
 def test_nothing_is_unpickled_and_no_shell_is_asked():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 COLUMNS = ["image", "scorer", "score"]
 IMAGE_COLUMNS = ["image", "path", "prompt"]
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")  # for others Pillow may start programs
 
 Score = Callable[[Sequence[str], Sequence[str]], Sequence[float]]  # paths, prompts -> one score for each
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common import Score, arguments, pinned, run
+from common import FORMATS, Score, arguments, pinned, run
 
 MODEL = "zhiyuanyou/DeQA-Score-Mix3"
 parser = arguments(__doc__, remote_code=True)
@@ -38,7 +38,7 @@ def load(device: str, revision: str) -> Score:
     def score(paths: Sequence[str], prompts: Sequence[str]) -> list[float]:
         images = []
         for path in paths:
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 images.append(image.convert("RGB"))
         with torch.inference_mode():
             return [float(value) for value in model.score(images)]

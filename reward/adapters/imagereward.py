@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common import Score, arguments, run
+from common import FORMATS, Score, arguments, run
 
 parser = arguments(__doc__)
 
@@ -28,7 +28,7 @@ def load(device: str) -> Score:
     def score(paths: Sequence[str], prompts: Sequence[str]) -> list[float]:
         scores = []
         for path, prompt in zip(paths, prompts, strict=True):  # sizes differ, so one at a time
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 pixels = np.asarray(image.convert("RGB"), np.float32) / 255
             batch = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
             with torch.inference_mode():

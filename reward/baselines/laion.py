@@ -21,8 +21,9 @@ from transformers import AutoTokenizer, CLIPModel
 
 from reward.encoders.image_text import pil_processor
 from reward.encoders.weights import quiet, readable, resolve
-from reward.errors import CheckpointError, ImageError, ScoreError
+from reward.errors import CheckpointError, ScoreError
 from reward.people.person import Person, make_person
+from reward.pictures import read_image
 
 NAME = "laion-aesthetics"
 # Pinned, because scores of two versions must not be compared.
@@ -104,13 +105,10 @@ class LaionAesthetics:
 
     def _images(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Unit-length image embeddings [n, projection_dim]."""
-        try:
-            rgb = [image.convert("RGB") for image in images]
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ImageError(f"an image cannot be decoded ({error}): render or download it again") from error
-        if not rgb:
+        if not images:
             return torch.zeros((0, self._clip.config.projection_dim), device=self._clip.device)
-        pixels = self._processor(rgb, return_tensors="pt")["pixel_values"].to(self._clip.device)
+        inputs = self._processor([read_image(image) for image in images], return_tensors="pt")
+        pixels = inputs["pixel_values"].to(self._clip.device)
         with torch.inference_mode():
             return normalize(_tensor(self._clip.get_image_features(pixel_values=pixels)), dim=-1)
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from reward.data import TABLE, load
 from reward.data.archive import DATASET_ID, Download, fetch_pamela
 from reward.data.dataset import Dataset, join
 from reward.data.table import read_table, write_table
 from reward.errors import DatasetError, ImageError
 from reward.files import write_whole
+from reward.pictures import opened
 
 COUNTS = "counts.json"  # beside the table, written last
 
@@ -78,21 +77,18 @@ def prepare(
 
 def check_images(paths: Sequence[Path], progress: Progress = lambda what, done, of: None) -> None:
     """Check that files are images: checksums of PNG, headers of the rest. Raises ImageError."""
-    broken: list[tuple[Path, str]] = []
+    broken: list[ImageError] = []
     for done, path in enumerate(paths):
         if done % 500 == 0:
             progress("images", done, len(paths))
         try:
-            with Image.open(path) as image:
+            with opened(path, "unpack the data set again") as image:
                 image.verify()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            broken.append((path, str(error)))
+        except ImageError as error:
+            broken.append(error)
     progress("images", len(paths), len(paths))
     if broken:
-        path, reason = broken[0]
-        raise ImageError(
-            f"{len(broken)} images cannot be decoded, first {path} ({reason}): unpack the data set again"
-        )
+        raise ImageError(f"{len(broken)} images cannot be decoded, first: {broken[0]}")
 
 
 def _place(source: Path, folder: Path, download: Download | None) -> Path:

@@ -27,6 +27,7 @@ from reward.encoders.image_text import ImageTextEncoder, SentenceEncoder
 from reward.errors import CheckpointError, ImageError
 from reward.files import whole, write_whole
 from reward.people.descriptions import MetadataVocabulary, demographics_variants, metadata_sentence
+from reward.pictures import pixels_key, read_image
 
 SHARD = 512  # sentences encoded and saved at a time
 IMAGE_SHARD = 64  # images: slower by far, so less is lost when a run is killed
@@ -34,8 +35,9 @@ IMAGE_BATCH = 32  # images decoded together, while the batch before is encoded
 DECODERS = 4  # threads that decode
 # Tokenizers differ between major versions of transformers; rows of this one carry no mark in their name.
 TOKENIZERS = "5"
+ADVICE = "unpack the data set again"  # for a picture that cannot be read
 INDEX_FILE = "index.json"
-HASHES_FILE = "hashes.json"
+KEYS_FILE = "keys.json"
 Progress = Callable[[str, int, int], None]  # what, done, of
 
 
@@ -213,25 +215,24 @@ def image_rows(
     def encode(chosen: list[int]) -> np.ndarray:
         return np.concatenate([encoder.images(batch) for batch in _opened([paths[i] for i in chosen])])
 
-    return images.rows(content_hashes(paths, store), encode, progress, "images")
+    return images.rows(content_keys(paths, store), encode, progress, "images")
 
 
-def content_hashes(paths: Sequence[Path], store: Path) -> list[str]:
-    """sha256 of each file. The store remembers them by size and time, so an unchanged file is read once."""
+def content_keys(paths: Sequence[Path], store: Path) -> list[str]:
+    """`pixels_key` of each file. The store remembers it by size and time: an unchanged file is read once."""
     store.mkdir(parents=True, exist_ok=True)
-    known = _read_json(store / HASHES_FILE)
+    known = _read_json(store / KEYS_FILE)
     fresh = dict(known)
     for path in paths:
         try:
             status = path.stat()
             stamp = [status.st_size, status.st_mtime_ns]
-            if fresh.get(str(path), [])[:2] != stamp:
-                with path.open("rb") as file:
-                    fresh[str(path)] = [*stamp, hashlib.file_digest(file, "sha256").hexdigest()]
         except OSError as error:
-            raise ImageError(f"{path} cannot be read ({error}): unpack the data set again") from error
+            raise ImageError(f"{path} cannot be read ({error}): {ADVICE}") from error
+        if fresh.get(str(path), [])[:2] != stamp:
+            fresh[str(path)] = [*stamp, pixels_key(path, ADVICE)]
     if fresh != known:
-        _write_json(store / HASHES_FILE, fresh)
+        _write_json(store / KEYS_FILE, fresh)
     return [fresh[str(path)][2] for path in paths]
 
 
@@ -241,7 +242,7 @@ def _opened(paths: Sequence[Path]) -> Iterator[list[Image.Image]]:
     ahead: deque[list[Future[Image.Image]]] = deque()
     with ThreadPoolExecutor(DECODERS, "decode") as pool:
         for batch in batches:
-            ahead.append([pool.submit(_open, path) for path in batch])
+            ahead.append([pool.submit(read_image, path, ADVICE) for path in batch])
             if len(ahead) > 1:
                 yield [image.result() for image in ahead.popleft()]
         while ahead:
@@ -263,14 +264,6 @@ def _versions() -> dict[str, str]:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path} cannot be decoded ({error}): unpack the data set again") from error
 
 
 def _read_json(file: Path) -> dict[str, Any]:

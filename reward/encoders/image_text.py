@@ -26,7 +26,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from reward.encoders.sentences import SENTENCE_ENCODER_ID, SentenceEncoder, sentence_encoder
 from reward.encoders.weights import commit_of, content_hash, quiet, readable, resolve
-from reward.errors import CheckpointError, ImageError
+from reward.errors import CheckpointError
+from reward.pictures import read_image
 
 __all__ = ["SENTENCE_ENCODER_ID", "ImageTextEncoder", "SentenceEncoder", "sentence_encoder"]
 
@@ -97,7 +98,7 @@ class ImageTextEncoder:
         """PIL images -> what the vision tower reads, on its device."""
         if self.model.config.model_type == "siglip2":  # patches, their mask and how many there are each way
             processor = pil_processor("Siglip2ImageProcessor").from_dict(self._preprocessing)
-            found = processor([_rgb(image) for image in images], return_tensors="pt")
+            found = processor([read_image(image) for image in images], return_tensors="pt")
             return dict(found.to(self.model.device))
         return {"pixel_values": self._pixels(images)}
 
@@ -106,7 +107,7 @@ class ImageTextEncoder:
         p = self._preprocessing
         size = (p["size"]["width"], p["size"]["height"])
         resample = Image.Resampling(p.get("resample", Image.Resampling.BICUBIC))
-        arrays = [np.asarray(_rgb(image).resize(size, resample), np.float32) for image in images]
+        arrays = [np.asarray(read_image(image).resize(size, resample), np.float32) for image in images]
         pixels = np.stack(arrays) * p.get("rescale_factor", 1 / 255)
         pixels = (pixels - np.float32(p["image_mean"])) / np.float32(p["image_std"])
         return (
@@ -117,13 +118,6 @@ class ImageTextEncoder:
 def pil_processor(name: str) -> Any:
     """An image processor of transformers that needs no torchvision, whatever the version calls it."""
     return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    try:
-        return image.convert("RGB")  # decodes a lazily opened file
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"an image cannot be decoded ({error}): render or download it again") from error
 
 
 def _pooled(output: Any) -> torch.Tensor:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from reward.errors import CheckpointError
+from reward.licences import how_to_download
 
 FILES = ("*.json", "*.safetensors", "*.model", "*.txt")  # what from_pretrained reads; never pickled weights
 
@@ -26,8 +27,8 @@ def resolve(id_or_folder: str | Path, revision: str | None = None) -> Path:
         return Path(snapshot_download(str(id_or_folder), revision=revision, allow_patterns=list(FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
-            f"no folder and no reachable hub model {str(id_or_folder)!r}: check the name, or download it by "
-            f"`hf download {id_or_folder}` where there is a network"
+            f"no folder and no reachable hub model {str(id_or_folder)!r}: check the name, or where there is "
+            f"a network: {how_to_download(str(id_or_folder), revision)}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from reward.errors import ImageError
+from reward.pictures import read_image
 
 
 class FeatureCache:
@@ -35,9 +35,5 @@ class FeatureCache:
 
 def content_key(image: Image.Image) -> str:
     """Of an image's pixels. Raises ImageError where they cannot be decoded."""
-    try:
-        pixels = image.tobytes()  # decodes a lazily opened file
-    except (OSError, SyntaxError, ValueError) as error:
-        name = getattr(image, "filename", "") or "an image"
-        raise ImageError(f"{name} cannot be decoded ({error}): render or download it again") from error
-    return hashlib.blake2b(pixels + repr((image.mode, image.size)).encode(), digest_size=16).hexdigest()
+    rgb = read_image(image)
+    return hashlib.blake2b(rgb.tobytes() + repr(rgb.size).encode(), digest_size=16).hexdigest()

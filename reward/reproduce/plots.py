@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from reward.errors import DatasetError, MissingPackage
 from reward.evaluation.metrics import METRICS, Interval
 from reward.files import whole
+from reward.pictures import read_image
 from reward.reproduce import paper
 from reward.reproduce.divergence import Diverging
 from reward.reproduce.figure10 import Example, Figure10
@@ -297,8 +297,7 @@ def _example(cell: Any, example: Example) -> None:
     cell.suptitle(f"person {x} prefers the left, person {y} the right{wrong}", fontsize=9)
     axes = cell.subplots(2, 2, height_ratios=(3.2, 1))
     for side in range(2):
-        with Image.open(example.paths[side]) as image:
-            axes[0, side].imshow(image.convert("RGB"))
+        axes[0, side].imshow(read_image(example.paths[side]))
         axes[0, side].set_axis_off()
         axes[0, side].set_title(shorten(example.prompts[side], 44, placeholder="…"), fontsize=7, loc="center")
         below = axes[1, side]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -63,6 +64,7 @@ def run_command(args: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without arrows shall not end a run
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a picture is one line of ours
     as_json = "--json" in args
     try:
         code = app(args=list(args), prog_name="steer", standalone_mode=False)

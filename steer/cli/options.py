@@ -1,20 +1,81 @@
-"""The options, each written once. Their values: flag > STEER_* variable > config file > default."""
+"""The options that commands share. Their values: flag > STEER_* variable > config file > default.
+
+Those of `Settings` and `Overrides` are made of their fields, which say all that there is to say of them.
+"""
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import Field, fields, is_dataclass
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
+from steer.machine.overrides import Overrides
 from steer.settings import Settings
 
-DEFAULTS = Settings()
 CONFIG_FILE = "steer.toml"
 RUNS = Path("runs")
+PANELS = ("Search", "Models", "Output")  # of the help, below the options that have none
+_SEARCH, _MODELS, _OUTPUT = PANELS
+_PANEL_OF: Mapping[type, str] = {Settings: _SEARCH, Overrides: _MODELS}
 
-_SEARCH, _MODELS, _OUTPUT = "Search", "Models", "Output"
+
+def option_of(of: type, name: str) -> Any:
+    """The Typer option that a field of `Settings` or `Overrides` describes."""
+    field = next(each for each in fields(of) if each.name == name)
+    about, name = field.metadata, _name(field)
+    flag = f"--{name.replace('_', '-')}"
+    return typer.Option(
+        f"{flag}/--no-{name}" if _is_switch(field) and field.default else flag,
+        help=about["help"],
+        envvar=about.get("env", f"STEER_{name.upper()}"),
+        min=about["low"] if about["high"] == math.inf else None,  # the field checks a range with two ends
+        rich_help_panel=about.get("panel", _PANEL_OF[of]),
+    )
+
+
+def parameters_of(of: Any) -> Iterator[Parameter]:
+    """The parameters of a command that takes every field of a dataclass that is an option, however deep."""
+    hints = get_type_hints(of, include_extras=True)
+    for field in fields(of):
+        name, default, hint = field.name, field.default, hints[field.name]
+        if is_dataclass(hint):
+            yield from parameters_of(hint)
+        elif "help" in field.metadata:
+            kind = field.metadata.get("type", hint)
+            default = bool(default) if kind is bool else default
+            annotation = Annotated[kind, option_of(of, name)]  # type: ignore[valid-type]
+            yield Parameter(_name(field), Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        elif get_origin(hint) is Annotated:
+            yield Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
+
+
+def by_panel(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """In the order in which the help has them."""
+    panels = (None, *PANELS)
+    return sorted(parameters, key=lambda each: panels.index(each.annotation.__metadata__[0].rich_help_panel))
+
+
+def take(of: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `Settings` or `Overrides`, taken out of what a command was given."""
+    values = {field.name: options.pop(_name(field)) for field in fields(of)}
+    for field in fields(of):
+        if _is_switch(field) and not isinstance(field.default, bool):  # on is the default, off is None
+            values[field.name] = field.default if values[field.name] else None
+    return values
+
+
+def _name(field: Field[Any]) -> str:
+    return str(field.metadata.get("name", field.name))
+
+
+def _is_switch(field: Field[Any]) -> bool:
+    return bool in (field.metadata.get("type"), type(field.default))
 
 
 def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
@@ -28,83 +89,32 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
         raise typer.BadParameter(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise typer.BadParameter(f"cannot read {chosen}: {error}") from error
-    defaults: dict[str, Any] = {}
+    known, defaults = _keys(ctx), {}
     for key, value in values.items():
-        name = key.replace("-", "_")
-        if name not in KEYS:
+        param = known.get(key.replace("-", "_"))
+        if param is None:
             raise typer.BadParameter(
-                f"{chosen} has an unknown key {key!r}; keys are {', '.join(sorted(KEYS))}"
+                f"{chosen} has an unknown key {key!r}; keys are {', '.join(sorted(known))}"
             )
-        if isinstance(value, dict) or (isinstance(value, list) and name != "lora"):
+        if isinstance(value, dict) or (isinstance(value, list) and not param.multiple):
             raise typer.BadParameter(f"{chosen}: {key} must be a single value")
-        defaults["as_json" if name == "json" else name] = value
+        defaults[param.name] = value
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
 
 
-KEYS = frozenset((
-    "prompt", "user", "population", "age", "gender", "nationality", "versus", "iterations", "proposals",
-    "keep", "patience", "target", "seed", "llm_seed", "confirm", "gate", "metadata", "preset", "llm",
-    "reward", "judge", "threads", "out", "quiet", "json", "llm_url", "vllm_python", "renderer", "lora",
-    "memory", "steps", "guidance", "size", "batch", "compile", "cache", "llm_mode",
-))  # fmt: skip
+def _keys(ctx: typer.Context) -> dict[str, Any]:
+    """The options of every command that reads the file, so that one file serves them all."""
+    every = ctx.parent.command.commands.values()  # type: ignore[union-attr]
+    found = ({param.name: param for param in command.params} for command in every)
+    keys = {name: param for options in found if "config" in options for name, param in options.items()}
+    keys["json"] = keys.pop("as_json")
+    return {name: param for name, param in keys.items() if name not in ("plan", "config")}
+
 
 Prompt = Annotated[
     str | None,
     typer.Option("--prompt", "-p", help="What to show.", envvar="STEER_PROMPT", show_default=False),
-]
-Iterations = Annotated[
-    int,
-    typer.Option(help="Rounds of rewriting, at most.", envvar="STEER_ITERATIONS", rich_help_panel=_SEARCH),
-]
-Proposals = Annotated[
-    int, typer.Option(help="New prompts per round.", envvar="STEER_PROPOSALS", rich_help_panel=_SEARCH)
-]
-Keep = Annotated[
-    int,
-    typer.Option(
-        help="Best prompts that the language model sees.", envvar="STEER_KEEP", rich_help_panel=_SEARCH
-    ),
-]
-Patience = Annotated[
-    int,
-    typer.Option(
-        help="Stop after this many rounds without a new best; 0 never stops early.",
-        envvar="STEER_PATIENCE",
-        rich_help_panel=_SEARCH,
-    ),
-]
-Target = Annotated[
-    float | None,
-    typer.Option(
-        help="Stop once the predicted rating is this high.", envvar="STEER_TARGET", rich_help_panel=_SEARCH
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        help="Image noise, the same for base and rewrites.", envvar="STEER_SEED", rich_help_panel=_SEARCH
-    ),
-]
-LlmSeed = Annotated[
-    int, typer.Option(help="Seed of the rewrites.", envvar="STEER_LLM_SEED", rich_help_panel=_SEARCH)
-]
-Confirm = Annotated[
-    int,
-    typer.Option(
-        help="Fresh seeds on which base and best are compared; 0 skips it.",
-        envvar="STEER_CONFIRM",
-        rich_help_panel=_SEARCH,
-    ),
-]
-Gate = Annotated[
-    bool,
-    typer.Option(
-        "--gate/--no-gate",
-        help="Reject pictures that left the subject.",
-        envvar="STEER_GATE",
-        rich_help_panel=_SEARCH,
-    ),
 ]
 Preset = Annotated[
     str,
@@ -114,126 +124,10 @@ Preset = Annotated[
         rich_help_panel=_MODELS,
     ),
 ]
-Llm = Annotated[
-    str | None,
-    typer.Option(help="Another language model: id or folder.", envvar="STEER_LLM", rich_help_panel=_MODELS),
-]
-LlmUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="An OpenAI-compatible server that runs: http://127.0.0.1:8000/v1.",
-        envvar="STEER_LLM_URL",
-        rich_help_panel=_MODELS,
-    ),
-]
-LlmMode = Annotated[
-    str,
-    typer.Option(
-        help="How a server is asked: list, fanout, few-shot, or auto.",
-        envvar="STEER_LLM_MODE",
-        rich_help_panel=_MODELS,
-    ),
-]
-VllmPython = Annotated[
-    str | None,
-    typer.Option(
-        help="Python of the environment with vLLM, which steer then starts and stops.",
-        envvar="STEER_VLLM_PYTHON",
-        rich_help_panel=_MODELS,
-    ),
-]
-Renderer = Annotated[
-    str | None,
-    typer.Option(
-        help="Another text-to-image pipeline: id, id@REVISION or folder.",
-        envvar="STEER_RENDERER",
-        rich_help_panel=_MODELS,
-    ),
-]
-Lora = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="LoRA for the renderer: file, folder or id, =0.8 for its strength; may be given again.",
-        envvar="STEER_LORA",
-        show_default=False,
-        rich_help_panel=_MODELS,
-    ),
-]
-Memory = Annotated[
-    str,
-    typer.Option(
-        help="Plan for the GPU's memory: bf16, fp8, nf4, or auto: the most exact one that fits.",
-        envvar="STEER_MEMORY",
-        rich_help_panel=_MODELS,
-    ),
-]
-Steps = Annotated[
-    int | None,
-    typer.Option(help="Denoising steps.", envvar="STEER_STEPS", show_default=False, rich_help_panel=_MODELS),
-]
-Guidance = Annotated[
-    float | None,
-    typer.Option(
-        help="Guidance scale.", envvar="STEER_GUIDANCE", show_default=False, rich_help_panel=_MODELS
-    ),
-]
-Size = Annotated[
-    int | None,
-    typer.Option(help="Pixels each way.", envvar="STEER_SIZE", show_default=False, rich_help_panel=_MODELS),
-]
-Batch = Annotated[
-    int | None,
-    typer.Option(
-        help="Pictures rendered at once.", envvar="STEER_BATCH", show_default=False, rich_help_panel=_MODELS
-    ),
-]
-Compile = Annotated[
-    bool,
-    typer.Option(
-        "--compile",
-        help="Compile the denoiser: minutes at the start, faster steps.",
-        envvar="STEER_COMPILE",
-        rich_help_panel=_MODELS,
-    ),
-]
-CacheFolder = Annotated[
-    str | None,
-    typer.Option(
-        "--cache",
-        help="Folder that keeps encoded prompts and pictures for later runs.",
-        envvar="STEER_RENDER_CACHE",
-        rich_help_panel=_MODELS,
-    ),
-]
-Reward = Annotated[
-    Path | None,
-    typer.Option(
-        help="Another predictor's folder, or a baseline: laion-aesthetics.",
-        envvar="STEER_REWARD",
-        rich_help_panel=_MODELS,
-    ),
-]
-Judge = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of a second predictor that only confirms.", envvar="STEER_JUDGE", rich_help_panel=_MODELS
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(help="Renderer threads.", envvar="STEER_THREADS", min=1, rich_help_panel=_MODELS),
-]
+Reward = Annotated[Path | None, option_of(Overrides, "reward")]
+Threads = Annotated[int | None, option_of(Overrides, "threads")]
 Out = Annotated[
     Path, typer.Option("--out", help="Where runs land.", envvar="STEER_RUNS_DIR", rich_help_panel=_OUTPUT)
-]
-Metadata = Annotated[
-    bool,
-    typer.Option(
-        "--metadata/--no-metadata",
-        help="Prompt and settings inside each PNG.",
-        envvar="STEER_METADATA",
-        rich_help_panel=_OUTPUT,
-    ),
 ]
 Plan = Annotated[
     bool,

@@ -193,24 +193,12 @@ def score(
 
 def _scores(predictor: Predictor, paths: Sequence[Path], prompt: str, person: Any) -> Iterator[float]:
     """Ratings in the order of the paths, a few pictures in memory at a time."""
+    from reward.pictures import read_image
+
+    advice = "render or download it again, or leave it out"
     for start in range(0, len(paths), SCORED_AT_ONCE):
-        images = [_image(path) for path in paths[start : start + SCORED_AT_ONCE]]
+        images = [read_image(path, advice) for path in paths[start : start + SCORED_AT_ONCE]]
         yield from predictor.score(images, prompt, person)
-
-
-def _image(path: Path) -> Any:
-    from PIL import Image
-
-    from reward.errors import ImageError
-
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(
-            f"{path} is not a picture that can be read ({type(error).__name__}): "
-            "render or download it again, or leave it out"
-        ) from error
 
 
 def _show_figures(figures: Sequence[SplitFigures]) -> None:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.options import DEFAULTS
 from steer.cli.session import Request, search
 from steer.errors import UsageError
 from steer.machine.overrides import Overrides
@@ -17,65 +16,20 @@ from steer.settings import Settings
 from steer.whom import Who, parse_age, parse_group
 
 
-def request(
-    who: Who,
-    prompt: opt.Prompt = None,
-    iterations: opt.Iterations = DEFAULTS.iterations,
-    proposals: opt.Proposals = DEFAULTS.proposals,
-    keep: opt.Keep = DEFAULTS.keep,
-    patience: opt.Patience = DEFAULTS.patience,
-    target: opt.Target = None,
-    seed: opt.Seed = DEFAULTS.seed,
-    llm_seed: opt.LlmSeed = DEFAULTS.llm_seed,
-    confirm: opt.Confirm = DEFAULTS.confirm,
-    gate: opt.Gate = True,
-    preset: opt.Preset = "auto",
-    llm: opt.Llm = None,
-    llm_url: opt.LlmUrl = None,
-    llm_mode: opt.LlmMode = "auto",
-    vllm_python: opt.VllmPython = None,
-    renderer: opt.Renderer = None,
-    lora: opt.Lora = None,
-    memory: opt.Memory = "auto",
-    steps: opt.Steps = None,
-    guidance: opt.Guidance = None,
-    size: opt.Size = None,
-    batch: opt.Batch = None,
-    compile: opt.Compile = False,
-    cache: opt.CacheFolder = None,
-    reward: opt.Reward = None,
-    judge: opt.Judge = None,
-    threads: opt.Threads = None,
-    out: opt.Out = opt.RUNS,
-    metadata: opt.Metadata = True,
-    plan: opt.Plan = False,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    config: opt.Config = None,
-) -> Request:
-    """What a command line that searches asks for: the options that `run` and `demographic` share."""
-    gate_sd = DEFAULTS.gate_sd if gate else None
-    settings = Settings(
-        iterations, proposals, keep, patience, target, seed, llm_seed, confirm, gate_sd, metadata
-    )  # fmt: skip
-    overrides = Overrides.given(
-        llm=llm, llm_url=llm_url, llm_mode=llm_mode, vllm_python=vllm_python, renderer=renderer, lora=lora,
-        memory=memory, steps=steps, guidance=guidance, size=size, batch=batch, compile=compile, cache=cache,
-        reward=reward, judge=judge, threads=threads,
-    )  # fmt: skip
-    return Request(who, prompt, settings, preset, overrides, out, plan, as_json, quiet)
+def request(who: Who, options: dict[str, Any]) -> Request:
+    """What a command line of `searches` asks for."""
+    settings = Settings(**opt.take(Settings, options))
+    overrides = Overrides.given(**opt.take(Overrides, options))
+    return Request(who, settings=settings, overrides=overrides, **options)
 
 
 def searches(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose `**options` are those of `request`: Typer sees its own, then the shared ones."""
+    """A command whose `**options` are a request's: Typer sees its own options and those."""
     own = inspect.signature(command, eval_str=True).parameters.values()
-    shared = inspect.signature(request, eval_str=True).parameters.values()
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in (*own, *shared)
-        if parameter.name not in ("options", "who")
-    ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    parameters = opt.by_panel([*(p for p in own if p.name != "options"), *opt.parameters_of(Request)])
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
@@ -109,7 +63,7 @@ def run(
     if (nobody and not options["plan"]) or (user is not None and population):  # a plan is the same for all
         raise UsageError("say whose taste, either --user ID or --population; who is known: steer people list")
     who = Who("population") if user is None else Who("known", user=user)
-    search(request(who, **options))
+    search(request(who, options))
 
 
 @searches
@@ -151,6 +105,6 @@ def demographic(
     if versus is not None:
         from steer.cli.versus import versus as compare
 
-        compare(request(who, **options), parse_group(versus))
+        compare(request(who, options), parse_group(versus))
         return
-    search(request(who, **options))
+    search(request(who, options))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from reward.errors import RewardError
+from steer.cli import options as opt
 from steer.cli.console import hint, print_json
-from steer.cli.options import DEFAULTS
 from steer.errors import SteerError
 from steer.machine.overrides import NO_OVERRIDES, Overrides
 from steer.parts import people_of
-from steer.settings import DEFAULT_PROMPT, Settings, clean_prompt
+from steer.settings import DEFAULT_PROMPT, DEFAULTS, Settings, clean_prompt
 from steer.whom import Who
 
 if TYPE_CHECKING:
@@ -29,14 +29,15 @@ class Request:
     """Everything that one command line asks for."""
 
     who: Who
-    prompt: str | None
-    settings: Settings
-    preset: str = "auto"
+    prompt: opt.Prompt = None
+    preset: opt.Preset = "auto"
+    out: opt.Out = opt.RUNS
+    settings: Settings = DEFAULTS
     overrides: Overrides = NO_OVERRIDES
-    out: Path = Path("runs")
-    plan: bool = False
-    as_json: bool = False
-    quiet: bool = False
+    plan: opt.Plan = False
+    as_json: opt.Json = False
+    quiet: opt.Quiet = False
+    config: opt.Config = None
 
 
 def search(request: Request) -> None:
@@ -51,16 +52,19 @@ def search(request: Request) -> None:
     announce(parts, request.who)
     if request.prompt is None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
+    say_marks(prompt, request.settings.seed)
     run = begin(request, prompt, parts)
     follow(run, parts, request.settings, as_json=request.as_json, quiet=request.quiet)
 
 
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
-    """A new run folder for this request; says for whom."""
+    """A new run folder for this request; says for whom. Of alternatives in the prompt the seed takes one."""
+    from steer.gates.marks import read_marks
     from steer.library import Run
 
     words = command_words(request, prompt, parts.preset)
-    run = Run.start(prompt, request.who, parts, request.settings, request.out, argv=words)
+    steered = read_marks(prompt).expanded(request.settings.seed)
+    run = Run.start(steered, request.who, parts, request.settings, request.out, argv=words)
     _say_who(request.who, parts.scorer, run.person)
     _say_judge(run, parts)
     return run
@@ -134,12 +138,11 @@ def command_words(request: Request, prompt: str, preset: str) -> list[str]:
         "nationality": who.nationality,
     }
     given["prompt"] = prompt
-    for name in ("iterations", "proposals", "keep", "patience", "target", "seed", "llm_seed", "confirm"):
-        value = getattr(settings, name)
-        given[name.replace("_", "-")] = value if value != getattr(DEFAULTS, name) else None
-    plain = NO_OVERRIDES.to_json()
-    chosen = {name: value for name, value in request.overrides.to_json().items() if value != plain[name]}
-    given |= {"preset": preset} | {name.replace("_", "-"): value for name, value in chosen.items()}
+    plain = {**DEFAULTS.to_json(), "preset": None, **NO_OVERRIDES.to_json()}
+    chosen = {**settings.to_json(), "preset": preset, **request.overrides.to_json()}
+    switches = ("gate_sd", "metadata")
+    changed = {name for name in chosen if chosen[name] != plain[name] and name not in switches}
+    given |= {name.replace("_", "-"): value for name, value in chosen.items() if name in changed}
     for name, value in given.items():
         if value is True:
             words.append(f"--{name}")
@@ -177,6 +180,14 @@ def announce(parts: Parts, who: Who) -> None:
         )
     else:
         hint(f"preset {parts.preset} ({parts.reason})")
+
+
+def say_marks(prompt: str, seed: int) -> None:
+    """Say what in the prompt was written for other programs, if anything was, and what to use instead."""
+    from steer.gates.marks import read_marks
+
+    if line := read_marks(prompt).line(seed):
+        hint(line, style="yellow")
 
 
 def _say_judge(run: Run, parts: Parts) -> None:

@@ -108,8 +108,9 @@ def report(study: Study = None, to: Studies = STUDIES, as_json: opt.Json = False
 
     steer study report
     """
+    from steer.pages.study_report import write_report
     from steer.study.design import read_design
-    from steer.study.report import make_report, to_json, write_report
+    from steer.study.report import make_report, to_json
 
     found = make_report(read_design(_find(study, to)))
     page = write_report(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from steer.cli.console import hint, out, print_json
-from steer.cli.session import Request, announce, begin, follow, load, show_plan
+from steer.cli.session import Request, announce, begin, follow, load, say_marks, show_plan
 from steer.errors import UsageError
 from steer.pages import wording
 from steer.parts import people_of
@@ -35,6 +35,7 @@ def versus(request: Request, other: Who) -> None:
     announce(parts, request.who)
     if request.prompt is None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
+    say_marks(prompt, request.settings.seed)
     folders: list[Path] = []
     for who in both:
         if folders:  # a run closes its parts when it ends

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reward.errors import ImageError
 from reward.people.groups import SMALL, Apart, apart
+from reward.pictures import read_image
 from steer.compare.looks import LOOKS
 from steer.compare.pixels import STATISTICS, looks
 from steer.compare.prompt_diff import Segment, prompt_diff
@@ -214,19 +216,11 @@ def _pictures(run: Record, id: str) -> list[str]:
 
 
 def _open(run: Record, names: Sequence[str]) -> list[Image]:
-    from PIL import Image
-
-    images = []
-    for name in names:
-        try:
-            with Image.open(run.folder / name) as image:
-                images.append(image.convert("RGB"))
-        except OSError as error:
-            raise RecordError(
-                f"cannot read {run.folder / name} ({error.strerror or error}): copy the run folder again, or "
-                "make the runs anew"
-            ) from error
-    return images
+    advice = "copy the run folder again, or make the runs anew"
+    try:
+        return [read_image(run.folder / name, advice) for name in names]
+    except ImageError as error:
+        raise RecordError(str(error)) from error
 
 
 def _sample(runs: tuple[Record, Record]) -> list[Image]:

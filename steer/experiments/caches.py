@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from reward.files import write_whole
+from reward.pictures import read_image
 from steer.errors import RecordError
 from steer.parts import MeasuresAdherence, PersonLike, Proposer, Scored, Scorer
 from steer.sandbox.renderer import SandboxRenderer
@@ -142,8 +143,7 @@ class CachedRenderer:
                 self.painted += 1
                 yield image
             else:
-                with Image.open(path) as kept:
-                    yield kept.convert("RGB")
+                yield read_image(path, "delete it")
 
 
 class CachedProposer:

@@ -1,131 +1,216 @@
 """A language model's reply, however it is laid out, as a list of prompts.
 
-Understood: one prompt alone; lines numbered `1.`, `1)`, `(1)`, `1:`, `**1.**`; bullets; JSON lists, also
-inside code fences or prose, and what is whole of one that was cut off; quoted lines. Preambles, closing
-remarks and `<think>` blocks are dropped. What stands inside a prompt (parentheses, abbreviations, leading
-numbers, any script) is left as it is. Whether a prompt is any good is not asked here; see `text_gate`.
+Understood: one prompt alone; lines numbered `1.`, `1)`, `(1)`, `1:`, `**1.**`, `①`, `a)`, `IV.`; bullets;
+rows of a table; JSON lists and objects, however carelessly written (`loose_json`), also inside fences or
+prose, and what is whole of one that was cut off; `<prompt>` tags; quoted lines. Preambles, closing remarks
+and what a model thinks (`thoughts`) are dropped. What stands inside a prompt (parentheses, abbreviations,
+leading numbers, any script) is left as it is. Whether a prompt is any good is not asked here; see `text`.
+
+Linear in time: of one reply only the first `MAX_REPLY` characters and `MAX_PARTS` lines or values are read.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+
+from steer.gates.loose_json import read
+from steer.gates.thoughts import answer, muses
+
+MAX_REPLY = 200_000  # characters
+MAX_PARTS = 2_000  # lines of a list; of JSON five times as many brackets, strings and commas
 
 # "1." "1)" "(1)" "1:" "1 -" "**1.**" "#1." ...: a mark must follow the digits, or "3 boats at dusk" would
 # lose its number, and a space the mark, or "1.5 m waves" and "2:1 split" would.
 _NUMBER = re.compile(
-    r"^(?:[-*•]\s+)?(?:[*_#>]+\s*)*"  # a bullet, emphasis, heading or quote marks before the number
-    r"(?:prompt|variation|option)?\s*"
-    r"[(\[]?\s*#?\s*(?P<number>[0-9]{1,4})"
+    r"(?:[-*•]\s++)?+(?:[*_#>]++\s*+)*+"  # a bullet, emphasis, heading or quote marks before the number
+    r"(?:prompt|variation|option|version|idea|rewrite|no\.|nr\.)?+\s*+"
+    r"[(\[]?+\s*+#?+\s*+[0-9]{1,4}+"
     r"(?:"
-    r"\s*[.)\]:][*_]*(?=\s|$|[\"'“‘«*_])|"  # a mark, then a space or an opening quote
+    r"\s*+\\?[.)\]:][*_]*(?=\s|$|[\"'“‘«*_])|"  # a mark, then a space or an opening quote
     r"[.)\]](?=[^\W\d])|"  # "1.x": a letter straight after the mark
     r"[、．）：](?:[*_]*)|"  # full-width marks need no space
-    r"[*_]+\s*[.):]?(?=\s)|"  # "**1**"
-    r"\s+[-–—](?=\s)"
-    r")\s*",
+    r"[*_]+\s*+[.):]?(?=\s)|"  # "**1**"
+    r"\ufe0f?\u20e3|"  # a keycap
+    r"\s++[-–—](?=\s)"
+    r")\s*+|[①-⓿❶-➓]\s*+|"
+    r"[*_#\s]*+(?:prompt|variation|option|version|idea|rewrite)\s*+#?+[0-9]{1,4}+[*_]*+\s*+\Z",  # a heading
     re.IGNORECASE,
 )
-_BULLET = re.compile(r"^(?:[-*•‣◦▪●–—·+](?=\s)|[•‣◦▪●])\s*")
-_FENCE = re.compile(r"^\s*(?:```|~~~)")
+_LETTER = re.compile(r"[*_(]{0,3}(?P<label>[a-z]|[ivx]{1,5})[.)][*_]{0,3}\s++(?=\S)", re.IGNORECASE)
+_BULLET = re.compile(
+    r"(?:[-*•‣◦▪●–—·+](?=\s)|[•‣◦▪●]|(?:[➤➜►▸▶→⇒»✅✔☑✓👉🔹🔸🔷🔶◆◇■□○★☆✦✨]\ufe0f?){1,3}(?=\s))\s*+"
+    r"(?:\[[ xX]?\]\s++)?"  # a box to tick
+)
+_FENCE = re.compile(r"(?:```|~~~)[`~]*+\s*+[\w+.#-]*+\s*+")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "「": "」", "『": "』", "`": "`"}
+_ROMAN = (
+    *("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"),
+    *("xi", "xii", "xiii", "xiv", "xv", "xvi", "xvii", "xviii", "xix", "xx"),
+)
+_LAYERS = 8  # of quotes around one prompt that are taken off
 _CHATTER = re.compile(
-    r"^(?:sure|certainly|of course|okay|ok|absolutely|here(?:'s| is| are)|below (?:is|are)|these are|"
+    r"(?:sure|certainly|of course|okay|ok|absolutely|here(?:'s| is| are)|below (?:is|are)|these are|"
     r"i hope|i've|i have|let me know|feel free|note:|note that|each of these|the following|"
     r"these (?:new )?(?:variations|prompts))\b",
     re.IGNORECASE,
 )
-_THOUGHTS = re.compile(r"\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
-# What may be left of a JSON list that was cut off: nothing, or the beginning of a string or an object.
-_TORN = re.compile(r"""(?:"(?:[^"\\]|\\.)*\\?|\{.*)?\Z""", re.DOTALL)
-_BROKEN = re.compile(r"""\s*(?:```\w*\s*)?[\[{]\s*["{]""")  # JSON, not a prompt
-_TEXT_KEYS = ("prompt", "text", "description", "variation")
+_TITLE = re.compile(r"(?:\*\*[^*:\n]{1,80}(?::\s?\*\*|\*\*\s?[:–—-])|__[^_:\n]{1,80}(?::__|__:))\s+(?=\S)")
+_TAG = re.compile(r"<(/?)(?:prompt|variation|item|li|option)(?:\s[^<>\n]{0,60})?>", re.IGNORECASE)
+# Where JSON may begin: at the start of a line or after a word that announces it. Elsewhere a bracket belongs
+# to the text: 'a cat ["soft light"]' is a prompt.
+_OPENING = re.compile(r"(?m:^)[ \t]*+[\[{]|(?:[:`=]|json)[ \t]*+[\[{]", re.IGNORECASE)
+_BROKEN = re.compile(r"""\s*+(?:[`~]{3}\w*\s*+)?(?:[\[{]\s*+["{]|(?:[\[{]\s*+){3})""")  # JSON, not a prompt
 
 
 def parse(reply: str) -> list[str]:
     """The prompts in one reply, in order, without numbering, bullets, quotes or remarks. Never raises."""
-    if thoughts := _THOUGHTS.match(reply):
-        reply = reply[thoughts.end() :]
-    listed = _json_prompts(reply)
-    if listed is not None:
-        return [text for text in map(_clean, listed) if text]
-    if _BROKEN.match(reply):
+    text = answer(reply[:MAX_REPLY])
+    listed = _json_prompts(text)
+    if listed:
+        return [prompt for prompt in map(_clean, listed) if prompt]
+    if _BROKEN.match(text):
         return []
-    lines = [line.strip() for line in reply.splitlines() if not _FENCE.match(line)]
-    lines = [line for line in lines if line]
-    for marked in (_NUMBER, _BULLET):
-        items = [_clean(line[match.end() :]) for line in lines if (match := marked.match(line))]
-        if any(items):
-            return [item for item in items if item]
-    texts = [line for line in lines if not _NUMBER.fullmatch(line)]
-    texts = [text for text in texts if not _is_remark(text, alone=len(texts) == 1)]
-    return [text for text in map(_clean, texts) if text]
+    lines = _lines(_tagged(text))
+    items = _marked(lines)
+    if not items and not muses(text):  # musing with no list and no answer in it is nothing but musing
+        texts = [line for line in lines if not _NUMBER.fullmatch(line)]
+        items = [line for line in texts if not _is_remark(line, alone=len(texts) == 1)]
+    return [prompt for prompt in map(_clean, items) if prompt]
 
 
-def _json_prompts(reply: str) -> list[str] | None:
-    """The longest JSON list of strings (or of objects with a prompt) in the reply; None if there is none."""
+def _json_prompts(text: str) -> list[str]:
+    """Of the JSON lists and objects in the reply the one with most prompts; single ones are put together."""
     found: list[list[str]] = []
-    decoder = json.JSONDecoder()
-    for start in _starts(reply, "["):
-        before = reply[:start].rpartition("\n")[2].rstrip()
-        if before and not before.endswith((":", "`", "json")):
-            continue  # inside a line of text: 'a cat ["soft light"]' is a prompt
-        try:
-            value, _ = decoder.raw_decode(reply, start)
-        except ValueError:
-            value = _cut_off(reply, start, decoder)
-        except RecursionError:
+    end = line = looked = 0
+    numbered = False  # whether this line is an item of a list
+    left = 5 * MAX_PARTS
+    for opening in _OPENING.finditer(text):
+        start = opening.end() - 1
+        if start < end:
             continue
-        texts = _texts(value)
-        if texts:
+        if (newline := text.rfind("\n", looked, start)) >= 0 or not looked:
+            line = newline + 1
+            numbered = _NUMBER.match(text, line, start) is not None
+        looked = start
+        if numbered:
+            continue
+        container, end, used = read(text, start, left)
+        left -= used + 4  # to begin costs something too
+        if texts := [prompt for text_ in container.texts() for prompt in _inside_string(text_)]:
             found.append(texts)
-    return max(found, key=len, default=None)
+        if left <= 0:
+            break
+    if all(len(texts) == 1 for texts in found):
+        return [prompt for [prompt] in found]
+    return max(found, key=len)
 
 
-def _cut_off(reply: str, start: int, decoder: json.JSONDecoder) -> list[Any]:
-    """The whole items of a JSON list that ends in the middle; none if it is broken in any other way."""
-    items: list[Any] = []
-    position = start + 1
-    while True:
-        while position < len(reply) and reply[position] in " \t\r\n,":
-            position += 1
-        try:
-            item, position = decoder.raw_decode(reply, position)
-        except (ValueError, RecursionError):
-            return items if _TORN.match(reply, position) else []
-        items.append(item)
+def _inside_string(text: str) -> list[str]:
+    """A string of JSON: one prompt, or a whole list of lines."""
+    items = _marked(_lines(text)) if "\n" in text else []
+    text = text.strip()
+    mark = _NUMBER.match(text)
+    return items if len(items) > 1 else [text[mark.end() :] if mark else text]
 
 
-def _starts(text: str, mark: str, most: int = 64) -> Iterator[int]:
-    """The first positions of `mark`; bounded, since each is tried and a reply may be all brackets."""
-    position = -1
-    for _ in range(most):
-        position = text.find(mark, position + 1)
-        if position < 0:
-            return
-        yield position
+def _tagged(text: str) -> str:
+    """What stands in `<prompt>` tags, each on a line of its own; without such tags all of it."""
+    whole: list[str] = []
+    open_ones: list[str] = []  # that no tag closes: the last one may have been cut off
+    start = None
+    for tag in _TAG.finditer(text):
+        if start is not None:
+            inside = " ".join(text[start : tag.start()].split())
+            (whole if tag[1] else open_ones).append(inside)
+        start = None if tag[1] else tag.end()
+    if start is not None:
+        open_ones.append(" ".join(text[start:].split()))
+    return "\n".join(whole or open_ones) or text
 
 
-def _texts(value: Any) -> list[str] | None:
-    """The strings of a decoded list if all its items are strings or objects that name one."""
-    if not isinstance(value, list):
-        return None
-    texts: list[str] = []
-    for item in value:
-        if isinstance(item, dict):
-            item = next((item[key] for key in _TEXT_KEYS if isinstance(item.get(key), str)), None)
-        if not isinstance(item, str):
-            return None
-        texts.append(_NUMBER.sub("", item.strip(), count=1))
-    return texts
+def _lines(text: str) -> list[str]:
+    """The lines with something in them; of a reply with fences those inside."""
+    every: list[str] = []
+    fenced: list[str] = []
+    inside = False
+    for raw in text.splitlines():
+        line = raw.strip()
+        if line.startswith(">"):  # quoted as in a mail
+            line = line.lstrip("> \t")
+        if _FENCE.fullmatch(line):
+            inside = not inside
+        elif line:
+            every.append(line)
+            if inside:
+                fenced.append(line)
+            if len(every) == MAX_PARTS:
+                break
+    return fenced or every
+
+
+def _marked(lines: list[str]) -> list[str]:
+    """The items of a list in any style, not yet cleaned; none where nothing is marked as an item."""
+    for read_style in (_numbered, _bulleted, _lettered, _rows):
+        if any(map(_clean, items := read_style(lines))):
+            return items
+    return []
+
+
+def _numbered(lines: list[str]) -> list[str]:
+    return _items(lines, _NUMBER)
+
+
+def _bulleted(lines: list[str]) -> list[str]:
+    return _items(lines, _BULLET)
+
+
+def _items(lines: list[str], mark: re.Pattern[str]) -> list[str]:
+    """What follows the mark on each line that has one; where that is nothing or a title, the next line."""
+    items: list[str] = []
+    titled = False
+    for line in lines:
+        if found := mark.match(line):
+            item = line[found.end() :]
+            items.append(item[title.end() :] if (title := _TITLE.match(item)) else item)
+            titled = not (rest := items[-1].strip("*_ ")) or rest.endswith((":", "："))
+        elif titled and not _is_remark(line, alone=False):
+            items[-1] = line[bullet.end() :] if (bullet := _BULLET.match(line)) else line
+            titled = False
+    for i, item in enumerate(items):
+        if item.startswith(("{", "[")) and len(texts := read(item, 0, MAX_PARTS)[0].texts()) == 1:
+            items[i] = texts[0]
+    return items
+
+
+def _lettered(lines: list[str]) -> list[str]:
+    """Items marked a) b) c) or I. II. III., if they come in that order: "A. Dürer" keeps its letter."""
+    found = [
+        (mark["label"].casefold(), line[mark.end() :]) for line in lines if (mark := _LETTER.match(line))
+    ]
+    labels = [label for label, _ in found]
+    in_order = any(labels == list(order[: len(labels)]) for order in ("abcdefghijklmnopqrstuvwxyz", _ROMAN))
+    return [item for _, item in found] if len(found) > 1 and in_order else []
+
+
+def _rows(lines: list[str]) -> list[str]:
+    """The wordiest column of a table whose rows begin with a bar, without its header."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    rules = [i for i, row in enumerate(rows) if all(cell and not cell.strip("-: ") for cell in row)]
+    if not rules:
+        return []
+    rows = rows[rules[0] + 1 :]
+    lengths: Counter[int] = Counter()
+    for row in rows:
+        lengths.update({column: len(cell) for column, cell in enumerate(row)})
+    column = max(lengths, key=lengths.__getitem__, default=0)
+    return [row[column] for row in rows if column < len(row)]
 
 
 def _clean(text: str) -> str:
     """One prompt without the emphasis, quotes and stray commas around it, on one line."""
     text = " ".join(text.replace("**", "").replace("__", "").split())
-    while True:
+    for _ in range(_LAYERS):
         before = text
         text = text.rstrip(",; ").strip()
         closing = _QUOTES.get(text[:1])
@@ -133,7 +218,8 @@ def _clean(text: str) -> str:
         if closing and len(text) > 1 and text.endswith(closing) and not _inside(text, closing):
             text = text[1:-1].strip()
         if text == before:
-            return text if any(c.isalnum() for c in text) else ""
+            break
+    return text if any(c.isalnum() for c in text) else ""
 
 
 def _inside(text: str, closing: str) -> bool:

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+
+from steer.gates.marks import Marks, read_marks
+from steer.settings import MAX_PROMPT
 
 MAX_WORDS = 60
 SIMILARITY_FLOOR = 0.75  # cosine of sentence embeddings at which lost words are taken for a paraphrase
@@ -33,6 +38,11 @@ _PRAISE = _words(
     "pleasing professional epic superb nice good better ultra super very most top rated trending popular "
     "detailed detail hd uhd hq 4k 8k 16k image picture art work artwork"
 )
+# Said of a place: what the prompt wants away is not in it.
+_EMPTY = _words(
+    "empty deserted abandoned uninhabited unpeopled vacant lonely solitary bare desolate unoccupied "
+    "unfurnished clear alone lone"
+)
 # Words that a whole phrase does not end with: the reply was cut off.
 _DANGLING = _words("a an the of in on at to for from by with without and or into onto as")
 
@@ -42,7 +52,8 @@ _JUNK: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a web address", r"https?:|www\.|\b\w+\.(?:com|org|net|io|jpg|jpeg|png|gif|webp)\b|\S@\w"),
         (
             "a pixel size",
-            r"\b\d[\d.,]*\s*(?:px|pixels?|dpi|ppi)?\s*[x×]\s*\d|\b\d+\s*(?:px|pixels?|dpi|ppi)\b",
+            r"\b\d{1,6}(?:[.,]\d{1,6})?\s{0,3}(?:px|pixels?|dpi|ppi)?\s{0,3}[x×]\s{0,3}\d|"
+            r"\b\d{1,9}\s{0,3}(?:px|pixels?|dpi|ppi)\b",
         ),
         ("a command for another program", r"(?:^|\s)--?[a-z]{1,12}\b|\blora:|\bBREAK\b"),
         (
@@ -63,10 +74,11 @@ _JUNK: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             "nudity or gore that nobody asked for",
             r"\b(?:nudes?|nudity|naked|nsfw|sexy|sexual|porn\w*|erotic\w*|breasts?|gore|gory|blood(?:y|ied)?|corpses?)\b",
         ),
-        ("markup", r"[<>{}|\\^~`]|\*\*|__|#\w|\[[^\]]*\]\(|&\w+;"),
+        ("markup", r"[<>{}|\\^~`]|\*\*|__|#\w|\[[^\[\]]*\]\(|&\w+;"),
         ("an enumeration", r"(?:^|[\s,;])\d{1,3}[.)]\s"),
     )
 )
+_OWN = 32  # marks and quotations of the prompt that a rewrite may repeat
 _PAIRS = {"(": ")", "[": "]", "{": "}", "“": "”", "«": "»", "「": "」", "『": "』", "（": "）"}
 _WORD = re.compile(r"\w+(?:['’]\w+)?", re.UNICODE)
 
@@ -83,11 +95,17 @@ class TextGate:
     similarity_floor: float = SIMILARITY_FLOOR
     max_words: int = MAX_WORDS
 
+    @cached_property
+    def _asked(self) -> Marks:
+        return read_marks(self.prompt)
+
     def reject(self, candidate: str, tried: Container[str] = frozenset()) -> str | None:
         """A short reason to drop `candidate`, or None to keep it.
 
         `tried` holds what the run had before, each as `normalize` gives it; the base prompt always counts.
         """
+        if (size := len(candidate)) > (most := len(self.prompt) + MAX_PROMPT):
+            return f"too long ({size:,} characters, at most {most:,})"
         key = normalize(candidate)
         if not any(c.isalnum() for c in candidate):
             return "empty"
@@ -101,16 +119,20 @@ class TextGate:
         if (words := count_words(candidate)) > limit:
             return f"too long ({words} words, at most {limit})"
         added = self._added(candidate)
-        return self._junk(candidate, added) or self._lost(candidate)
+        return self._junk(candidate, added) or self._lost(candidate, added)
 
-    def _added(self, candidate: str) -> str:
-        """What the rewrite says beyond the base prompt, where it repeats that word for word."""
+    def _added(self, candidate: str) -> str | None:
+        """What the rewrite says beyond the base prompt; None where it does not repeat that word for word."""
         position = candidate.casefold().find(self.prompt.casefold())
         if position < 0 or len(candidate) != len(candidate.casefold()):
-            return candidate
+            return None
         return candidate[:position] + " " + candidate[position + len(self.prompt) :]
 
-    def _junk(self, candidate: str, added: str) -> str | None:
+    def _junk(self, candidate: str, beyond: str | None) -> str | None:
+        added = candidate if beyond is None else beyond
+        if beyond is None:  # the prompt's own marks and quotations are no junk
+            for own in (*(mark.text for mark in self._asked.found[:_OWN]), *self._asked.quoted[:_OWN]):
+                added = added.replace(own, " ")
         for reason, pattern in _JUNK:
             if pattern.search(added):
                 return f"contains {reason}"
@@ -126,7 +148,7 @@ class TextGate:
         if common and common[0][1] > 3:
             return f'repeats "{common[0][0]}" {common[0][1]} times'
         items = _items(added)
-        known = _items(self.prompt) if added is not candidate else []
+        known = _items(self.prompt) if beyond is not None else []
         if len({*items, *known}) < len(items) + len(set(known)):
             return "repeats itself"
         if words and words[-1] in _DANGLING:
@@ -135,7 +157,9 @@ class TextGate:
             return "adds only praise"
         return None
 
-    def _lost(self, candidate: str) -> str | None:
+    def _lost(self, candidate: str, beyond: str | None) -> str | None:
+        if broken := next(_broken(self._asked, candidate, beyond), None):
+            return broken
         lost = lost_words(self.prompt, candidate)
         if not lost:
             return None
@@ -162,23 +186,56 @@ def count_words(text: str) -> int:
 
 
 def lost_words(prompt: str, candidate: str) -> list[str]:
-    """Content words of `prompt` that `candidate` has in no form: "rocks" is kept by "rock" and "rocky"."""
-    have = {_stem(word) for word in _WORD.findall(candidate)}
-    lost = [
-        c for c in dict.fromkeys(prompt) if unicodedata.category(c) == "So" and c not in candidate
-    ]  # emoji
-    for word in _WORD.findall(prompt):
+    """Content words of `prompt` that `candidate` has in no form: "rocks" is kept by "rock" and "rocky".
+
+    Marks that are no words (see `read_marks`) do not count; of alternatives one is enough. What `candidate`
+    says is not there, it does not have.
+    """
+    asked, given = read_marks(prompt), read_marks(candidate)
+    had = " ".join([given.words, *given.quoted, *(option for options in given.either for option in options)])
+    stems = sorted({_stem(word) for word in _WORD.findall(had)})
+    pairs = {had[i : i + 2] for i in range(len(had))} | set(had)
+
+    def missing(text: str) -> list[str]:
+        emoji = [c for c in dict.fromkeys(text) if unicodedata.category(c) == "So" and c not in pairs]
+        return emoji + [word for word in _WORD.findall(text) if not kept(word)]
+
+    def kept(word: str) -> bool:
         if word.casefold() in _STOPWORDS:
-            continue
-        stem = _stem(word)
+            return True
         if any(map(_is_unspaced, word)):
             # Without spaces a "word" is a whole clause: most of its pairs of characters must be kept.
-            pairs = [word[i : i + 2] for i in range(max(1, len(word) - 1))]
-            if sum(pair in candidate for pair in pairs) < 0.6 * len(pairs):
-                lost.append(word)
-        elif not any(other == stem or (len(stem) > 3 and other.startswith(stem)) for other in have):
-            lost.append(word)
-    return lost
+            own = [word[i : i + 2] for i in range(max(1, len(word) - 1))]
+            return sum(pair in pairs for pair in own) >= 0.6 * len(own)
+        stem = _stem(word)
+        place = bisect_left(stems, stem)  # what begins with a stem is sorted right behind it
+        return place < len(stems) and (
+            stems[place].startswith(stem) if len(stem) > 3 else stems[place] == stem
+        )
+
+    lost = missing(asked.words)
+    return lost + [" or ".join(options) for options in asked.either if options and all(map(missing, options))]
+
+
+def _broken(asked: Marks, candidate: str, beyond: str | None) -> Iterator[str]:
+    """Quotations of the prompt that are gone, and absences that are gone or contradicted.
+
+    `beyond` is what the candidate adds to the prompt if it repeats that.
+    """
+    given = read_marks(candidate if beyond is None else beyond)
+    seen = content_stems(given.words)
+    gone = content_stems(" ".join(thing for absence in given.absent for thing in absence.things))
+    empty = not _EMPTY.isdisjoint(given.words.casefold().split()) or any(not a.things for a in given.absent)
+    for absence in asked.absent:
+        things = [stems for thing in absence.things if (stems := content_stems(thing))]
+        if any(stems <= seen for stems in things):
+            yield f"contradicts {absence.text!r}"
+        said = empty or any(s in gone or f"{s}less" in seen for stems in things for s in stems)
+        if absence.demanded and beyond is None and not said:
+            yield f"lost {absence.text!r}"
+    for text in asked.quoted if beyond is None else ():
+        if text not in given.quoted and f"'{text}'" not in candidate:
+            yield f"lost {text!r} in quotes"
 
 
 def content_stems(text: str) -> set[str]:

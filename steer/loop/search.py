@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from itertools import chain
 
-from steer.gates.parse import parse
+from steer.gates.parse import MAX_REPLY, parse
 from steer.gates.text import TextGate, normalize
 from steer.loop.steps import Work
 from steer.parts import Job, Scored
@@ -85,7 +86,14 @@ def propose(
         if not missing:
             break
         replies = yield from work.replies(iteration, attempt, memory, missing)
-        for index, prompt in enumerate(prompt for reply in replies for prompt in parse(reply)):
+        read = [parse(reply) for reply in replies]
+        if unread := sum(not prompts for prompts in read):
+            text = f"round {iteration}, request {attempt + 1}: {unread} of {len(read)} replies hold no prompt"
+            yield from work.say_once("proposer", f"{text} that can be read; skipped")
+        if any(len(reply) > MAX_REPLY for reply in replies):
+            text = f"round {iteration}, request {attempt + 1}: of a long reply"
+            yield from work.say_once("proposer", f"{text} only the first {MAX_REPLY:,} characters are read")
+        for index, prompt in enumerate(chain.from_iterable(read)):
             if len(accepted) == settings.proposals:
                 break
             reason = gate.reject(prompt, tried)

@@ -73,6 +73,11 @@ class Work:
             for text in part.notes() if isinstance(part, TakesNotes) else ():
                 yield Note(part=seat, text=str(text))
 
+    def say_once(self, seat: Seat, text: str) -> Iterator[Event]:
+        """A note, which a resumed run does not repeat."""
+        if not any(isinstance(event, Note) and event.text == text for event in self.record.events):
+            yield Note(part=seat, text=text)
+
     def _tell(self, seat: Seat, method: Literal["wake", "rest"]) -> None:
         for part in self._seated(seat):
             try:

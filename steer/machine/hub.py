@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Literal
 
+from reward.licences import how_to_download
+from steer import paths
+
 State = Literal["present", "partial", "absent"]
 
-# Models whose owners ask everyone to accept their terms before the hub lets them download.
-GATED = ("black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.2-klein-9B", "meta-llama/")
 _WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
 
 
@@ -23,7 +23,7 @@ def local(model: str) -> Path | None:
     if Path(model).is_dir():
         return Path(model)
     name, _, revision = model.partition("@")
-    store = cache() / f"models--{name.replace('/', '--')}"
+    store = paths.hub() / f"models--{name.replace('/', '--')}"
     snapshots = store / "snapshots"
     if not snapshots.is_dir():
         return None
@@ -64,38 +64,20 @@ def missing(folder: Path) -> list[str]:
     return lost
 
 
-def gated(model: str) -> bool:
-    """Whether its owner asks for a click before the download."""
-    return model.startswith(GATED)
-
-
 def offline() -> bool:
     """Whether the user forbids the hub."""
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    from huggingface_hub import constants
 
-
-def has_token() -> bool:
-    """Whether this machine has said to the hub who it is."""
-    from huggingface_hub import get_token
-
-    return get_token() is not None
+    return constants.HF_HUB_OFFLINE
 
 
 def how_to_get(model: str) -> str:
     """The commands that bring a model here."""
     name, _, revision = model.partition("@")
-    fetch = f"hf download {name}" + (f" --revision {revision}" if revision else "")
+    fetch = how_to_download(name, revision)
     if offline():
         return f"unset HF_HUB_OFFLINE and {fetch}, or copy the weights here and name their folder"
-    if gated(name) and not has_token():
-        return f"accept its terms on https://huggingface.co/{name}, then: hf auth login && {fetch}"
     return fetch
-
-
-def cache() -> Path:
-    """Where the hub's library keeps its downloads."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
 
 
 def _missing_weights(folder: Path) -> list[str]:
@@ -117,5 +99,5 @@ def _missing_weights(folder: Path) -> list[str]:
 
 
 def _unfinished(model: str) -> bool:
-    blobs = cache() / f"models--{model.partition('@')[0].replace('/', '--')}" / "blobs"
+    blobs = paths.hub() / f"models--{model.partition('@')[0].replace('/', '--')}" / "blobs"
     return any(blobs.glob("*.incomplete"))

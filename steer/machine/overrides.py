@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from steer.errors import UsageError
+from steer.proposer.address import without_secret
 from steer.record.schema import built
+from steer.settings import check_ranges, option
 
 MEMORY = ("auto", "bf16", "fp8", "nf4")
 
@@ -20,45 +22,45 @@ class Overrides:
     Raises `UsageError`, naming the option, for a value that makes no sense.
     """
 
-    llm: str | None = None  # language model: hub id or folder
-    llm_url: str | None = (
-        None  # an OpenAI-compatible server that runs already, as in http://127.0.0.1:8000/v1
+    llm: str | None = option(None, "Another language model: id or folder.")
+    llm_url: str | None = option(None, "An OpenAI-compatible server that runs: http://127.0.0.1:8000/v1.")
+    llm_mode: str = option("auto", "How a server is asked: list, fanout, few-shot, or auto.")
+    vllm_python: str | None = option(
+        None, "Python of the environment with vLLM, which steer then starts and stops."
     )
-    llm_mode: str = "auto"  # how it is asked: list, fanout or few-shot (see `steer.proposer.server`)
-    vllm_python: str | None = None  # interpreter of the environment that holds vLLM; steer starts it there
-    renderer: str | None = None  # text-to-image pipeline: folder, or hub id, @REVISION to pin it
-    lora: tuple[str, ...] = ()  # LoRA weights for the renderer: folders, files or hub ids
-    memory: str = "auto"  # memory plan: bf16, fp8 or nf4; auto takes the most exact one that fits
-    steps: int | None = None  # denoising steps
-    guidance: float | None = None  # guidance scale
-    size: int | None = None  # width and height of the pictures, in pixels
-    batch: int | None = None  # pictures rendered at once
-    compile: bool = False  # torch.compile of the denoiser's repeated blocks
-    cache: str | None = None  # folder that keeps encoded prompts and pictures for later runs
-    reward: str | None = None  # a predictor's folder, or a baseline by name
-    judge: str | None = None  # folder of a second predictor that only confirms
-    threads: int | None = None  # CPU cores that the renderer may use
+    renderer: str | None = option(None, "Another text-to-image pipeline: id, id@REVISION or folder.")
+    lora: tuple[str, ...] = option(
+        (), "LoRA for the renderer: file, folder or id, =0.8 for its strength; may be given again.",
+        type=list[str],
+    )  # fmt: skip
+    memory: str = option(
+        "auto", "Plan for the GPU's memory: bf16, fp8, nf4, or auto: the most exact one that fits."
+    )
+    steps: int | None = option(None, "Denoising steps.", 1, 1_000)
+    guidance: float | None = option(None, "Guidance scale.", 0, 100)
+    size: int | None = option(None, "Pixels each way.", 16, 4_096)
+    batch: int | None = option(None, "Pictures rendered at once.", 1, 256)
+    compile: bool = option(False, "Compile the denoiser: minutes at the start, faster steps.")
+    cache: str | None = option(
+        None, "Folder that keeps encoded prompts and pictures for later runs.", env="STEER_RENDER_CACHE"
+    )
+    reward: str | None = option(
+        None, "Another predictor's folder, or a baseline: laion-aesthetics.", type=Path | None
+    )
+    judge: str | None = option(None, "Folder of a second predictor that only confirms.", type=Path | None)
+    threads: int | None = option(None, "Renderer threads.", 1)
 
     def __post_init__(self) -> None:
         if self.memory not in MEMORY:
             raise UsageError(
                 f"there is no memory plan {self.memory!r}; the plans are {', '.join(MEMORY)}: steer doctor"
             )
-        for name, low, high in (("steps", 1, 1_000), ("size", 16, 4_096), ("batch", 1, 256)):
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise UsageError(
-                    f"--{name} is {value}, but must be from {low} to {high:,}; see: steer run --help"
-                )
+        check_ranges(self, UsageError)
         if self.size is not None and self.size % 16:
             raise UsageError(f"--size is {self.size}, but must be a multiple of 16, such as 512")
-        if self.guidance is not None and not 0 <= self.guidance <= 100:
-            raise UsageError(
-                f"--guidance is {self.guidance}, but must be from 0 to 100; see: steer run --help"
-            )
         if self.llm_url is not None and not self.llm_url.startswith(("http://", "https://")):
             raise UsageError(
-                f"--llm-url {self.llm_url!r} is no web address; write it as in: --llm-url http://127.0.0.1:8000/v1"
+                f"--llm-url {without_secret(self.llm_url)!r} is no web address; write it as in: --llm-url http://127.0.0.1:8000/v1"
             )
         if self.llm_url is not None and self.vllm_python is not None:
             raise UsageError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from steer import paths
 from steer.errors import UsageError
 from steer.machine import gpus, hub
 from steer.machine.gpu_memory import PRECISIONS, MemoryPlan, Models, plan_memory
@@ -210,15 +211,8 @@ def least_gpu(resolved: ResolvedPreset) -> int:
 
 
 def predictor_folder(preset: Preset) -> Path:
-    """Where a preset's predictor is looked for: the sandbox's ships; others are trained, by the user.
-
-    $STEER_PREDICTOR, else `steer/predictor` in the user's data folder.
-    """
-    if preset.renderer is None:
-        return WEIGHTS / "predictor"
-    if folder := os.environ.get("STEER_PREDICTOR"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "steer" / "predictor"
+    """Where a preset's predictor is looked for: the sandbox's ships; others are trained, by the user."""
+    return WEIGHTS / "predictor" if preset.renderer is None else paths.predictor()
 
 
 def how_to_train(preset: Preset) -> str:

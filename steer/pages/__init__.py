@@ -2,5 +2,6 @@
 
 guard      who may ask: this machine's browser, with the token, from a page of ours
 server     the app, its address, serving it
+html       templates filled in, the same way for all
 templates/ static/   base.html.j2, page.css and page.js are what every page is made of
 """

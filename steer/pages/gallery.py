@@ -8,24 +8,28 @@ page's own script run.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from reward.errors import ImageError
 from reward.files import write_whole
+from reward.pictures import read_image
 from steer.errors import RecordError
 from steer.pages.gallery_view import Page, build
+from steer.pages.html import fill, inline
 from steer.record.folder import Record
 
 # Pixels and WebP quality, best first: the first that keeps all thumbnails within the budget is taken.
 _SIZES = ((320, 78), (256, 75), (192, 70), (128, 60))
 _THUMBNAIL_BUDGET = 3_400_000  # characters of all thumbnails: the page shall stay below 4 MB
 _LARGE = (512, 84)
+STYLE, SCRIPT = ("base.css", "gallery.css"), "gallery.js"
 SIDE_BY_SIDE = "base-and-best.png"
 
 
@@ -40,8 +44,9 @@ def write_gallery(folder: str | Path) -> Path:
     try:
         write_whole(path, render(page).encode())
         originals = [record.folder / card.image for card in (page.base, page.best) if card]
-        if page.won and all(image.is_file() for image in originals):
-            write_whole(record.folder / SIDE_BY_SIDE, side_by_side(originals[0], originals[1]))
+        if page.won:
+            with contextlib.suppress(ImageError):  # the page shows a grey square in place of the lost one
+                write_whole(record.folder / SIDE_BY_SIDE, side_by_side(originals[0], originals[1]))
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; make room or allow writing, then: "
@@ -59,32 +64,19 @@ def open_page(record: Record) -> Page:
 
 def render(page: Page, served: Mapping[str, Any] | None = None) -> str:
     """The page as HTML. `served` is what its rating control needs, where a server stands behind it."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    style, script = _style(), _file("gallery.js")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    return environment.from_string(_file("gallery.html.j2")).render(
-        page=page, style=Markup(style), script=Markup(script), script_hash=_digest(script), served=served
+    style, script = inline(*STYLE), inline(SCRIPT)
+    return fill(
+        "gallery.html.j2", page=page, style=style, script=script, script_hash=_digest(script), served=served
     )
 
 
 def served_policy() -> str:
     """Content security policy of a served page: its own style and script, and the server's files."""
     return (
-        f"default-src 'none'; img-src 'self' data:; style-src 'self' '{_digest(_style())}'; "
-        f"script-src 'self' '{_digest(_file('gallery.js'))}'; connect-src 'self'; base-uri 'none'; "
+        f"default-src 'none'; img-src 'self' data:; style-src 'self' '{_digest(inline(*STYLE))}'; "
+        f"script-src 'self' '{_digest(inline(SCRIPT))}'; connect-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     )
-
-
-def _style() -> str:
-    return _file("base.css") + _file("gallery.css")
-
-
-def _file(name: str) -> str:
-    folder = "templates" if name.endswith(".j2") else "inline"
-    return (resources.files("steer") / "pages" / folder / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:
@@ -97,10 +89,10 @@ def side_by_side(base: Path, best: Path, gap: int = 24) -> bytes:
 
     from steer.record.png import encode_png
 
-    with Image.open(base) as left, Image.open(best) as right:
-        canvas = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
-        canvas.paste(left, (0, 0))
-        canvas.paste(right, (left.width + gap, 0))
+    left, right = read_image(base), read_image(best)
+    canvas = Image.new("RGB", (left.width + gap + right.width, max(left.height, right.height)), "white")
+    canvas.paste(left, (0, 0))
+    canvas.paste(right, (left.width + gap, 0))
     return encode_png(canvas, {})
 
 
@@ -133,10 +125,9 @@ def _webp(path: Path, size: int, quality: int) -> bytes:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            small = image.convert("RGB")
-            small.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    except OSError:
+        small = read_image(path)
+        small.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    except ImageError:
         small = Image.new("RGB", (8, 8), "#8a8a8a")  # the record outlives its pictures: a grey square
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=quality, method=2)

@@ -22,12 +22,11 @@ from steer.errors import NotReady, ProfileError, SteerError
 from steer.pages.learnt_view import build
 from steer.pages.server import fail, render
 from steer.profiles import Demographics, Profile
+from steer.profiles.pictures import MEDIA_TYPES
 from steer.profiles.session import Item, RatingSession
 
 GOALS = (15, 25, 40, 60, 100, 150, 200)  # the paper's context size, then when what was learnt is shown again
 ANCHORS = ("Bad", "Poor", "Fair", "Good", "Excellent")  # of the slider, at 1 to 5: appendix 0.B.1
-_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
-_TYPES[".gif"] = "image/gif"
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -203,7 +202,7 @@ def rating_pages(
             path = session.picture(id)
         except ProfileError as error:
             return fail(request, str(error), 404)
-        kind = _TYPES.get(path.suffix.lower())
+        kind = MEDIA_TYPES.get(path.suffix.lower())
         if kind is None or not path.is_file():
             return fail(request, "this picture is gone: go on with the next", 404)
         # Named by its content, so it never changes.

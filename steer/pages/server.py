@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.util
 import json
 import secrets
@@ -11,12 +10,12 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reward.files import write_whole
 from steer.errors import PageError, SteerError, UsageError
+from steer.pages.html import FOLDER, fill, inline
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -90,15 +89,14 @@ def create_app(routers: Sequence[APIRouter], token: str, home: str = "/") -> Fas
         openapi_url=None, docs_url=None, redoc_url=None, max_body_size=MAX_BODY,
         middleware=[Middleware(Guard, token=token)],
     )  # fmt: skip
-    files = resources.files("steer") / "pages"
-    app.mount("/static", StaticFiles(directory=str(files / "static")), name="static")
+    app.mount("/static", StaticFiles(directory=str(FOLDER / "static")), name="static")
 
     @app.get("/style.css")
     def style() -> Response:
         """What the pages share with the gallery."""
         from starlette.responses import Response
 
-        return Response((files / "inline" / "base.css").read_bytes(), media_type="text/css")
+        return Response(inline("base.css"), media_type="text/css")
 
     @app.get("/alive")
     def alive() -> dict[str, bool]:
@@ -157,15 +155,7 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
     """A page from `templates/`; every value is escaped."""
     from starlette.responses import HTMLResponse
 
-    return HTMLResponse(_environment().get_template(template).render(status=status, **values), status)
-
-
-@functools.cache
-def _environment() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = resources.files("steer") / "pages" / "templates"
-    return Environment(loader=FileSystemLoader(str(folder)), autoescape=True, undefined=StrictUndefined)
+    return HTMLResponse(fill(template, status=status, **values), status)
 
 
 def _bind(port: int) -> socket.socket | None:

@@ -9,7 +9,6 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from steer.compare.versus import Change, Side, Versus, signed
 from steer.errors import RecordError
 from steer.pages import wording
 from steer.pages.gallery import picture_address
+from steer.pages.html import fill, inline
 from steer.record.files import new_folder, slug
 
 _LARGE, _SMALL = (512, 84), (256, 75)
@@ -48,20 +48,10 @@ def write_versus(out: Path, left: Path, right: Path, found: Versus) -> Path:
 
 def render(found: Versus, folder: Path, left: Path, right: Path) -> str:
     """The page as HTML; it will lie in `folder`, from where the runs are linked."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    files = resources.files("steer") / "pages"
-    style = "".join(
-        (files / "inline" / name).read_text(encoding="utf-8")
-        for name in ("base.css", "gallery.css", "versus.css")
-    )
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    environment.filters |= {"score": wording.score, "gain": wording.gain}
-    template = (files / "templates" / "versus.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    return fill(
+        "versus.html.j2",
         v=found,
-        style=Markup(style),
+        style=inline("base.css", "gallery.css", "versus.css"),
         pictures=_pictures(found, folder, left, right),
         tiles=_tiles(found),
         rows=_rows(found),

@@ -1,29 +1,32 @@
-"""Pictures of unknown origin: only what decodes as a picture of sane size gets in."""
+"""Rated pictures as files: what came in, kept as it is, and what everyone sees of it (`reward.pictures`)."""
 
 from __future__ import annotations
 
 import hashlib
-import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reward import pictures
+from reward.errors import ImageError
 from steer.errors import ProfileError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MOST_BYTES = 64 * 2**20
-MOST_PIXELS = 50_000_000
-# Pillow's name of a format -> ending of its files, media type
-FORMATS = {
-    "PNG": (".png", "image/png"),
-    "JPEG": (".jpg", "image/jpeg"),
-    "WEBP": (".webp", "image/webp"),
-    "GIF": (".gif", "image/gif"),
+# Pillow's name of a format -> ending of its files; a JPEG that holds two pictures, as phones make, is an MPO
+ENDINGS = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "GIF": ".gif", "AVIF": ".avif"}
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".avif": "image/avif",
 }
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,60 +36,37 @@ class Picture:
     data: bytes  # as it came
     sha256: str  # of `data`
     ending: str  # ".png"
+    name: str = "this"  # what an error calls it
 
     @cached_property
     def image(self) -> Image:
-        """RGB, upright, transparency on white; of a GIF the first frame. Raises what Pillow raises."""
-        from PIL import Image, ImageOps
-
-        with Image.open(io.BytesIO(self.data), formats=tuple(FORMATS)) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            if upright.has_transparency_data:
-                white = Image.new("RGBA", upright.size, "white")
-                upright = Image.alpha_composite(white, upright.convert("RGBA"))
-            return upright.convert("RGB")
+        """RGB, as everyone sees it. Raises `ImageError`."""
+        return pictures.read_image(self.data, name=self.name)
 
 
 def read_picture(given: bytes | Path) -> Picture:
     """A picture, decoded once to know that it is one, or the file at a path. Raises `ProfileError`."""
-    from PIL import Image
-
-    name = str(given) if isinstance(given, Path) else "this"
-    data = read_bytes(given) if isinstance(given, Path) else given
-    if len(data) > MOST_BYTES:
-        raise ProfileError(f"{name} is larger than {MOST_BYTES >> 20} MB: save it smaller")
-    try:
-        with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                raise ProfileError(
-                    f"{name} is {opened.width}x{opened.height} pixels, too many: save it smaller"
-                )
-            ending, _ = FORMATS[str(opened.format)]
-        picture = Picture(data, hashlib.sha256(data).hexdigest(), ending)
+    data, name = (read_bytes(given), str(given)) if isinstance(given, Path) else (given, "this")
+    with _presented(), pictures.opened(data, name=name) as opened:
+        picture = Picture(data, hashlib.sha256(data).hexdigest(), ENDINGS[str(opened.format)], name)
         _ = picture.image
-    except (
-        *(OSError, SyntaxError, ValueError, EOFError),
-        *(Image.DecompressionBombError, Image.DecompressionBombWarning),
-    ) as error:
-        raise ProfileError(f"{name} is no whole PNG, JPEG, WebP or GIF picture: name another") from error
     return picture
 
 
 def read_bytes(path: Path) -> bytes:
     """A file that is not too large to be a picture. Raises `ProfileError`."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ProfileError(f"{path} is larger than {MOST_BYTES >> 20} MB: save it smaller")
-        return path.read_bytes()
-    except OSError as error:
-        raise ProfileError(f"cannot read {path}: {error.strerror or error}; name another picture") from error
-
-
-def media_type_of(ending: str) -> str:
-    """ ".png" -> "image/png" """
-    return dict(FORMATS.values())[ending]
+    with _presented():
+        return pictures.read_bytes(path)
 
 
 def ending_of(media_type: str) -> str:
     """ "image/png" -> ".png" """
-    return {kind: ending for ending, kind in FORMATS.values()}[media_type]
+    return next(ending for ending, kind in MEDIA_TYPES.items() if kind == media_type)
+
+
+@contextmanager
+def _presented() -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:  # its cause tells a disk that may be well again from a picture that will not
+        raise ProfileError(str(error)) from error.__cause__

@@ -12,7 +12,7 @@ import numpy as np
 
 from reward.predictor.domain import in_domain
 from steer.errors import ProfileError
-from steer.profiles.pictures import Picture, media_type_of, read_picture
+from steer.profiles.pictures import MEDIA_TYPES, Picture, read_picture
 from steer.profiles.sources import Source
 from steer.profiles.state import Rating, State
 
@@ -143,7 +143,7 @@ class Pool:
             return before
         known = self.ask([picture], [prompt])[:, 0]
         near = self._like_training(picture, world)
-        item = Item(picture.sha256, path, media_type_of(picture.ending), prompt, source, near)
+        item = Item(picture.sha256, path, MEDIA_TYPES[picture.ending], prompt, source, near)
         with self._changed:
             added = self._items.setdefault(picture.sha256, Ready(item, known))
             self._changed.notify_all()

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from reward.files import write_whole
+from steer import paths
 from steer.errors import ProfileError, RecordError
-from steer.profiles.pictures import ENDINGS
+from steer.profiles.pictures import MEDIA_TYPES
 
 if TYPE_CHECKING:
     from steer.sandbox.scene import Scene
@@ -68,13 +69,13 @@ class FolderSource:
         found = sorted(
             path
             for path in self.folder.rglob("*")
-            if path.suffix.lower() in ENDINGS
+            if path.suffix.lower() in MEDIA_TYPES
             and not any(part.startswith(".") for part in path.parts[depth:])
             and path.is_file()
         )
         if not found:
             raise ProfileError(
-                f"there are no pictures in {self.folder} ({', '.join(ENDINGS)}): name another folder"
+                f"there are no pictures in {self.folder} ({', '.join(MEDIA_TYPES)}): name another folder"
             )
         for path in _shuffled(found, self.seed):
             yield Offered(path, "", f"folder:{self.folder.name}")
@@ -141,7 +142,7 @@ class SandboxSource:
     They are kept in a cache, so that the next session begins at once; a painting follows from its number.
     """
 
-    cache: Path | None = None  # None: $STEER_CACHE, else ~/.cache/steer/sandbox-v<version>
+    cache: Path | None = None  # None: `sandbox_folder()`
     seed: int = 7
 
     @property
@@ -186,10 +187,8 @@ def _paint(path: Path, scene: Scene, side: int) -> None:
 
 
 def sandbox_folder() -> Path:
-    """Where the sandbox keeps what it made: $STEER_CACHE, else ~/.cache/steer/sandbox-v<version>."""
-    version = json.loads(WORLD.read_text(encoding="utf-8"))["version"]
-    cache = os.environ.get("STEER_CACHE")
-    return Path(cache) if cache else Path.home() / ".cache" / "steer" / f"sandbox-v{version}"
+    """Where the sandbox keeps what it made."""
+    return paths.sandbox(json.loads(WORLD.read_text(encoding="utf-8"))["version"])
 
 
 def open_source(name: str, runs: Path = Path("runs")) -> Source:

@@ -1,6 +1,6 @@
 """Profiles on disk: a folder each, private to its owner.
 
-    ~/.local/share/steer/profiles/     or $STEER_PROFILES_DIR; folders 0700, files 0600
+    ~/.local/share/steer/profiles/     or elsewhere, see `steer.paths`; folders 0700, files 0600
       me/
         profile.json     schema_version, name, created, salt; written once
         ratings.jsonl    append-only truth, one object per line with `t` (Unix seconds) and `event`:
@@ -21,7 +21,6 @@ from __future__ import annotations
 import errno
 import json
 import math
-import os
 import secrets
 import shlex
 import shutil
@@ -34,6 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reward.files import write_through, write_whole
+from steer import paths
 from steer.errors import ProfileError, UnknownProfile
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import Picture, read_picture
@@ -46,12 +46,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 LONGEST_PROMPT = 2000
-
-
-def default_folder() -> Path:
-    """$STEER_PROFILES_DIR, else ~/.local/share/steer/profiles."""
-    named = os.environ.get("STEER_PROFILES_DIR")
-    return Path(named) if named else Path.home() / ".local" / "share" / "steer" / "profiles"
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ class Profiles:
     """All profiles of this machine's user."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else default_folder()
+        self.folder = Path(folder) if folder is not None else paths.profiles()
 
     def list(self) -> list[str]:
         """Their names, sorted."""

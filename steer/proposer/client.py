@@ -2,7 +2,7 @@
 
 Any server with `/v1/models` and `/v1/chat/completions` will do: vLLM, llama.cpp, Ollama, LM Studio, a hosted
 one. Nothing is sent anywhere but to the address that was given: redirects are not followed, and to an address
-on this machine no proxy is asked.
+on this machine no proxy is asked. Of an answer no more than `MAX_ANSWER` bytes are taken, unpacked or not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import re
 import time
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,13 @@ from typing import Any
 import httpx
 
 from steer.errors import ProposerError, ServerDown, UsageError
+from steer.proposer.address import without_secret
 
 KEY_VARIABLE = "STEER_LLM_API_KEY"
 ATTEMPTS = 4  # of one request, with pauses between them that double
 PAUSE = 0.5  # seconds before the second attempt
 MAX_WAIT = 30.0  # seconds; the longest that a server's Retry-After is obeyed
+MAX_ANSWER = 10_000_000  # bytes; a thousand long prompts are a tenth of it
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # worth another attempt
 _EXAMPLE = "an address looks like: --llm-url http://127.0.0.1:8000/v1"
@@ -89,9 +92,9 @@ class Client:
         if not isinstance(entries, list):
             raise ProposerError(f"{self.url}/models answers with no list of models; {_CHECK_URL}")
         return [
-            Model(str(entry["id"]), size if isinstance(size := entry.get("max_model_len"), int) else None)
+            Model(id, size if isinstance(size := entry.get("max_model_len"), int) else None)
             for entry in entries
-            if isinstance(entry, dict) and entry.get("id")
+            if isinstance(entry, dict) and isinstance(id := entry.get("id"), str) and id
         ]
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -104,7 +107,7 @@ class Client:
         for attempt in range(self._attempts):
             wait = self._pause * 2**attempt
             try:
-                response = self._http.request(method, self.url + path, json=body)
+                response = self._send(method, path, body)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 problem = (
                     f"no server answers at {self.url}: start it (vllm serve MODEL), "
@@ -119,8 +122,9 @@ class Client:
                 if timeouts == 2:  # each has cost minutes
                     break
             except httpx.TransportError as error:
+                why = one_line(str(error)) or type(error).__name__
                 problem = (
-                    f"the server at {self.url} broke the connection ({error or type(error).__name__}): "
+                    f"the server at {self.url} broke the connection ({why}): "
                     "look at its log, and start it again"
                 )
             else:
@@ -132,6 +136,49 @@ class Client:
                 time.sleep(wait)
         raise ServerDown(problem)
 
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+        """One attempt. The whole answer, unpacked, if it is not too large and comes in time."""
+        until = time.monotonic() + self._timeout
+        packed = bytearray()
+        with self._http.stream(method, self.url + path, json=body) as answer:
+            for piece in answer.iter_raw():
+                packed += piece
+                if len(packed) > MAX_ANSWER:
+                    raise ProposerError(self._too_large)
+                if time.monotonic() > until:
+                    raise httpx.ReadTimeout("the answer trickles in")
+        encoding = answer.headers.get("content-encoding", "identity").lower()
+        headers = answer.headers.copy()
+        headers.pop("content-encoding", None)
+        return httpx.Response(
+            answer.status_code, headers=headers, content=self._unpacked(bytes(packed), encoding)
+        )
+
+    def _unpacked(self, data: bytes, encoding: str) -> bytes:
+        if encoding == "identity" or not data:
+            return data
+        if encoding not in ("gzip", "x-gzip", "deflate"):
+            raise ProposerError(
+                f"the server at {self.url} packs its answers ({one_line(encoding)}), unasked: "
+                "name another with --llm-url"
+            )
+        try:
+            text = zlib.decompressobj(wbits=47).decompress(data, MAX_ANSWER + 1)
+        except zlib.error as error:
+            raise ProposerError(
+                f"the server at {self.url} sends damaged answers ({error}): look at its log"
+            ) from error
+        if len(text) > MAX_ANSWER:
+            raise ProposerError(self._too_large)
+        return text
+
+    @property
+    def _too_large(self) -> str:
+        return (
+            f"the server at {self.url} answers with more than {MAX_ANSWER // 1_000_000} MB, which is no list "
+            "of prompts: look at its log, or name another with --llm-url"
+        )
+
     def _read(self, response: httpx.Response, path: str) -> dict[str, Any]:
         code, text = response.status_code, response.text.lstrip("\ufeff \t\r\n")
         if code in (401, 403):
@@ -140,7 +187,7 @@ class Client:
                 f"export {KEY_VARIABLE}=..."
             )
         if response.is_redirect:
-            to = response.headers.get("location", "?")
+            to = one_line(without_secret(response.headers.get("location", "")))
             raise ProposerError(f"the server at {self.url} redirects to {to!r}: name that with --llm-url")
         if text.startswith("<") or "text/html" in response.headers.get("content-type", ""):
             raise ProposerError(f"{self.url}{path} is a web page ({code}), no API; {_CHECK_URL}")
@@ -155,13 +202,10 @@ class Client:
                 detail,
                 param,
             )
-        try:
-            answer = json.loads(text)
-        except ValueError:
-            answer = None
+        answer = _json(text)
         if not isinstance(answer, dict):
             raise ProposerError(
-                f"{self.url}{path} answers with something else than JSON ({_quote(text)}); {_CHECK_URL}"
+                f"{self.url}{path} answers with something else than JSON ({one_line(text)}); {_CHECK_URL}"
             )
         return answer
 
@@ -178,12 +222,12 @@ def base_url(url: str) -> str:
         text = f"http://{text}"
     try:
         parsed = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise UsageError(f"--llm-url is {url!r}: {error}; {_EXAMPLE}") from error
+    except httpx.InvalidURL:  # its message quotes the address
+        raise UsageError(f"--llm-url is {without_secret(url)!r}, which is no address; {_EXAMPLE}") from None
     if parsed.userinfo:  # not repeated: it may hold a password
         raise UsageError(f"--llm-url holds a user name: put the key into {KEY_VARIABLE} instead; {_EXAMPLE}")
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
-        raise UsageError(f"--llm-url is {url!r}, which is no plain http address; {_EXAMPLE}")
+        raise UsageError(f"--llm-url is {without_secret(url)!r}, which is no plain http address; {_EXAMPLE}")
     text = text.rstrip("/")
     for ending in ("/chat/completions", "/completions", "/models"):
         text = text.removesuffix(ending)
@@ -193,6 +237,7 @@ def base_url(url: str) -> str:
 def _open_http(url: str, timeout: float) -> httpx.Client:
     parsed = httpx.URL(url)
     return httpx.Client(
+        headers={"Accept-Encoding": "identity"},  # a packed answer may hold a thousand times what is sent
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
         limits=httpx.Limits(max_connections=None),
         verify=parsed.scheme == "https",  # to load the certificates takes longer than a local request
@@ -214,20 +259,25 @@ def _status(response: httpx.Response) -> str:
 
 def _error(response: httpx.Response) -> tuple[str, str | None]:
     """What the server says is wrong, on one line, and the field of the request that it blames."""
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
+    answer = _json(response.text)
     error = answer.get("error", answer) if isinstance(answer, dict) else None
     if isinstance(error, dict):
-        message = error.get("message") or error.get("detail") or error
-        param = error.get("param")
-        return _quote(message if isinstance(message, str) else json.dumps(message)), param
+        message, param = error.get("message") or error.get("detail"), error.get("param")
+        text = message if isinstance(message, str) else response.text
+        return one_line(text), param if isinstance(param, str) else None
     text = error if isinstance(error, str) else ""
-    return _quote(text) if text else response.reason_phrase or "no reason given", None
+    return one_line(text) if text else response.reason_phrase or "no reason given", None
 
 
-def _quote(text: str, most: int = 200) -> str:
-    """`text` on one line, cut to what fits into a message."""
-    line = " ".join(text.split())
+def _json(text: str) -> Any:
+    """What the text holds; None where it is no JSON, or so deep that nobody wrote it by hand."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """`text` on one line, cut to what fits into a message, without what would steer a terminal."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 10 * most]).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -21,10 +21,10 @@ from threading import Semaphore, Thread
 from typing import Any, Literal, get_args
 
 from steer.errors import ProposerError, SettingsError
-from steer.gates.parse import parse
+from steer.gates.parse import MAX_REPLY, parse
 from steer.gates.text import normalize
 from steer.parts import Scored
-from steer.proposer.client import BadRequest, Client, Model, NotFound
+from steer.proposer.client import BadRequest, Client, Model, NotFound, one_line
 from steer.proposer.fewshot import FanOut
 from steer.proposer.request import instruction
 from steer.proposer.templates import FewShot, template
@@ -128,7 +128,9 @@ class ServerProposer:
                 if self._wanted is None:
                     raise
                 models = [Model(self._wanted)]
-            names = ", ".join(model.id for model in models[:SHOWN]) + (", ..." if len(models) > SHOWN else "")
+            names = ", ".join(one_line(model.id, 80) for model in models[:SHOWN]) + (
+                ", ..." if len(models) > SHOWN else ""
+            )
             if not models:
                 raise ProposerError(f"the server at {self._client.url} has no model loaded: load one into it")
             if self._wanted is None and len(models) > 1:
@@ -259,7 +261,8 @@ class ServerProposer:
                         f"{error}; few-shot needs that path, the others do not: --llm-mode list"
                     ) from error
                 raise
-        replies = [_reply(choice) for choice in choices or [] if isinstance(choice, dict)]
+        given = choices if isinstance(choices, list) else []
+        replies = [_reply(choice) for choice in given if isinstance(choice, dict)]
         if not replies:
             raise ProposerError(
                 f"{self.name} answered without any text: look at the server's log, "
@@ -314,9 +317,13 @@ def _reply(choice: dict[str, Any]) -> Reply:
     message = message if isinstance(message, dict) else {}
     text = choice.get("text") if "text" in choice else message.get("content")
     if isinstance(text, list):  # parts, as some servers send them
-        text = "".join(str(part.get("text", "")) for part in text if isinstance(part, dict))
+        parts = (part.get("text") for part in text if isinstance(part, dict))
+        text = "".join(part for part in parts if isinstance(part, str))
     refusal = message.get("refusal")
-    return Reply(str(text or refusal or ""), choice.get("finish_reason"), bool(refusal))
+    text = next((said for said in (text, refusal) if said and isinstance(said, str)), "")
+    return Reply(
+        text[: MAX_REPLY + 1], choice.get("finish_reason"), bool(refusal)
+    )  # + 1: seen to be too long
 
 
 def _parallel(ask: Callable[[int], list[Reply]], n: int) -> list[list[Reply]]:
@@ -357,5 +364,4 @@ def _parallel(ask: Callable[[int], list[Reply]], n: int) -> list[list[Reply]]:
 
 
 def _shown(text: str, most: int = 120) -> str:
-    line = " ".join(text.split())
-    return repr(line if len(line) <= most else f"{line[: most - 1]}…") if line else "an empty reply"
+    return repr(line) if (line := one_line(text, most)) else "an empty reply"

@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import io
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from steer import paths
 from steer.errors import ProposerError
 
 SMOLLM2 = "SmolLM2-135M-Instruct"
@@ -57,16 +57,9 @@ def gguf_file() -> Path:
     raise ProposerError(f"the language model {SMOLLM2} is not installed; run: {INSTALL}")
 
 
-def cache_folder() -> Path:
-    """$STEER_CACHE, else the user's cache folder."""
-    if folder := os.environ.get("STEER_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "steer"
-
-
 def smollm2_folder() -> Path:
     """Where the dequantized weights are kept; they are there once `load` has been called."""
-    return cache_folder() / f"smollm2-{_digest(gguf_file())}"
+    return paths.cache() / f"smollm2-{_digest(gguf_file())}"
 
 
 def _smollm2(device: str) -> tuple[Any, Any]:

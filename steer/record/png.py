@@ -11,6 +11,9 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from reward.errors import ImageError
+from reward.pictures import opened, seen
+
 
 def encode_png(image: Image.Image, texts: Mapping[str, str]) -> bytes:
     """`image` as PNG with text chunks (iTXt where a text needs more than Latin-1)."""
@@ -39,9 +42,9 @@ def parameters(prompt: str, seed: int, size: tuple[int, int], model: str, steps:
 def load_whole(path: Path) -> tuple[Image.Image, dict[str, Any]] | None:
     """The RGB image and its `steer` chunk, or None if the file is absent, torn or not an image."""
     try:
-        with Image.open(path) as image:
-            image.load()
+        with opened(path) as image:
+            found = seen(image)
             chunk = json.loads(image.info.get("steer", "{}"))
-            return image.convert("RGB"), chunk if isinstance(chunk, dict) else {}
-    except (OSError, SyntaxError, ValueError, EOFError):  # what Pillow raises for files it cannot decode
+            return found, chunk if isinstance(chunk, dict) else {}
+    except ImageError:
         return None

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from safetensors import SafetensorError
 
+from reward.errors import ImageError
 from reward.files import write_whole
+from reward.pictures import read_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,7 +59,7 @@ class Cache(Generic[T]):
         try:
             value = self._form.load(path.read_bytes())
             os.utime(path)  # used just now
-        except (OSError, ValueError, SafetensorError):
+        except (OSError, ValueError, SafetensorError, ImageError):
             return None
         self._remember(key, value)
         return value
@@ -125,10 +127,7 @@ def _dump_image(image: Image) -> bytes:
 
 
 def _load_image(data: bytes) -> Image:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return image.convert("RGB")
+    return read_image(data)
 
 
 def _dump_tensors(tensors: dict[str, Any]) -> bytes:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reward.licences import how_to_download
 from steer.errors import RendererError, UsageError
 from steer.renderer.settings import MEMORY
 
 INSTALL = "pip install 'steer[gpu]' (from a checkout: pip install -e '.[gpu]')"
 CPU_LIMIT = 12 * 2**30  # bytes of weights of the denoiser: beyond, an image takes a CPU hours
-GATED = ("black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.1", "stabilityai/stable-diffusion-3")
 LIBRARY = {"fp8": "torchao", "nf4": "bitsandbytes"}
 DENOISERS = ("transformer", "unet")
 INDEX = "model_index.json"
@@ -98,22 +98,16 @@ def _locate(model: str | Path, revision: str | None) -> tuple[Path, str | None]:
         raise RendererError(
             f"{model} is a single file; give the folder of a whole pipeline (with its {INDEX}) or a hub id"
         )
-    from huggingface_hub import get_token, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    at = f" --revision {revision}" if revision else ""
     try:
         found = Path(snapshot_download(str(model), revision=revision, local_files_only=True))
     except HFValidationError as error:
         raise UsageError(f"{str(model)!r} is neither a folder nor a hub id of the form owner/name") from error
     except LocalEntryNotFoundError as error:
-        first = ""
-        if str(model).startswith(GATED) and get_token() is None:
-            first = (
-                f"accept its licence at https://huggingface.co/{model} and log in by `hf auth login`, then "
-            )
         raise RendererError(
-            f"the weights of {model} are not on this machine; {first}download them: hf download {model}{at}"
+            f"the weights of {model} are not on this machine: {how_to_download(str(model), revision)}"
         ) from error
     return found, found.name
 

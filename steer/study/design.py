@@ -24,7 +24,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reward.errors import ImageError
 from reward.files import write_whole
+from reward.pictures import read_image
 from steer.errors import StudyError, UsageError
 from steer.record.files import new_folder, slug, split_label, write_json
 from steer.record.folder import Record
@@ -227,15 +229,10 @@ def _maker(config: dict[str, Any]) -> tuple[str, Kind]:
 
 
 def _pixels(record: Record, name: str) -> Any:
-    from PIL import Image
-
     try:
-        with Image.open(record.folder / name) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise StudyError(
-            f"{record.folder / name} cannot be shown ({error}); make the run again: steer run"
-        ) from error
+        return read_image(record.folder / name, "make the run again: steer run")
+    except ImageError as error:
+        raise StudyError(str(error)) from error
 
 
 def _png(image: Any) -> bytes:

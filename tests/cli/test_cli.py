@@ -14,6 +14,9 @@ from fakes import FakeProposer, FakeRenderer
 
 from steer import Record
 from steer.cli.app import run_command
+from steer.cli.options import parameters_of, take
+from steer.machine.overrides import Overrides
+from steer.settings import Settings
 
 SMALL = ["--iterations", "1", "--proposals", "3", "--confirm", "2"]
 
@@ -66,6 +69,19 @@ def test_without_a_prompt_the_papers_is_used_and_said(steer, isolated):
     _, _, err = steer("run", "--user", "3", *SMALL)
     assert 'no --prompt given, so the paper\'s is used: "floating mossy rocks"' in err
     assert Record(only_run(isolated)).config["prompt"] == "floating mossy rocks"
+
+
+def test_marks_of_other_programs_are_named_and_alternatives_taken_by_the_seed(steer, isolated):
+    prompt = "<lora:ink:0.8> a {red|blue} boat without people --ar 16:9"
+    _, out, err = steer("run", "--user", "3", "--prompt", prompt, "--json", *SMALL)
+    [line] = [line for line in err.splitlines() if "does not understand" in line]
+    assert "--lora ink=0.8" in line and "--size" in line and "an empty street" in line
+    config = Record(only_run(isolated)).config
+    assert prompt in config["argv"]
+    assert config["prompt"] in (prompt.replace("{red|blue}", "red"), prompt.replace("{red|blue}", "blue"))
+    assert config["prompt"] in line and json.loads(out)["prompt"] == config["prompt"]
+    code, again, _ = steer(*config["argv"], "--json")
+    assert code == 0 and json.loads(again)["prompt"] == config["prompt"]
 
 
 def test_the_run_says_whom_a_position_stands_for(steer):
@@ -262,6 +278,25 @@ def test_a_config_file_with_a_mistake_is_wrong_usage(steer, isolated, text, comp
 def test_a_config_file_that_was_named_must_exist(steer):
     code, _, err = steer("run", "--user", "17", "--config", "nowhere.toml")
     assert code == 2 and "nowhere.toml" in err
+
+
+def test_the_file_of_one_command_serves_the_other(steer, isolated):
+    (isolated / "steer.toml").write_text('user = "17"\nage = "18-25"\npopulation = false\njson = true\n')
+    for words in (["run"], ["demographic"]):
+        code, out, err = steer(*words, "--plan")
+        assert code == 0 and json.loads(out)["status"] == "planned", err
+
+
+@pytest.mark.parametrize("of", [Settings, Overrides])
+def test_every_field_of_the_settings_is_an_option_and_comes_back_as_its_default(of):
+    parameters = {parameter.name: parameter.default for parameter in parameters_of(of)}
+    assert of(**take(of, parameters)) == of() and not parameters
+
+
+def test_a_switch_that_is_off_leaves_no_gate_and_no_metadata():
+    parameters = {parameter.name: parameter.default for parameter in parameters_of(Settings)}
+    found = Settings(**take(Settings, parameters | {"gate": False, "metadata": False}))
+    assert found.gate_sd is None and found.metadata is False
 
 
 @pytest.mark.parametrize(

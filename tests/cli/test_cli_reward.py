@@ -191,7 +191,7 @@ def test_a_picture_that_cannot_be_read_is_one_clear_error(steer, made, weights, 
     for path in (torn, text):
         words = ["reward", "score", whole, path, "--user", "1", "--prompt", "x", "--checkpoint", weights]
         code, out, err = steer(*words)
-        assert code == 1 and out == "" and f"{path} is not a picture" in err
+        assert code == 1 and out == "" and f"{path} is no whole PNG" in err
     code, _, err = steer("reward", "score", tmp_path / "none.png", "--user", "1", "--prompt", "x")
     assert code == 2 and "does not exist" in err
 

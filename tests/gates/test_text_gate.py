@@ -1,5 +1,7 @@
 """What the text gate lets through, what it turns away, and the reasons that it gives."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +142,21 @@ def test_forms_of_a_word_count_as_the_word(word):
 def test_any_pair_of_texts_gets_a_reason_or_passes(base, candidate):
     reason = TextGate(base).reject(candidate)
     assert reason is None or (reason and "\n" not in reason)
+
+
+@pytest.mark.parametrize(
+    "mark", ["1.1", "1.", "12", "[", "[a](", "&a", "(", '"', " ", "1 ", "a", "岩", "1x", "{a|", "a@"]
+)
+def test_no_mark_however_often_it_is_repeated_takes_the_gate_long(mark):
+    # Both are long, or the gate would look no further than at the length. 50 to 200 ms are usual.
+    base, candidate = (mark * 20_000)[:20_000] + " b", (mark * 20_000)[:20_000] + " c"
+    start = time.process_time()
+    TextGate(base, max_words=10**9).reject(candidate)
+    assert time.process_time() - start < 2
+
+
+def test_a_rewrite_that_is_far_longer_than_any_prompt_is_told_by_its_length():
+    assert "too long (10,000 characters" in TextGate(BASE).reject("a" * 10_000)
 
 
 @given(st.text(max_size=80))

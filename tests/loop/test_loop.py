@@ -53,6 +53,24 @@ def rewrites(*endings: str) -> list[str]:
     return [f"{PROMPT}, {ending}" for ending in endings]
 
 
+def test_a_reply_that_cannot_be_read_is_skipped_and_said_once(tmp_path):
+    replies = [["*" * 100_000, "1. floating mossy rocks, dusk"], ["floating mossy rocks, noon"], []]
+    parts = liked(lambda prompt: 3.0, replies)
+    running = Run.start(PROMPT, FakePerson(), parts, Settings(1, 2, confirm=0), tmp_path)
+    events = []
+    for event in running:
+        events.append(event)
+        if event.event == "rendered" and event.id == "r01c00":
+            break
+    running = Run.resume(running.folder, FakePerson(), fake_parts(**vars(parts)))
+    events += running
+    notes = Record.read(running.folder).result["notes"]
+    assert [note["text"] for note in notes] == [
+        "round 1, request 1: 1 of 2 replies hold no prompt that can be read; skipped"
+    ]
+    assert running.result.status == "complete" and running.result.data["candidates"]
+
+
 # --- the search
 
 
@@ -393,6 +411,7 @@ def test_a_scorer_that_returns_too_few_scores_is_named(tmp_path):
     [
         {"iterations": 0}, {"proposals": 0}, {"keep": 0}, {"patience": -1}, {"seed": -1}, {"seed": 2**31},
         {"target": math.nan}, {"gate_sd": -1.0}, {"confirm": -1}, {"iterations": 2.5}, {"proposals": True},
+        {"keep": None},
     ],
 )  # fmt: skip
 def test_a_setting_out_of_its_range_is_refused_by_name(wrong):

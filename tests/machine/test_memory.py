@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reward.errors import CheckpointError
+from steer.errors import RendererError
 from steer.machine import hub
 from steer.machine.estimate import describe, estimate
 from steer.machine.gpu_memory import Models, components_of, plan_memory, vllm_share
@@ -25,6 +28,7 @@ from steer.machine.model_sizes import (
 )
 from steer.machine.overrides import Overrides
 from steer.machine.presets import least_gpu, resolve
+from steer.renderer.source import find_source
 from steer.settings import Settings
 
 DEV, KLEIN = "black-forest-labs/FLUX.2-dev", "black-forest-labs/FLUX.2-klein-4B"
@@ -328,8 +332,7 @@ def test_a_pipeline_of_another_kind_is_as_large_as_its_files(tmp_path):
 
 
 @pytest.fixture
-def snapshot(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
+def snapshot(tmp_path):
     store = tmp_path / "hub" / "models--black-forest-labs--FLUX.2-dev"
     folder = pipeline(store / "snapshots" / "abc")
     (store / "refs").mkdir()
@@ -350,8 +353,7 @@ def test_a_snapshot_is_whole_only_with_every_shard_that_its_index_names(snapshot
     assert hub.missing(snapshot) == ["scheduler/"]
 
 
-def test_a_download_that_never_finished_is_told_from_none(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
+def test_a_download_that_never_finished_is_told_from_none(tmp_path):
     assert hub.state("some/model") == "absent"
     blobs = tmp_path / "hub" / "models--some--model" / "blobs"
     blobs.mkdir(parents=True)
@@ -361,11 +363,24 @@ def test_a_download_that_never_finished_is_told_from_none(tmp_path, monkeypatch)
 
 def test_how_to_get_weights_depends_on_network_terms_and_revision(monkeypatch):
     assert hub.how_to_get(KLEIN).startswith("unset HF_HUB_OFFLINE and hf download")
-    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     assert hub.how_to_get(f"{KLEIN}@abc") == f"hf download {KLEIN} --revision abc"
     assert "accept its terms" in hub.how_to_get(DEV) and "hf auth login" in hub.how_to_get(DEV)
-    monkeypatch.setattr(hub, "has_token", lambda: True)
+    monkeypatch.setattr("reward.licences.has_token", lambda: True)
     assert hub.how_to_get(DEV) == f"hf download {DEV}"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [DEV, "black-forest-labs/FLUX.1-dev", "meta-llama/Llama-3.1-8B", "stabilityai/stable-diffusion-3.5"],
+)
+def test_a_gated_model_is_so_for_who_renders_who_plans_and_who_encodes(model, monkeypatch):
+    monkeypatch.setattr("reward.licences.has_token", lambda: False)
+    told = f"accept its terms on https://huggingface.co/{model}, then: hf auth login && hf download {model}"
+    assert told in hub.how_to_get(model)
+    for error, look in ((RendererError, find_source), (CheckpointError, resolve)):
+        with pytest.raises(error, match=re.escape(told)):
+            look(model)
 
 
 def test_the_encoder_that_a_checkpoint_names_is_the_one_that_is_counted(tmp_path):

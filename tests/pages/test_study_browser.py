@@ -26,9 +26,10 @@ from test_pages_browser import (
     reload_before,
 )
 
+from steer.pages.study_report import write_report
 from steer.study.answers import key_of, read_raters
 from steer.study.design import BASE, OTHERS, OWN, make_design
-from steer.study.report import make_report, write_report
+from steer.study.report import make_report
 
 pytestmark = [
     pytest.mark.browser,

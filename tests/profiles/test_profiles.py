@@ -19,7 +19,7 @@ from steer.errors import LogGone, ProfileError, UnknownProfile
 from steer.profiles import Demographics, Profile, Profiles
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import read_picture
-from steer.profiles.store import NewRating, default_folder
+from steer.profiles.store import NewRating
 from steer.profiles.transfer import read_ratings, write_ratings
 
 
@@ -82,12 +82,6 @@ def test_two_ways_to_write_a_letter_are_one_name(profiles):
 def test_a_name_that_nobody_has_says_which_there_are(profiles, me):
     with pytest.raises(UnknownProfile, match="there are me"):
         profiles.open("you")
-
-
-def test_profiles_lie_in_the_users_own_folder_or_where_the_setting_says(monkeypatch, tmp_path):
-    assert default_folder() == Path.home() / ".local" / "share" / "steer" / "profiles"
-    monkeypatch.setenv("STEER_PROFILES_DIR", str(tmp_path / "elsewhere"))
-    assert Profiles().folder == tmp_path / "elsewhere"
 
 
 # --- ratings
@@ -154,10 +148,10 @@ def test_what_is_no_picture_is_not_taken(me, tmp_path):
 
 
 def test_a_picture_that_is_too_large_is_refused(me, monkeypatch):
-    monkeypatch.setattr("steer.profiles.pictures.MOST_PIXELS", 63)
+    monkeypatch.setattr("reward.pictures.MOST_PIXELS", 63)
     with pytest.raises(ProfileError, match="8x8 pixels"):
         me.rate(picture(1), 3, source="test")
-    monkeypatch.setattr("steer.profiles.pictures.MOST_BYTES", 10)
+    monkeypatch.setattr("reward.pictures.MOST_BYTES", 10)
     for given_as in (Path("picture-1.png"), Path("picture-1.png").read_bytes()):
         with pytest.raises(ProfileError, match="larger than"):
             me.rate(given_as, 3, source="test")

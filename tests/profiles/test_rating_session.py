@@ -311,7 +311,7 @@ def test_the_cache_is_the_builds(monkeypatch, tmp_path):
 
     assert sandbox_folder() == default_folder()
     monkeypatch.setenv("STEER_CACHE", str(tmp_path))
-    assert sandbox_folder() == default_folder() == tmp_path
+    assert sandbox_folder() == default_folder() and sandbox_folder().parent == tmp_path
 
 
 def test_pictures_of_runs_come_with_the_runs_own_prompt(tmp_path):

@@ -1,5 +1,6 @@
 """Language models on a server, good and bad, over a real socket; and what each fault says."""
 
+import gzip
 import json
 import socket
 import threading
@@ -12,8 +13,10 @@ from fakes import FakePerson, fake_parts
 from steer import Settings, resume, steer
 from steer.errors import ProposerError, ServerDown, SettingsError, UsageError
 from steer.gates.parse import parse
+from steer.machine.overrides import Choices
 from steer.parts import Scored
 from steer.proposer import client as client_module
+from steer.proposer.address import without_secret
 from steer.proposer.client import Client, base_url
 from steer.proposer.server import ServerProposer, billions
 
@@ -161,6 +164,29 @@ def test_an_address_that_is_none_is_refused_with_an_example(url):
         base_url(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://me:secret@host/v1", "http://…@host/v1"),
+        ("me:secret@host", "…@host"),
+        ("http:/me:secret@host", "http:/…@host"),
+        ("http://me:se/cret@host", "http://…@host"),
+        ("http://me:se?cret@host", "http://…@"),
+        ("http://me:se@cret@host", "http://…@host"),
+        ("https://host/v1?key=secret", "https://host/v1"),
+        ("https://host/v1#secret", "https://host/v1"),
+        ("http://host:8000/v1", "http://host:8000/v1"),
+    ],
+)
+def test_an_address_is_shown_without_its_secret(url, shown):
+    assert without_secret(url) == shown
+    for take in (base_url, lambda url: Choices(llm_url=url)):
+        try:
+            take(url)
+        except UsageError as error:
+            assert "secret" not in str(error) and "cret@" not in str(error)
+
+
 def test_an_unknown_mode_is_refused(connect):
     with pytest.raises(SettingsError, match=r"--llm-mode .* auto, list, fanout, few-shot"):
         connect(mode="poetry")
@@ -251,6 +277,54 @@ def test_a_web_page_is_no_api(llm, connect, path):
 def test_an_answer_that_is_no_json_object_says_what_it_is(llm, connect, body):
     llm.reply = lambda path, _: (200, {"content-type": "text/plain"}, body.encode())
     assert "--llm-url" in fails(connect(), "something else than JSON")
+
+
+def test_an_answer_without_end_is_one_clear_line(llm, connect):
+    llm.reply = lambda path, body: chat("a" * 11_000_000)
+    assert "--llm-url" in fails(connect(), "more than 10 MB")
+    assert len(llm.asked) == 1
+
+
+def test_a_packed_answer_is_unpacked_only_so_far(llm, connect):
+    headers = {"content-encoding": "gzip"}
+    whole = json.dumps({"choices": [{"message": {"content": "1. a fox\n2. an owl"}}]}).encode()
+    for body, problem in (
+        (whole, None),
+        (b" " * 20_000_000 + whole, "more than 10 MB"),
+    ):
+        llm.reply = lambda path, _, body=body: (200, headers, gzip.compress(body, 1))
+        if problem is None:
+            assert parse(ask(connect())[0]) == ["a fox", "an owl"]
+        else:
+            fails(connect(), problem)
+    llm.reply = lambda path, _: (200, headers, b"no gzip at all")
+    fails(connect(), "damaged answers")
+    llm.reply = lambda path, _: (200, {"content-encoding": "gzip, gzip"}, b"x")
+    fails(connect(), "packs its answers")
+
+
+@pytest.mark.parametrize(
+    "deep", ["[" * 100_000, '{"data":' * 100_000, '{"data": ' + "[" * 900 + "]" * 900 + "}"]
+)
+def test_json_however_deep_is_one_clear_line(llm, connect, deep):
+    llm.models = (200, {"content-type": "application/json"}, deep.encode())
+    fails(connect(), "--llm-url|no model loaded")
+    llm.models = (400, {"content-type": "application/json"}, deep.encode())
+    fails(connect(), "refuses the request")
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [7, {"a": 1}, [7], [{"message": 7}], [{"message": {"content": {"a": 1}}}], [{"text": [[]]}]],
+)
+def test_an_answer_of_another_shape_holds_no_prompt(llm, connect, choices):
+    llm.reply = lambda path, body: answer({"choices": choices})
+    assert "--llm" in fails(connect(), "without any text|no prompt")
+
+
+def test_what_a_server_says_cannot_steer_the_terminal(llm, connect):
+    llm.models = error(400, "no\x1b[2J such\x07 thing")
+    assert "no [2J such thing" in fails(connect(), "refuses the request")
 
 
 def test_of_a_reply_that_was_cut_off_the_whole_prompts_are_used_and_it_is_noted(llm, connect):

@@ -382,7 +382,7 @@ def test_a_setting_out_of_range_is_named(wrong):
 def test_weights_that_are_not_here_are_named_with_the_command_that_fetches_them():
     with pytest.raises(RendererError, match=r"hf download stabilityai/sd-turbo$"):
         open_renderer("stabilityai/sd-turbo")
-    with pytest.raises(RendererError, match=r"accept its licence .*hf auth login.*hf download black-forest"):
+    with pytest.raises(RendererError, match=r"accept its terms .*hf auth login.*hf download black-forest"):
         open_renderer("black-forest-labs/FLUX.2-dev")
     with pytest.raises(RendererError, match=r"hf download a/b --revision abc$"):
         open_renderer("a/b", revision="abc")

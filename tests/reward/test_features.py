@@ -9,7 +9,7 @@ from PIL import Image
 from tiny import tiny_dataset, tiny_encoder
 
 from reward.data import load
-from reward.encoders.features import FeatureStore, content_hashes, encode_dataset, image_rows
+from reward.encoders.features import FeatureStore, content_keys, encode_dataset, image_rows
 from reward.encoders.image_text import ImageTextEncoder, sentence_encoder
 from reward.errors import CheckpointError, ImageError
 
@@ -63,19 +63,19 @@ def test_an_image_without_a_prompt_has_a_text_of_zeros(encoder, tmp_path):
 
 
 def test_an_unchanged_file_is_read_once_and_a_changed_one_again(pictures, tmp_path):
-    first = content_hashes(pictures[:2], tmp_path / "store")
-    assert first[0] != first[1] and content_hashes(pictures[:2], tmp_path / "store") == first
-    stored = json.loads((tmp_path / "store" / "hashes.json").read_text())
+    first = content_keys(pictures[:2], tmp_path / "store")
+    assert first[0] != first[1] and content_keys(pictures[:2], tmp_path / "store") == first
+    stored = json.loads((tmp_path / "store" / "keys.json").read_text())
     stored[str(pictures[0])][2] = "remembered"
-    (tmp_path / "store" / "hashes.json").write_text(json.dumps(stored))
-    assert content_hashes(pictures[:2], tmp_path / "store") == ["remembered", first[1]]
+    (tmp_path / "store" / "keys.json").write_text(json.dumps(stored))
+    assert content_keys(pictures[:2], tmp_path / "store") == ["remembered", first[1]]
     os.utime(pictures[0], (1, 1))
-    assert content_hashes(pictures[:2], tmp_path / "store") == first
+    assert content_keys(pictures[:2], tmp_path / "store") == first
 
 
 def test_a_file_that_is_missing_or_torn_is_named(encoder, pictures, tmp_path):
     pictures[3].write_bytes(pictures[3].read_bytes()[:60])
-    with pytest.raises(ImageError, match=r"03\.png cannot be decoded"):
+    with pytest.raises(ImageError, match=r"03\.png is no whole PNG.*unpack the data set again"):
         image_rows(pictures, encoder, tmp_path / "store")
     pictures[3].unlink()
     with pytest.raises(ImageError, match=r"03\.png cannot be read"):

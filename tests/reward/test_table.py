@@ -137,7 +137,7 @@ def test_an_image_that_does_not_decode_is_named_and_nothing_is_written(sources, 
     picture.write_bytes(picture.read_bytes()[:-15])
     (sources[0] / "images" / "art" / "004.png").write_bytes(b"not a picture")
     seen = []
-    with pytest.raises(ImageError, match=r"2 images cannot be decoded, first .*002\.png"):
+    with pytest.raises(ImageError, match=r"2 images cannot be decoded, first: .*002\.png"):
         prepare(sources[:1], tmp_path / "out", progress=lambda *step: seen.append(step))
     assert not (tmp_path / "out").exists()
     assert seen == [("images", 0, 6), ("images", 6, 6)]

@@ -30,7 +30,7 @@ def test_an_unknown_stage_is_named_with_the_known_ones(tmp_path: Path) -> None:
 def test_the_default_folder_names_the_worlds_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert build.default_folder().name == f"sandbox-v{VERSION}"
     monkeypatch.setenv("STEER_CACHE", str(tmp_path / "elsewhere"))
-    assert build.default_folder() == tmp_path / "elsewhere"
+    assert build.default_folder() == tmp_path / "elsewhere" / f"sandbox-v{VERSION}"
 
 
 def test_the_rating_stage_reproduces_the_frozen_ratings_and_is_then_skipped(tmp_path: Path) -> None:

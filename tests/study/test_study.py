@@ -18,9 +18,10 @@ from steer.cli.app import run_command
 from steer.errors import StudyError, UsageError
 from steer.pages.server import create_app
 from steer.pages.study import study_pages
+from steer.pages.study_report import write_report
 from steer.study.answers import AnsweredElsewhere, Desk, clean_name, key_of, read_raters
 from steer.study.design import BASE, OTHERS, OWN, Design, make_design, read_design
-from steer.study.report import compare, make_report, to_json, write_report
+from steer.study.report import compare, make_report, to_json
 
 
 @pytest.fixture(scope="module")

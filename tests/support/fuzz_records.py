@@ -155,7 +155,6 @@ def _data(path: Path) -> bytes:
 
 def _put(path: Path, data: bytes) -> None:
     _away(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 
 
@@ -227,7 +226,7 @@ def value(rng: random.Random, run: Path) -> str:
         else:
             found, told = _changed(rng, json.loads(_data(path)))
             _put(path, json.dumps(found).encode())
-    except ValueError:  # damaged before
+    except (ValueError, RecursionError):  # damaged before
         return f"{path.name} is no JSON any more"
     return f"{told} in {path.name}"
 
@@ -297,8 +296,9 @@ def elsewhere(rng: random.Random, run: Path) -> str:
         ("/dev/zero", "/etc/passwd", "/nowhere", path.name, "..", "../b-run/images", "../b-run/events.jsonl",
          "../b-run/config.json", "folder", "pipe")
     )  # fmt: skip
+    if path.parent.is_symlink() or not path.parent.is_dir():
+        path = path.parent
     _away(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if to == "folder":
         path.mkdir()
     elif to == "pipe":

@@ -7,7 +7,6 @@ progress, prints nothing, and goes on where a killed run stopped.
 from __future__ import annotations
 
 import json
-import os
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from reward.files import whole
+from reward.pictures import read_image
+from steer import paths
 from steer.sandbox.make import dataset
 from steer.sandbox.make.encoder_pairs import Progress, build_pairs
 from steer.sandbox.scene import Scene
@@ -90,9 +90,8 @@ class Layout:
 
 
 def default_folder() -> Path:
-    """$STEER_CACHE, else ~/.cache/steer/sandbox-v<version>."""
-    cache = os.environ.get("STEER_CACHE")
-    return Path(cache) if cache else Path.home() / ".cache" / "steer" / f"sandbox-v{world.VERSION}"
+    """Where this version of the world is built."""
+    return paths.sandbox(world.VERSION)
 
 
 # ---- stages ----
@@ -305,8 +304,7 @@ def _reported(stage: str, work: Callable[[Tell], Any]) -> Iterator[Progress]:
 
 
 def load_image(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    return np.asarray(read_image(path, "build the sandbox again: steer sandbox build"))
 
 
 def measure_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
