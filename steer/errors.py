@@ -16,6 +16,7 @@
     │   └── NotReady           no picture to rate is ready yet
     └── RecordError            a run folder cannot be read or written
         ├── RunLocked          another live process holds the run
+        ├── LogGone            a log in use was removed or replaced by another program
         └── ResumeError        the run cannot be continued with what was given
 
 Libraries raise; only the command line prints and exits.
@@ -76,6 +77,10 @@ class RecordError(SteerError):
 
 class RunLocked(RecordError):
     """Another live process holds the run."""
+
+
+class LogGone(RecordError):
+    """A log (a run's, a profile's, a rater's) was removed or replaced by another program while in use."""
 
 
 class ResumeError(RecordError):

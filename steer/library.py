@@ -103,7 +103,7 @@ def by_name(record: Record, remedy: str) -> tuple[str, Overrides, Who]:
     config, recipe = record.config, record.config["recipe"]
     lost = [] if "who" in recipe else [f"person ({config['person']['label']})"]
     parts = {seat: part["name"] for seat, part in config["parts"].items() if part}
-    own = recipe.get("own", [] if "preset" in recipe else parts)
+    own = recipe.get("own", []) if "preset" in recipe else parts
     lost += [f"{seat} ({parts.get(seat, 'none')})" for seat in own]
     if lost:
         raise UsageError(

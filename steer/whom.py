@@ -17,6 +17,7 @@ from reward.errors import EmptyGroup, UnknownPerson
 from steer.errors import UsageError
 from steer.parts import FindsPeople, KnowsGroups, KnowsPopulation
 from steer.profiles import Profiles, State
+from steer.record.schema import built
 
 if TYPE_CHECKING:
     from reward.people.person import KnownPerson, Person
@@ -39,9 +40,8 @@ class Who:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Who:
-        """The inverse of `to_json`, after JSON made lists of tuples."""
-        age = data.get("age")
-        return cls(**{**data, "age": None if age is None else (int(age[0]), int(age[1]))})
+        """The inverse of `to_json`. Raises `RecordError` where it is damaged."""
+        return built(cls, data, "the person in the recipe of the run")
 
     def to_json(self) -> dict[str, Any]:
         """For the recipe in config.json."""

@@ -13,6 +13,7 @@ from reward.data.archive import DATASET_ID, Download, fetch_pamela
 from reward.data.dataset import Dataset, join
 from reward.data.table import read_table, write_table
 from reward.errors import DatasetError, ImageError
+from reward.files import write_whole
 from reward.pictures import opened
 
 COUNTS = "counts.json"  # beside the table, written last
@@ -67,10 +68,8 @@ def prepare(
         return Prepared(dataset, table, counts, written=False)
     check_images(dataset.image_paths, progress)
     write_table(dataset, table)
-    temporary = record.with_name(f".{record.name}.tmp")
     try:
-        temporary.write_text(json.dumps(counts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(record)
+        write_whole(record, (json.dumps(counts, indent=2, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise DatasetError(f"cannot write {record} ({error.strerror or error}): make room there") from error
     return Prepared(dataset, table, counts, written=True)

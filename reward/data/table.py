@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from reward.data.dataset import Dataset
 from reward.errors import DatasetError
+from reward.files import whole
 from reward.people.person import natural_order
 
 VERSION = 1
@@ -143,14 +143,11 @@ def write_table(dataset: Dataset, path: Path) -> None:
     table = to_arrow(dataset)
     from pyarrow import parquet
 
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(table, temporary, compression="zstd")
-        temporary.replace(path)
+        with whole(path) as temporary:
+            parquet.write_table(table, temporary, compression="zstd")
     except OSError as error:
-        with suppress(OSError):  # the first error says more
-            temporary.unlink(missing_ok=True)
         raise DatasetError(f"cannot write {path} ({error.strerror or error}): make room there") from error
 
 

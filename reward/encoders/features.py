@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 from reward.data import Dataset
 from reward.encoders.image_text import ImageTextEncoder, SentenceEncoder
 from reward.errors import CheckpointError, ImageError
+from reward.files import whole, write_whole
 from reward.people.descriptions import MetadataVocabulary, demographics_variants, metadata_sentence
 from reward.pictures import pixels_key, read_image
 
@@ -117,9 +118,8 @@ class FeatureStore:
 
     def _add(self, keys: list[str], features: np.ndarray) -> None:
         name = f"{self._encoder}-{hashlib.sha256(''.join(keys).encode()).hexdigest()[:16]}.safetensors"
-        temporary = self._folder / f".{name}.tmp"
-        save_file({"features": np.ascontiguousarray(features)}, temporary, {"keys": json.dumps(keys)})
-        temporary.replace(self._folder / name)
+        with whole(self._folder / name) as temporary:
+            save_file({"features": np.ascontiguousarray(features)}, temporary, {"keys": json.dumps(keys)})
         self._rows.update(zip(keys, features, strict=True))
 
 
@@ -276,6 +276,4 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _write_json(file: Path, data: Mapping[str, Any]) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(json.dumps(data, indent=1), encoding="utf-8")
-    temporary.replace(file)
+    write_whole(file, json.dumps(data, indent=1).encode())

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from reward.errors import CheckpointError
+from reward.files import whole
 from reward.people.newcomer import DEFAULT_PRIOR, TastePrior
 
 if TYPE_CHECKING:
@@ -76,9 +77,8 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
     }
     arrays = {name: getattr(calibration, name) for name in ("image", "text", "metadata")}
     tensors = {n: np.ascontiguousarray(a, np.float32) for n, a in arrays.items() if a is not None}
-    temporary = folder / f".{PEOPLE_FILE}.tmp"
-    save_file(tensors, temporary, {"people": json.dumps(about)})
-    temporary.replace(folder / PEOPLE_FILE)
+    with whole(folder / PEOPLE_FILE) as temporary:
+        save_file(tensors, temporary, {"people": json.dumps(about)})
 
 
 def read_calibration(folder: Path) -> Calibration:

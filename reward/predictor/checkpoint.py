@@ -1,7 +1,7 @@
 """The predictor's folder on disk.
 
-`model.safetensors` holds the network's weights and the tables below, `predictor.json` the card. Both are
-written to a temporary name and renamed; the card comes last, so a folder with a card is complete.
+`model.safetensors` holds the network's weights and the tables below, `predictor.json` the card. Each is whole
+or not there; the card comes last, so a folder with a card is complete.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reward.errors import CheckpointError
+from reward.files import whole
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.person import KnownPerson
 from reward.predictor.network import Pamela, PamelaConfig
@@ -78,11 +79,11 @@ def write_checkpoint(folder: Path, model: Pamela, card: Card, tables: Tables) ->
         for name, array in vars(tables).items()
     }
     folder.mkdir(parents=True, exist_ok=True)
-    weights, text = folder / f".{WEIGHTS_FILE}.tmp", folder / f".{CARD_FILE}.tmp"
-    save_file(tensors, weights)
-    text.write_text(json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    weights.replace(folder / WEIGHTS_FILE)
-    text.replace(folder / CARD_FILE)
+    text = json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n"
+    with whole(folder / CARD_FILE) as described:
+        described.write_text(text, encoding="utf-8")
+        with whole(folder / WEIGHTS_FILE) as weights:
+            save_file(tensors, weights)
 
 
 def read_checkpoint(folder: Path) -> tuple[Card, Pamela, Tables]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reward.errors import DatasetError, MissingPackage
+from reward.files import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,10 +64,9 @@ class drawing:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             if error is None:
-                temporary = self._path.with_name(f".{self._path.stem}.tmp.png")
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._figure.savefig(temporary)
-                temporary.replace(self._path)
+                with whole(self._path) as temporary:
+                    self._figure.savefig(temporary, format="png")
         except OSError as failure:
             raise DatasetError(
                 f"cannot write {self._path} ({failure.strerror or failure}): choose another folder by --out"

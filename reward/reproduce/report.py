@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from reward.errors import DatasetError
+from reward.files import write_whole
 from reward.reproduce import paper
 
 SCHEMA_VERSION = 1
@@ -55,11 +56,10 @@ def _key(key: Any) -> str:
 
 def write_report(path: Path, data: Mapping[str, Any]) -> None:
     """Whole or not there. Raises DatasetError where the folder cannot be written."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n", "utf-8")
-        temporary.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise DatasetError(
             f"cannot write {path} ({error.strerror or error}): choose another folder by --out"

@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from reward.errors import CheckpointError, MissingPackage
+from reward.files import write_whole
 from reward.training.state import State, damaged, read_state, write_state
 
 STATE_FILE = "training.safetensors"
@@ -127,9 +128,7 @@ class Journal:
                     kept.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue  # torn by a kill
-        temporary = file.with_name(f".{file.name}.tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(file)
+        write_whole(file, "".join(kept).encode())
 
 
 def _random_states(accelerator: Accelerator) -> dict[str, torch.Tensor]:

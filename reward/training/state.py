@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from reward.errors import CheckpointError
+from reward.files import whole
 from reward.predictor.network import Pamela
 
 VERSION = 1
@@ -94,14 +95,13 @@ class State:
 
 
 def write_state(file: Path, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-    """Write to a temporary name, then rename: a kill leaves the last state whole. Raises CheckpointError."""
-    temporary = file.with_name(f".{file.name}.tmp")
+    """A kill leaves the last state whole. Raises CheckpointError."""
     header = {"training": json.dumps({"version": VERSION, **numbers})}
     try:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, temporary, header)
-        temporary.replace(file)
+        with whole(file) as temporary:
+            stored = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+            save_file(stored, temporary, header)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"the training cannot be saved to {file} ({error}): free some space, then go on with --resume"
         ) from error

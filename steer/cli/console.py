@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ def hint(text: str, style: str | None = None) -> None:
         print(text, file=sys.stderr, flush=True)
         return
     err().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def hint_unreadable(lines: int, where: Path) -> None:
+    """Says that lines of a log are lost, if some are."""
+    if lines:
+        hint(f"{lines} {'line' if lines == 1 else 'lines'} in {where} cannot be read and do not count")
 
 
 def print_json(data: Mapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint, out, print_json
-from steer.errors import UsageError
+from steer.cli.console import hint, hint_unreadable, out, print_json
+from steer.errors import ProfileError, UnknownProfile, UsageError
 
 if TYPE_CHECKING:
     from steer.profiles.learnt import Learnt
@@ -43,8 +43,7 @@ def import_(
 
     name = checked_name(name)
     new = read_ratings(ratings)
-    profiles = Profiles()
-    profile = profiles.open(name) if name in profiles else profiles.create(name)
+    profile = Profiles().open_or_create(name)
     before = len(profile.ratings)
     profile.rate_all(new)
     total = len(profile.ratings)
@@ -118,14 +117,19 @@ def delete(
 
 
 def listed() -> list[dict[str, Any]]:
-    """Every profile: name, hash and how many ratings count."""
+    """Every profile: name, hash and how many ratings count; of one that is damaged it is told."""
     from steer.profiles import Profiles
 
-    profiles = Profiles()
-    return [
-        {"name": profile.name, "hash": profile.hash, "ratings": len(profile.ratings)}
-        for profile in map(profiles.open, profiles.list())
-    ]
+    profiles, found = Profiles(), []
+    for name in profiles.list():
+        try:
+            profile = profiles.open(name)
+        except (ProfileError, UnknownProfile) as error:
+            hint(f"left out: {error}")
+            continue
+        hint_unreadable(profile.unreadable, profile.folder)
+        found.append({"name": profile.name, "hash": profile.hash, "ratings": len(profile.ratings)})
+    return found
 
 
 def show_profile(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint
+from steer.cli.console import hint, hint_unreadable
 from steer.cli.open_pages import Open, Port, open_pages
 from steer.parts import people_of
 
@@ -49,14 +49,12 @@ def rate(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from steer.pages.server import require
     from steer.profiles import Profiles
-    from steer.profiles.names import checked_name
     from steer.profiles.session import RatingSession
     from steer.profiles.sources import open_source
 
     require()
-    profiles = Profiles()
     source = open_source(images, runs)
-    profile = profiles.open(name) if name in profiles else profiles.create(checked_name(name))
+    profile = Profiles().open_or_create(name)
     scorer = load_scorer(reward)
     if scorer.simulated:
         hint(
@@ -67,6 +65,7 @@ def rate(
     restart = _restart(name, images, reward, runs)
     before = len(profile.ratings)
     hint(f"profile {profile.name}: {_ratings(before)} so far; {source.name}")
+    hint_unreadable(profile.unreadable, profile.folder)
     from steer.pages.rate import rating_pages
 
     with RatingSession(profile, scorer, source) as session:

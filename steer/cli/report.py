@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steer.cli.console import out, print_json
+from steer.cli.console import hint_unreadable, out, print_json
 from steer.compare.prompt_diff import prompt_diff
 from steer.pages import wording
 from steer.pages.gallery import SIDE_BY_SIDE
@@ -36,6 +36,7 @@ def report(record: Record) -> None:
     base = next((c for c in candidates if c.id == BASE_ID), None)
     if record.status != "complete":
         console.print(_status_line(record), markup=False, highlight=False, soft_wrap=True)
+    hint_unreadable(record.unreadable, record.folder / "events.jsonl")
     if base is None or not ranked:
         console.print("nothing is rated yet", style="dim")
         return

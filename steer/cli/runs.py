@@ -13,7 +13,7 @@ import typer
 from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json
 from steer.cli.open_pages import Port, open_pages
-from steer.errors import RecordError, SteerError, UsageError
+from steer.errors import RecordError, UsageError
 from steer.pages import wording as words
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def list_(
     from steer.record.folder import list_runs
 
     records = list_runs(out_)[-limit:]
-    rows = [row for record in records if (row := _row(record)) is not None]
+    rows = [_row(record) for record in records]
     if as_json:
         print_json({"schema_version": 1, "runs": rows})
         return
@@ -50,9 +50,8 @@ def list_(
         return
     if not sys.stdout.isatty():
         for row in rows:
-            print(
-                "\t".join(str(row[key]) for key in ("run", "status", "person", "baseline", "best", "prompt"))
-            )
+            told = ("baseline", "best", "prompt") if row["status"] != "damaged" else ("error",)
+            print("\t".join(str(row[key]) for key in ("run", "status", "person", *told)))
         return
     from rich.table import Table
     from rich.text import Text
@@ -65,6 +64,9 @@ def list_(
             "" if row["gain"] is None else f"{words.gain(row['gain'])} ({row['verdict'].replace('_', ' ')})"
         )
         style = "" if row["status"] == "complete" else "yellow"
+        if row["status"] == "damaged":
+            table.add_row(Text(row["run"]), Text("damaged", "red"), Text(row["error"]), "", "", "")
+            continue
         table.add_row(
             Text(row["run"]), Text(row["status"], style), Text(row["person"]), words.score(row["baseline"]),
             words.score(row["best"]), gain,
@@ -231,18 +233,21 @@ def find(name: str, out_: Path) -> Path:
     return found[0]
 
 
-def _row(record: Record) -> dict[str, Any] | None:
-    """One line of the list; a folder that cannot be read is told of and left out."""
+def _row(record: Record) -> dict[str, Any]:
+    """One line of the list; a run that cannot be read says what is wrong with it."""
     try:
         result = record.result
-    except (RecordError, SteerError) as error:
-        hint(f"left out: {error}")
-        return None
+        created, status = record.config["created"], record.status
+    except RecordError as error:
+        nothing = dict.fromkeys(
+            ("created", "person", "preset", "baseline", "best", "gain", "verdict", "prompt")
+        )
+        return {"run": record.folder.name, "status": "damaged", **nothing, "error": str(error)}
     baseline, best, confirm = result["baseline"] or {}, result["best"] or {}, result["confirm"] or {}
     return {
         "run": record.folder.name,
-        "status": record.status,
-        "created": record.config["created"],
+        "status": status,
+        "created": created,
         "person": result["person"]["label"],
         "preset": result["preset"],
         "baseline": baseline.get("score"),

@@ -77,7 +77,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     from steer.record.folder import Record
 
     record = Record.read(folder)
-    if record.complete:
+    if record.restore():
         hint("this run is complete, nothing to do")
         finish(folder, as_json)
         return
@@ -86,7 +86,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
     run = Run.resume(folder, who, parts)
     announce(parts, who)
     _say_judge(run, parts)
-    follow(run, parts, Settings(**record.config["settings"]), as_json=as_json, quiet=quiet)
+    follow(run, parts, record.settings, as_json=as_json, quiet=quiet)
 
 
 def follow(

@@ -10,9 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from steer.cli import options as opt
-from steer.cli.console import hint, out, print_json
+from steer.cli.console import hint, hint_unreadable, out, print_json
 from steer.cli.open_pages import Open, Port, open_pages
-from steer.errors import UsageError
+from steer.errors import StudyError, UsageError
 
 if TYPE_CHECKING:
     from steer.study.design import Design
@@ -114,6 +114,7 @@ def report(study: Study = None, to: Studies = STUDIES, as_json: opt.Json = False
 
     found = make_report(read_design(_find(study, to)))
     page = write_report(found)
+    hint_unreadable(found.unreadable, found.design.folder / "answers")
     if as_json:
         print_json({**to_json(found), "page": str(page)})
         return
@@ -138,7 +139,11 @@ def start(
 
     folders = _runs(runs, runs_folder)
     for folder in reversed(list_studies(to)):
-        design = read_design(folder)
+        try:
+            design = read_design(folder)
+        except StudyError as error:
+            hint(f"left out: {error}")
+            continue
         if set(design.runs) == {str(run.resolve()) for run in folders} and design.limit == limit:
             hint(f"these runs have a study already: {folder}")
             break
@@ -207,6 +212,7 @@ def _serve(design: Design, port: int, browser: bool) -> None:
     again = shlex.join(["steer", "study", "open", str(design.folder)])
     ranked = shlex.join(["steer", "study", "report", str(design.folder)])
     with Desk(design) as desk:
+        hint_unreadable(desk.raters.unreadable, design.folder / "answers")
         open_pages(
             [study_pages(desk, restart=again, report=ranked)],
             keep=design.folder / ".address.json",

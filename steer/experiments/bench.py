@@ -135,7 +135,7 @@ class Bench:
         }
         for file in sorted(folder.glob("*/config.json")):
             record = Record(file.parent)
-            if all(record.config[key] == value for key, value in config.items()):
+            if record.damage is None and all(record.config[key] == value for key, value in config.items()):
                 if record.complete:
                     return record
                 run = Run.resume(file.parent, reward.person, parts)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reward.files import write_whole
 from reward.pictures import read_image
 from steer.errors import RecordError
 from steer.parts import MeasuresAdherence, PersonLike, Proposer, Scored, Scorer
@@ -53,13 +53,11 @@ def sources_of(*modules: str) -> str:
     return found.hexdigest()[:12]
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Whole or not there, whoever else writes the same file. Raises RecordError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+def keep(path: Path, data: bytes) -> None:
+    """`write_whole` into a folder that is made where it is missing. Raises RecordError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}; what was made is kept: make room, or choose "
@@ -141,7 +139,7 @@ class CachedRenderer:
         for i, path in enumerate(paths):
             if first.get(path) == i:
                 image = next(iter(fresh))
-                write_whole(path, _png(image))
+                keep(path, _png(image))
                 self.painted += 1
                 yield image
             else:
@@ -166,7 +164,7 @@ class CachedProposer:
         path = self.folder / f"{digest([self.name, prompt, [m.prompt for m in memory], n, seed])}.json"
         if not path.exists():
             replies = self.proposer.propose(prompt, memory, n, seed)
-            write_whole(path, json.dumps(replies, ensure_ascii=False, indent=1).encode())
+            keep(path, json.dumps(replies, ensure_ascii=False, indent=1).encode())
         kept: list[str] = json.loads(path.read_text(encoding="utf-8"))
         return kept
 

@@ -22,7 +22,8 @@ def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Genera
     """Render base and best on unseen seeds, and compare them in pairs.
 
     With many tries the best beats the base on its own seed even if prompts do nothing; here it may not.
-    Yields the renders and one `confirmed` event; nothing if the settings ask for no seeds.
+    Yields the renders and one `confirmed` event; nothing if the settings ask for no seeds. A seed on which
+    base or best has no finite score is left out, and named in `left_out`.
     """
     seeds = work.settings.confirm_seeds
     if not seeds:
@@ -36,27 +37,37 @@ def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Genera
     if logged is None:
         work.enter("scorer")
         start = time.perf_counter()
-        pairs = [images[job.id] for job in baseline], [images[job.id] for job in best]
+        pairs = [(images[one.id], images[other.id]) for one, other in zip(baseline, best, strict=True)]
         own = _scores(work.parts.scorer, pairs, work.prompt, work.person)
-        gains = _gains(*own)
-        interval = paired_interval(gains)
-        held_out = None
+        kept = [place for place, scores in enumerate(own) if scores is not None]
+        if not kept:
+            raise ScorerError(
+                f"the scorer {work.parts.scorer.name} has no score for any pair of the confirmation; the "
+                f"search is kept, mend the scorer and go on with: steer runs resume {work.record.folder}"
+            )
+        held_out: list[float] = []
         if work.parts.judge is not None and judge_person is not None:
-            held_out = _gains(*_scores(work.parts.judge, pairs, work.prompt, judge_person))
+            judged = _scores(work.parts.judge, [pairs[i] for i in kept], work.prompt, judge_person)
+            held_out = [after - before for before, after in filter(None, judged)]
+        scores = [one for one in own if one is not None]
+        gains = [after - before for before, after in scores]
+        interval = paired_interval(gains)
         data = {
-            "seeds": seeds,
-            "baseline": own[0],
-            "best": own[1],
+            "seeds": [seeds[i] for i in kept],
+            "baseline": [before for before, _ in scores],
+            "best": [after for _, after in scores],
             "gain_mean": statistics.fmean(gains),
             "gain_ci95": interval,
             "verdict": verdict(interval),
             "held_out": statistics.fmean(held_out) if held_out else None,
             "held_out_ci95": paired_interval(held_out) if held_out else None,
             "winner_is_base": found.best.id == BASE_ID,
-            "baseline_images": [f"images/{job.id}.png" for job in baseline],
-            "best_images": [f"images/{job.id}.png" for job in best],
+            "baseline_images": [f"images/{baseline[i].id}.png" for i in kept],
+            "best_images": [f"images/{best[i].id}.png" for i in kept],
         }
-        special = specificity(work, pairs, statistics.fmean(gains))
+        if len(kept) < len(seeds):
+            data["left_out"] = [seed for place, seed in enumerate(seeds) if place not in kept]
+        special = specificity(work, [pairs[i] for i in kept], statistics.fmean(gains))
         seconds = time.perf_counter() - start
         logged = Confirmed(confirm=data, specificity=special, seconds=seconds)
         yield from work.leave("scorer")
@@ -82,11 +93,12 @@ def verdict(interval: tuple[float, float] | None) -> str:
 
 
 def specificity(
-    work: Work, pairs: tuple[list[Image], list[Image]], gain_person: float
+    work: Work, pairs: Sequence[tuple[Image, Image]], gain_person: float
 ) -> dict[str, Any] | None:
     """The same gain for every other person whom the scorer knows; None if it knows nobody.
 
-    A gain that everyone gets is prettification, not personalization.
+    A gain that everyone gets is prettification, not personalization. Who has no score for a picture is left
+    out.
     """
     scorer = work.parts.scorer
     if not isinstance(scorer, ScoresPeople):
@@ -95,11 +107,12 @@ def specificity(
     others = [person for person in everyone if person.hash != work.person.hash]
     if not others:
         return None
-    count = len(pairs[0])
-    table = scorer.score_people([*pairs[0], *pairs[1]], work.prompt, others)  # [people, base then best]
-    gains = [
-        statistics.fmean(map(float, row[count:])) - statistics.fmean(map(float, row[:count])) for row in table
-    ]
+    count = len(pairs)
+    table = scorer.score_people(_images(pairs), work.prompt, others)  # [people, base then best]
+    rows = [row for row in ([float(score) for score in row] for row in table) if all(map(math.isfinite, row))]
+    if not rows:
+        return None
+    gains = [statistics.fmean(row[count:]) - statistics.fmean(row[:count]) for row in rows]
     return {
         "gain_person": gain_person,
         "gain_others_mean": statistics.fmean(gains),
@@ -112,22 +125,28 @@ def _job(entry: Scored, seed: int, number: int) -> Job:
     return Job(f"{entry.id}-confirm{number}", entry.prompt, seed, role="confirm")
 
 
+def _images(pairs: Sequence[tuple[Image, Image]]) -> list[Image]:
+    return [*(base for base, _ in pairs), *(best for _, best in pairs)]
+
+
 def _scores(
-    scorer: Scorer, pairs: tuple[list[Image], list[Image]], prompt: str, person: PersonLike
-) -> tuple[list[float], list[float]]:
-    """Scores of base and best renders, in one batch so that equal images get equal scores."""
-    count = len(pairs[0])
+    scorer: Scorer, pairs: Sequence[tuple[Image, Image]], prompt: str, person: PersonLike
+) -> list[tuple[float, float] | None]:
+    """Scores of base and best of each pair, in one batch so that equal images get equal scores.
+
+    None where one of them is no finite number.
+    """
+    count = len(pairs)
     try:
-        scores = [float(score) for score in scorer.score([*pairs[0], *pairs[1]], prompt, person)]
-        if len(scores) != 2 * count or not all(map(math.isfinite, scores)):
-            raise ValueError("there is not a number for every image")
+        scores = [float(score) for score in scorer.score(_images(pairs), prompt, person)]
+        if len(scores) != 2 * count:
+            raise ValueError(f"{len(scores)} scores for {2 * count} images")
     except Exception as error:
         raise ScorerError(
             f"the scorer {scorer.name} failed on the confirmation: {error}; the search is kept, mend the "
             "scorer and go on with: steer runs resume"
         ) from error
-    return scores[:count], scores[count:]
-
-
-def _gains(baseline: Sequence[float], best: Sequence[float]) -> list[float]:
-    return [after - before for before, after in zip(baseline, best, strict=True)]
+    return [
+        (before, after) if math.isfinite(before) and math.isfinite(after) else None
+        for before, after in zip(scores[:count], scores[count:], strict=True)
+    ]

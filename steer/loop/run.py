@@ -125,11 +125,12 @@ class Run:
     def resume(
         cls, folder: str | Path, person: PersonLike, parts: Parts, judge_person: PersonLike | None = None
     ) -> Self:
-        """Go on with a run, with the settings it was started with. A complete run is left untouched.
+        """Go on with a run, with the settings it was started with. A complete run is left untouched;
+        where its log is whole and its result.json is lost, that is written again.
 
         Raises `RecordError`, `RunLocked`, `ResumeError`.
         """
-        done = Record.read(folder).complete
+        done = Record.read(folder).restore()
         record = None if done else Recorder.resume(folder, person, parts)
         return cls(Path(folder), record, person, parts, judge_person)
 
@@ -159,7 +160,7 @@ class Run:
             self._record = None
 
     def _events(self, record: Recorder) -> Generator[Event, None, None]:
-        settings = Settings(**record.config["settings"])
+        settings = record.settings
         work = Work(self.person, self._parts, settings, record)
         found = yield from search(work, settings)
         yield from confirm(work, found, self.judge_person)

@@ -9,6 +9,7 @@ from typing import Any
 
 from steer.errors import UsageError
 from steer.proposer.address import without_secret
+from steer.record.schema import built
 from steer.settings import check_ranges, option
 
 MEMORY = ("auto", "bf16", "fp8", "nf4")
@@ -68,9 +69,12 @@ class Overrides:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Overrides:
-        """From a recipe of config.json; what it holds beside these fields is left alone."""
+        """From a recipe of config.json; what it holds beside these fields is left alone.
+
+        Raises `RecordError` where it is damaged.
+        """
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        return cls(**{**known, "lora": tuple(known.get("lora") or ())})
+        return built(cls, {**known, "lora": known.get("lora") or ()}, "the recipe of the run")
 
     @classmethod
     def given(cls, **values: Any) -> Overrides:
@@ -78,8 +82,11 @@ class Overrides:
         names = [field.name for field in fields(cls)]
         if unknown := sorted(values.keys() - set(names)):
             raise UsageError(f"load() takes no {unknown[0]!r}; it takes {', '.join(names)}")
-        paths = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
-        return cls.of(paths)
+        paths: dict[str, Any] = {
+            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
+        }
+        lora: Any = tuple(paths.pop("lora", None) or ())
+        return cls(**paths, lora=lora)
 
     def to_json(self) -> dict[str, Any]:
         """For the recipe of config.json."""

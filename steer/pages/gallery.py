@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from reward.errors import ImageError
+from reward.files import write_whole
 from reward.pictures import read_image
 from steer.errors import RecordError
 from steer.pages.gallery_view import Page, build
 from steer.pages.html import fill, inline
-from steer.record.files import write_whole
 from steer.record.folder import Record
 
 # Pixels and WebP quality, best first: the first that keeps all thumbnails within the budget is taken.

@@ -207,6 +207,9 @@ def _notices(record: Record, result: Mapping[str, Any]) -> list[dict[str, str]]:
             {"text": state + (" Continue it with:" if status != "running" else ""),
              "command": again if status != "running" else ""}
         )  # fmt: skip
+    if lost := record.unreadable:
+        count = f"{lost} {'line' if lost == 1 else 'lines'}"
+        notices.append({"text": f"{count} of the log cannot be read and do not count.", "command": ""})
     return notices
 
 

@@ -54,26 +54,20 @@ class Book:
 
     def ratings(self) -> dict[str, float]:
         """What the profile's pictures were rated, by the SHA-256 of their files."""
-        profile = self._open(create=False)
-        if profile is None:
+        if self._profile is None and self.name in self.profiles:
+            self._profile = self.profiles.open(self.name)
+        if self._profile is None:
             return {}
-        profile.refresh()  # `steer rate` may be open beside
-        return {one.picture.partition(".")[0]: one.rating for one in profile.ratings}
+        self._profile.refresh()  # `steer rate` may be open beside
+        return {one.picture.partition(".")[0]: one.rating for one in self._profile.ratings}
 
     def rate(self, image: Path, sha256: str, value: float, prompt: str, source: str) -> None:
         """On disk when this returns; the same rating again changes nothing. Raises `ProfileError`."""
-        profile = self._open(create=True)
-        assert profile is not None
         with self._lock:
+            if self._profile is None:
+                self._profile = self.profiles.open_or_create(self.name)
             if self.ratings().get(sha256) != value:
-                profile.rate(image, value, prompt=prompt, source=source)
-
-    def _open(self, create: bool) -> Profile | None:
-        if self._profile is None and self.name in self.profiles:
-            self._profile = self.profiles.open(self.name)
-        if self._profile is None and create:
-            self._profile = self.profiles.create(self.name)
-        return self._profile
+                self._profile.rate(image, value, prompt=prompt, source=source)
 
 
 def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart: str) -> APIRouter:
@@ -108,7 +102,7 @@ def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart
 
     @router.get("/runs/")
     def list_() -> Response:
-        runs = [entry for name in reversed(list(folders())) if (entry := _entry(record_of(name)))]
+        runs = [_entry(Record(folder)) for folder in reversed(list(folders().values()))]
         return render_template("runs.html.j2", runs=runs, profile=book.name)
 
     @router.get("/runs/{name}/")
@@ -164,19 +158,20 @@ def _pictures(record: Record) -> dict[str, str]:
     }
 
 
-def _entry(record: Record) -> dict[str, Any] | None:
-    """A run in the list; one that cannot be read is left out, as in `steer runs list`."""
+def _entry(record: Record) -> dict[str, Any]:
+    """A run in the list; one that cannot be read says what is wrong with it, as in `steer runs list`."""
     try:
         result = record.result
-    except RecordError:
-        return None
+        created, status = str(record.config["created"]), record.status
+    except RecordError as error:
+        return {"name": record.folder.name, "status": "damaged", "error": str(error)}
     best = result.get("best") or result.get("baseline") or {}
     return {
         "name": record.folder.name,
         "prompt": str(result["prompt"]),
         "person": str(result["person"]["label"]),
-        "created": str(record.config.get("created", ""))[:16].replace("T", " "),
-        "status": record.status,
+        "created": created[:16].replace("T", " "),
+        "status": status,
         "image": best.get("id"),
         "score": wording.score(best.get("score")),
     }

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reward.files import write_whole
 from steer.errors import PageError, SteerError, UsageError
 from steer.pages.html import FOLDER, fill, inline
-from steer.record.files import write_private
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -176,4 +176,5 @@ def _remember(keep: Path, address: Address) -> None:
     """A page that cannot find its server again is a nuisance, not a loss: failing to write is no error."""
     with contextlib.suppress(OSError):
         keep.parent.mkdir(parents=True, exist_ok=True)
-        write_private(keep, (json.dumps({"port": address.port, "token": address.token}) + "\n").encode())
+        kept = json.dumps({"port": address.port, "token": address.token}) + "\n"
+        write_whole(keep, kept.encode(), private=True)

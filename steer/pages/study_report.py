@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from reward.files import write_whole
 from steer.errors import StudyError
 from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
-from steer.record.files import write_json, write_whole
+from steer.record.files import write_json
 from steer.study.answers import Given
 from steer.study.design import BASE, OTHERS, OWN
 from steer.study.ranking import Ranking, Score
@@ -30,8 +31,8 @@ def write_report(report: Report) -> Path:
     folder = report.design.folder
     page = folder / "report.html"
     try:
-        write_json(folder / "report.json", to_json(report))
-        write_whole(page, render(report).encode())
+        write_json(folder / "report.json", to_json(report), private=True)
+        write_whole(page, render(report).encode(), private=True)
     except OSError as error:
         raise StudyError(
             f"cannot write {page}: {error.strerror or error}; make room or allow writing"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from reward.files import write_whole
 from reward.people.groups import Apart
 from steer.compare.pixels import STATISTICS
 from steer.compare.versus import Change, Side, Versus, signed
@@ -20,7 +21,7 @@ from steer.errors import RecordError
 from steer.pages import wording
 from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
-from steer.record.files import new_folder, slug, write_whole
+from steer.record.files import new_folder, slug
 
 _LARGE, _SMALL = (512, 84), (256, 75)
 

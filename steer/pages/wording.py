@@ -55,7 +55,10 @@ def seconds(value: float) -> str:
 
 def verdict(confirm: Mapping[str, Any]) -> str:
     """What the renders on unseen seeds say about the gain."""
-    return _VERDICTS.get(str(confirm.get("verdict")), "Not confirmed on fresh seeds.")
+    found = _VERDICTS.get(str(confirm.get("verdict")), "Not confirmed on fresh seeds.")
+    if lost := len(confirm.get("left_out") or ()):
+        found += f" {lost} {'seed' if lost == 1 else 'seeds'} without a score left out."
+    return found
 
 
 def held_out(confirm: Mapping[str, Any]) -> str:

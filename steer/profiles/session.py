@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reward.errors import RewardError
+from reward.files import write_whole
 from reward.people.active import most_telling
 from steer.errors import NotReady, ProfileError, SteerError
 from steer.profiles.learnt import Learnt, learn, rated_ids
@@ -21,7 +22,6 @@ from steer.profiles.pool import RECALLED, Item, Pool, Ready
 from steer.profiles.sources import Source
 from steer.profiles.state import Rating, predictor_of
 from steer.profiles.store import Profile
-from steer.record.files import write_private
 
 if TYPE_CHECKING:
     from steer.parts import Scorer
@@ -224,7 +224,7 @@ class RatingSession:
             "practice_left": self._practice_left,
         }
         with contextlib.suppress(OSError):  # a comfort: on a full disk another picture is shown after a crash
-            write_private(self.profile.folder / SHOWN, json.dumps(state).encode())
+            write_whole(self.profile.folder / SHOWN, json.dumps(state).encode(), private=True)
 
     def _recall_shown(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from reward.files import write_whole
 from steer import paths
-from steer.errors import ProfileError
+from steer.errors import ProfileError, RecordError
 from steer.profiles.pictures import MEDIA_TYPES
-from steer.record.files import write_whole
 
 if TYPE_CHECKING:
     from steer.sandbox.scene import Scene
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WORLD = Path(__file__).parent.parent / "sandbox" / "data" / "WORLD.json"
 SIDE = 512  # pixels of a painting made on demand
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,17 +96,16 @@ class RunsSource:
         """Raises `ProfileError` if there is none."""
         from steer.record.folder import list_runs
 
-        found = [
-            Offered(
-                record.folder / candidate.image,
-                record.config["prompt"],
-                f"run:{record.folder.name}",
-                "sandbox" if record.config["preset"] == "sandbox" else "",
-            )
-            for record in list_runs(self.runs)
-            for candidate in record.candidates
-            if candidate.image is not None
-        ]
+        found: list[Offered] = []
+        for record in list_runs(self.runs):
+            try:
+                config, name = record.config, f"run:{record.folder.name}"
+                world = "sandbox" if config["preset"] == "sandbox" else ""
+                images = [c.image for c in record.candidates if c.image is not None]
+            except RecordError as error:
+                _log.warning("left out: %s", error)
+                continue
+            found += [Offered(record.folder / image, config["prompt"], name, world) for image in images]
         if not found:
             raise ProfileError(
                 f"there are no pictures of runs in {self.runs}; make some: steer run --user 17"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from steer.parts import Scorer
 
 AT_ONCE = 64  # pictures that are in memory together
+_ID, _PICTURE = re.compile("[0-9]{1,9}"), re.compile(r"[0-9a-z]+\.[a-z]+")
 
 
 @dataclass(frozen=True)
@@ -125,11 +128,12 @@ def known_ratings(predictor: Predictor, state: State, ratings: Sequence[Rating])
 def apply(given: dict[str, Rating], told: Demographics, line: Mapping[str, Any]) -> Demographics:
     """Let a line of the log (see `steer.profiles.store`) change the ratings by id; returns what is told now.
 
-    Raises KeyError, TypeError for a line that is none.
+    Raises KeyError, TypeError, ValueError, OverflowError, ProfileError for a line that is none.
     """
     if line["event"] == "rating":
-        fields = {key: value for key, value in line.items() if key != "event"}
-        given[line["id"]] = Rating(**fields)
+        rating = Rating(**{key: value for key, value in line.items() if key != "event"})
+        _check(rating)
+        given[rating.id] = rating
     elif line["event"] == "undo":
         del given[line["id"]]
     elif line["event"] == "demographics":
@@ -137,6 +141,14 @@ def apply(given: dict[str, Rating], told: Demographics, line: Mapping[str, Any])
     else:
         raise KeyError(line["event"])
     return told
+
+
+def _check(rating: Rating) -> None:
+    """Of a line that says it is one. Raises TypeError, ValueError, OverflowError."""
+    named = _ID.fullmatch(rating.id) and _PICTURE.fullmatch(rating.picture)
+    texts = isinstance(rating.prompt, str) and isinstance(rating.source, str)
+    if not (named and texts and 1 <= rating.rating <= 5 and math.isfinite(rating.t)):
+        raise ValueError("no rating")
 
 
 def state_of(

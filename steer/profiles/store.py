@@ -9,8 +9,9 @@
                            demographics  demographics {age, gender, nationality}
         images/          the rated pictures as they came, by SHA-256 of their content
 
-A line is on disk before anyone hears that it was taken; a torn last line is ignored and cut off by the next
-writer. Several processes may write: each holds a lock while it does, and first reads what the others wrote.
+A line is on disk before anyone hears that it was taken (`steer.record.log`). Several processes may write:
+each holds a lock while it does, and first reads what the others wrote. A line that cannot be read does not
+count.
 The state after any line can be had again by its hash (`Profile.at`), which is how a run is resumed with the
 taste that it was started with.
 """
@@ -18,10 +19,8 @@ taste that it was started with.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import math
-import os
 import secrets
 import shlex
 import shutil
@@ -33,12 +32,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reward.files import write_through, write_whole
 from steer import paths
 from steer.errors import ProfileError, UnknownProfile
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import Picture, read_picture
 from steer.profiles.state import Demographics, Rating, State, apply, state_of
-from steer.record.files import sync_folder
+from steer.record.log import Log
 
 if TYPE_CHECKING:
     from reward.people.person import Person
@@ -57,6 +57,10 @@ class NewRating:
     prompt: str = ""
     source: str = ""
     held_out: bool = False
+
+
+class _Taken(ProfileError):
+    """There is a profile of that name already."""
 
 
 class Profiles:
@@ -89,9 +93,7 @@ class Profiles:
     def create(self, name: str, demographics: Demographics | None = None) -> Profile:
         """A new profile, whole or not there. Raises `UnknownProfile`, `ProfileError`."""
         name = checked_name(name)
-        taken = ProfileError(
-            f"there is a profile {name!r} already; rate on with: steer rate {shlex.quote(name)}"
-        )
+        taken = _Taken(f"there is a profile {name!r} already; rate on with: steer rate {shlex.quote(name)}")
         if name in self:
             raise taken
         about = {
@@ -106,10 +108,11 @@ class Profiles:
             fresh.mkdir(mode=0o700)
             try:
                 (fresh / "images").mkdir(mode=0o700)
-                _write(fresh / "profile.json", (json.dumps(about, ensure_ascii=False) + "\n").encode())
-                _write(fresh / "ratings.jsonl", b"")
+                text = json.dumps(about, ensure_ascii=False) + "\n"
+                write_whole(fresh / "profile.json", text.encode(), private=True, sync=True)
+                write_whole(fresh / "ratings.jsonl", b"", private=True, sync=True)
                 fresh.rename(self.folder / name)
-                sync_folder(self.folder)
+                write_through(self.folder)
             except OSError as error:
                 shutil.rmtree(fresh, ignore_errors=True)
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY):  # made by another process meanwhile
@@ -119,6 +122,13 @@ class Profiles:
         if demographics:
             profile.tell(demographics)
         return profile
+
+    def open_or_create(self, name: str) -> Profile:
+        """The profile of that name, made now if there is none. Raises `UnknownProfile`, `ProfileError`."""
+        try:
+            return self.open(name) if name in self else self.create(name)
+        except _Taken:  # another process or thread was faster
+            return self.open(name)
 
     def delete(self, name: str) -> None:
         """Remove a profile with all its ratings and pictures. Raises `UnknownProfile`, `ProfileError`."""
@@ -135,10 +145,11 @@ class Profile:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._thread = threading.RLock()
+        self._log = Log(folder / "ratings.jsonl", private=True)
+        self._no_lines = 0  # objects of the log that say nothing about ratings
         self._lines: list[dict[str, Any]] = []
         self._given: dict[str, Rating] = {}  # by id, without those undone
         self._told = Demographics()
-        self._read_to = 0  # bytes of the log
         self._about = self._read_about()
         self.refresh()
 
@@ -169,6 +180,11 @@ class Profile:
     def hash(self) -> str:
         """Of the present state."""
         return self._state.hash
+
+    @property
+    def unreadable(self) -> int:
+        """Damaged lines of the log, which do not count."""
+        return self._log.skipped + self._no_lines
 
     def path(self, rating: Rating) -> Path:
         """The picture that was rated."""
@@ -214,86 +230,66 @@ class Profile:
         rows = [(_picture_of(one.image), one) for one in new]
         for _, one in rows:
             _check(one)
-        with self._writing() as log:
+        with self._writing():
             files = [self._keep_picture(picture) for picture, _ in rows]
-            number = 1 + sum(line["event"] == "rating" for line in self._lines)
+            ids = [int(line["id"]) for line in self._lines if line["event"] == "rating"]
+            number = 1 + max(ids, default=0)
             lines = []
             for i, (file, one) in enumerate(zip(files, (one for _, one in rows), strict=True)):
                 prompt = " ".join(one.prompt.split())[:LONGEST_PROMPT]
                 kept = Rating(str(number + i), file, float(one.rating), prompt, one.source, one.held_out)
                 lines.append({"event": "rating", **asdict(replace(kept, t=round(time.time(), 3)))})
-            self._append(log, lines)
+            self._append(lines)
         return [line["id"] for line in lines]
 
     def undo(self) -> Rating | None:
         """Take back the last rating that counts; None if there is none. It stays in the log, as undone."""
-        with self._writing() as log:
+        with self._writing():
             if not self._state.ratings:
                 return None
             last = self._state.ratings[-1]
-            self._append(log, [{"event": "undo", "t": round(time.time(), 3), "id": last.id}])
+            self._append([{"event": "undo", "t": round(time.time(), 3), "id": last.id}])
             return last
 
     def tell(self, demographics: Demographics) -> None:
         """Keep what the person tells of themselves; the last that was told counts."""
-        with self._writing() as log:
+        with self._writing():
             told = {"demographics": demographics.known()}
-            self._append(log, [{"event": "demographics", "t": round(time.time(), 3), **told}])
+            self._append([{"event": "demographics", "t": round(time.time(), 3), **told}])
 
     def refresh(self) -> None:
         """Read what other processes have written since. Raises `ProfileError`."""
-        path = self.folder / "ratings.jsonl"
         with self._thread:
             try:
-                with path.open("rb") as file:
-                    file.seek(self._read_to)
-                    data = file.read()
-                whole = data[: data.rfind(b"\n") + 1]
-                self._take([json.loads(line) for line in whole.splitlines()])
-                self._read_to += len(whole)
+                self._take(self._log.read(settled=True))
             except OSError as error:
                 raise ProfileError(
-                    f"cannot read {path}: {error.strerror or error}; see: steer people list"
-                ) from error
-            except (ValueError, KeyError, TypeError) as error:
-                raise ProfileError(
-                    f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy, or begin "
-                    f"anew: steer people delete {shlex.quote(self.folder.name)}"
+                    f"cannot read {self._log.path}: {error.strerror or error}; see: steer people list"
                 ) from error
 
     # --- writing
 
     @contextmanager
-    def _writing(self) -> Iterator[int]:
-        """The log, locked and read to its end; a torn last line is cut off."""
-        with self._thread, _writing(self.folder):
-            log = os.open(self.folder / "ratings.jsonl", os.O_RDWR | os.O_APPEND)
-            try:
-                fcntl.flock(log, fcntl.LOCK_EX)
-                self.refresh()
-                os.ftruncate(log, self._read_to)
-                yield log
-            finally:
-                os.close(log)
+    def _writing(self) -> Iterator[None]:
+        """The log is held, and read to its end."""
+        with self._thread, _writing(self.folder), self._log.held() as fresh:
+            self._take(fresh)
+            yield
 
-    def _append(self, log: int, lines: Sequence[dict[str, Any]]) -> None:
+    def _append(self, lines: Sequence[dict[str, Any]]) -> None:
         """Write lines and have them on disk, or raise OSError and leave none."""
-        data = b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for line in lines)
-        try:
-            if os.write(log, data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(log)
-        except OSError:
-            os.ftruncate(log, self._read_to)
-            raise
+        self._log.append(*lines)
         self._take(lines)
-        self._read_to += len(data)
 
     def _take(self, lines: Sequence[dict[str, Any]]) -> None:
         """Let lines that are on disk count."""
         for line in lines:
-            self._told = apply(self._given, self._told, line)
-        self._lines += lines
+            try:
+                self._told = apply(self._given, self._told, line)
+            except (KeyError, TypeError, ValueError, OverflowError, ProfileError):
+                self._no_lines += 1
+            else:
+                self._lines.append(line)
         self._state = state_of(self.folder, self._about, self._given, self._told)
 
     def _keep_picture(self, picture: Picture) -> str:
@@ -301,14 +297,7 @@ class Profile:
         name = picture.sha256 + picture.ending
         path = self.folder / "images" / name
         if not path.exists():
-            temporary = path.with_name(f".{secrets.token_hex(4)}.tmp")
-            try:
-                _write(temporary, picture.data)
-                temporary.rename(path)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
-            sync_folder(path.parent)
+            write_whole(path, picture.data, private=True, sync=True)
         return name
 
     def _read_about(self) -> dict[str, Any]:
@@ -329,18 +318,6 @@ def _picture_of(image: bytes | Path | Picture) -> Picture:
 def _check(new: NewRating) -> None:
     if not (isinstance(new.rating, int | float) and math.isfinite(new.rating) and 1 <= new.rating <= 5):
         raise ProfileError(f"{new.rating!r} is no rating: give a number from 1 (bad) to 5 (excellent)")
-
-
-def _write(path: Path, data: bytes) -> None:
-    """A new private file, on disk when this returns. Raises OSError."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(file, left) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from reward.files import write_whole
 from steer.errors import ProfileError
 from steer.profiles.pictures import read_picture
 from steer.profiles.state import State
 from steer.profiles.store import NewRating
-from steer.record.files import write_whole
 
 CSV = "ratings.csv"
 COLUMNS = ("image", "rating", "prompt", "held_out")

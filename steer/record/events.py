@@ -19,18 +19,17 @@ writes it again loses nothing.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from types import UnionType
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 from steer.parts import Role, Seat
+from steer.record.schema import ID, Calibration, Confirmation, Specificity, fits
 
 Key = tuple[str | int, ...]
 
-_ID = re.compile(r"r\d{2,6}c\d{2,6}(-(gate|confirm)\d{1,3})?")
+_ID = re.compile(ID)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +65,13 @@ class Event:
         if made is None:
             raise ValueError(f"there is no event {str(kind)[:40]!r}")
         schema = _SCHEMAS[made]
-        if not _fits(float, line.get("t")):
+        if not fits(float)(line.get("t")):
             raise ValueError(f"a {kind} event without its time")
         values: dict[str, Any] = {"t": float(line["t"]), "replayed": replayed}
         for name, (hint, optional) in schema.items():
             if name not in line and optional:
                 continue
-            if name not in line or not _fits(hint, line[name]):
+            if name not in line or not fits(hint)(line[name]):
                 raise ValueError(f"the {name} of a {kind} event is {'wrong' if name in line else 'missing'}")
             value = line[name]
             values[name] = tuple(value) if isinstance(value, list) else value
@@ -172,7 +171,7 @@ class Rated(OfPicture):
     iteration: int
     score: float  # raw
     adherence: float | None  # image-text similarity to the original prompt, -1 to 1
-    gate: Mapping[str, Any] | None = None  # of the base only: {adherence[], threshold}
+    gate: Annotated[Mapping[str, Any] | None, fits(Calibration | None)] = None  # of the base only
     seconds: float
 
 
@@ -203,8 +202,8 @@ class Confirmed(Event):
     """Base and best were compared on unseen seeds; both objects as in result.json."""
 
     event: ClassVar[str] = "confirmed"
-    confirm: Mapping[str, Any]
-    specificity: Mapping[str, Any] | None
+    confirm: Annotated[Mapping[str, Any], fits(Confirmation)]
+    specificity: Annotated[Mapping[str, Any] | None, fits(Specificity | None)]
     seconds: float
 
     @property
@@ -247,25 +246,9 @@ class Failed(Event):
 
 def _schema(kind: type[Event]) -> dict[str, tuple[Any, bool]]:
     """Field -> its type, and whether it is left out where it is None."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     ours = [one for one in fields(kind) if one.name not in ("t", "replayed", "extra")]
     return {one.name: (hints[one.name], one.default is None) for one in ours}
-
-
-def _fits(hint: Any, value: Any) -> bool:
-    """Whether a JSON value is of a field's type."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return any(_fits(one, value) for one in inner)
-    if origin is Literal:
-        return value in inner
-    if origin is tuple:
-        return isinstance(value, list | tuple) and all(_fits(inner[0], one) for one in value)
-    if origin is not None:
-        return isinstance(value, origin)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
 
 
 _CLASSES: tuple[type[Event], ...] = (

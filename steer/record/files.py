@@ -6,14 +6,18 @@ import json
 import os
 import re
 import secrets
+import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from reward.files import write_whole
 from steer.errors import RecordError
 from steer.parts import PersonLike
+
+LARGEST = 16 << 20  # bytes of a JSON file: config.json and result.json have some thousand
 
 
 def slug(text: str, limit: int = 40) -> str:
@@ -60,42 +64,41 @@ def new_folder(out: Path, name: str) -> Path:
             ) from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write under a temporary name, then rename. Raises OSError, leaving no trace."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """The same, for a file that only its owner may read (mode 0600). Raises OSError, leaving no trace."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """A new name in a folder survives a power cut only once the folder itself is written. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Readable JSON, whole or not there."""
+def write_json(path: Path, data: Mapping[str, Any], *, private: bool = False, sync: bool = False) -> None:
+    """Readable JSON, whole or not there; see `reward.files.whole`. Raises OSError."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-    write_whole(path, text.encode())
+    write_whole(path, text.encode(errors="backslashreplace"), private=private, sync=sync)
+
+
+def read_json(path: Path) -> Any:
+    """The value in a file. Raises OSError, and ValueError for what is no JSON, however it is broken."""
+    file = open_plain(path, os.O_RDONLY)
+    with open(file, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST >> 20} MB")
+    return load_json(data)
+
+
+def load_json(data: bytes) -> Any:
+    """The value in UTF-8 text. Raises ValueError for all else."""
+    try:
+        return json.loads(data.decode(), parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
+    """A descriptor of a plain file: never waits at a pipe, never reads a device for ever. Raises OSError."""
+    file = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError("it is no plain file")
+    return file
 
 
 @contextmanager

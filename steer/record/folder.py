@@ -2,11 +2,13 @@
 
     20261121-142233-floating-mossy-rocks-u17-3f9a/
       config.json    resolved settings, person (see `person_json`), parts, seeds, versions; written first
-      events.jsonl   append-only truth: one object per line with `t` (Unix seconds), `event`, maybe `id`
+      events.jsonl   append-only truth (`steer.record.log`): a line with `t` and `event` for each event
       images/        r00c00.png (the base prompt), r01c00.png ..., r00c00-gate1.png, r02c05-confirm1.png
       result.json    written last, for complete runs only
 
-`steer.record.events` has the kinds of events and their fields.
+`steer.record.events` has the kinds of events and their fields. Everything is checked where it is read: a line
+that cannot be read does not count, a result.json that cannot be read is as one that is not there, and without
+a whole config.json there is no run.
 
 An iteration has three phases: propose all, render all, score all. A renderer may encode all prompts before
 it renders the first. A part that is not at work in a phase may have been put to rest to make room.
@@ -17,12 +19,9 @@ images and scores from it, and goes on where the log ends.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -30,27 +29,29 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from steer.errors import RecordError, ResumeError, RunLocked
+from reward.files import write_whole
+from steer.errors import RecordError, ResumeError, RunLocked, SettingsError
 from steer.parts import Job, Parts, PersonLike
 from steer.record.events import Confirmed, Event, Failed, IterationDone, Key, Proposed, Rendered, Stopped
 from steer.record.files import (
     new_folder,
     person_json,
     person_slug,
+    read_json,
     slug,
     split_label,
     write_json,
-    write_whole,
     writing,
 )
+from steer.record.log import Log
+from steer.record.schema import Config, Result, built, problem
 from steer.record.summary import SCHEMA_VERSION, Candidate, candidates_of, summarize
+from steer.settings import Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from steer.settings import Settings
 
 _VERSIONS = (
     *("steer", "numpy", "pillow", "torch", "transformers", "tokenizers", "safetensors", "scipy"),
@@ -65,6 +66,8 @@ class Record:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.unreadable = 0  # damaged lines of the log, which do not count; known once `events` is read
+        self._log = Log(self.folder / "events.jsonl")
 
     @classmethod
     def read(cls, folder: str | Path) -> Record:
@@ -78,53 +81,84 @@ class Record:
         """What the run was started with."""
         path = self.folder / "config.json"
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = read_json(path)
         except FileNotFoundError:
             raise RecordError(
                 f"no run in {self.folder} (no config.json there); see: steer runs list"
             ) from None
         except (OSError, ValueError) as error:
             raise RecordError(f"cannot read {path}: {error}; see: steer runs list") from error
-        if (schema := config.get("schema_version")) != SCHEMA_VERSION:
-            maker = config.get("versions", {}).get("steer", "unknown")
+        if isinstance(config, dict) and (schema := config.get("schema_version")) != SCHEMA_VERSION:
+            versions = config.get("versions")
+            maker = versions.get("steer") if isinstance(versions, dict) else None
             raise RecordError(
-                f"{path} has schema version {schema}, but this steer reads {SCHEMA_VERSION}; "
-                f"install the steer that made it ({maker})"
+                f"{path} has schema version {str(schema)[:20]}, but this steer reads {SCHEMA_VERSION}; "
+                f"install the steer that made it ({str(maker or 'unknown')[:20]})"
             )
+        damage = problem(Config, config)
+        if damage is None and (self.folder / "images").is_symlink():
+            damage = "images is a link to another place"
+        if damage:
+            raise RecordError(f"{path} is damaged: {damage}; start the run again: steer run")
+        try:
+            built(Settings, config["settings"], str(path))
+        except SettingsError as error:
+            raise RecordError(f"{path} is damaged: {error}") from error
         person = config["person"]
-        return {**config, "person": {**split_label(person["label"]), **person}}
+        return {**config, "person": {**person, **{**split_label(person["label"]), **person}}}
+
+    @property
+    def damage(self) -> str | None:
+        """Why there is no run to be read here; None where there is one."""
+        try:
+            _ = self.config
+        except RecordError as error:
+            return str(error)
+        return None
+
+    @property
+    def settings(self) -> Settings:
+        """How the run searches."""
+        return Settings(**self.config["settings"])
 
     @cached_property
     def events(self) -> list[Event]:
-        """The whole log. A last line without its newline was torn by a kill and does not count."""
-        path = self.folder / "events.jsonl"
+        """The whole log, but for lines that cannot be read."""
         try:
-            lines = path.read_bytes().split(b"\n")[:-1]
+            return self._parsed(self._log.read())
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise RecordError(f"cannot read {path}: {error}; see: steer runs list") from error
-        try:
-            return [Event.from_json(json.loads(line), replayed=True) for line in lines]
-        except ValueError as error:
-            raise RecordError(f"{path} is damaged ({error}); start the run again: steer run") from error
+            raise RecordError(f"cannot read {self._log.path}: {error}; see: steer runs list") from error
+
+    def _parsed(self, lines: Sequence[Mapping[str, Any]]) -> list[Event]:
+        events = []
+        for line in lines:
+            try:
+                events.append(Event.from_json(line, replayed=True))
+            except ValueError:
+                self.unreadable += 1
+        self.unreadable += self._log.skipped
+        return events
 
     @property
     def locked(self) -> bool:
         """True while a live process works on the run."""
-        try:
-            with (self.folder / "events.jsonl").open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return self._log.in_use
 
     @property
     def complete(self) -> bool:
-        """True once result.json is there."""
-        return (self.folder / "result.json").exists()
+        """True once a whole result.json is there."""
+        return self._finished is not None
+
+    @property
+    def _finished(self) -> dict[str, Any] | None:
+        """The object of result.json; None where it is not there, or damaged: the log can tell it again."""
+        try:
+            found = read_json(self.folder / "result.json")
+        except (OSError, ValueError):
+            return None
+        return found if problem(Result, found) is None else None
 
     @property
     def status(self) -> str:
@@ -138,13 +172,7 @@ class Record:
     @property
     def result(self) -> dict[str, Any]:
         """The object of result.json; for a run that is not complete, the same object as far as it got."""
-        if not self.complete:
-            return summarize(self.folder.name, self.config, self.events, self.status)
-        path = self.folder / "result.json"
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise RecordError(f"cannot read {path}: {error}; see: steer runs list") from error
+        return self._finished or summarize(self.folder.name, self.config, self.events, self.status)
 
     @property
     def candidates(self) -> list[Candidate]:
@@ -157,6 +185,21 @@ class Record:
         last = self.events[-1] if self.events else None
         return last.message if isinstance(last, Failed) else None
 
+    def restore(self) -> bool:
+        """Whether the run is complete; where a whole log says so, result.json is written again if it is lost.
+
+        Raises `RecordError`, `RunLocked`.
+        """
+        if self.complete:
+            return True
+        if not any(isinstance(event, Stopped) and event.key is not None for event in self.events):
+            return False
+        if self.unreadable:  # the damaged line may hold the best score: a resumed run scores anew
+            return False
+        with Recorder(self.folder, self.config) as record:
+            record.finish()
+        return True
+
 
 class Recorder(Record):
     """A run folder, held and written by this process. Close it, or use it as a context manager."""
@@ -166,9 +209,20 @@ class Recorder(Record):
         self.__dict__["config"] = dict(config)
         with writing(folder):
             (folder / "images").mkdir(exist_ok=True)
-            self._log: IO[bytes] = (folder / "events.jsonl").open("a+b", buffering=0)
-        self._lock()
-        self._drop_torn_tail()
+        try:
+            self.__dict__["events"] = self._parsed(self._log.hold(wait=False, create=True))
+            for leftover in (self.folder / "images").glob(".*.tmp"):
+                leftover.unlink()
+        except BlockingIOError:
+            raise RunLocked(
+                f"{folder} is held by a process that is still working on it; wait for it, or look at it: "
+                f"steer runs show {folder}"
+            ) from None
+        except OSError as error:
+            self.close()
+            raise RecordError(
+                f"cannot lock and write {folder}: {error.strerror or error}; choose another disk with --out"
+            ) from error
         self._seen: dict[Key, Event] = {key: event for event in self.events if (key := _key(event))}
 
     @classmethod
@@ -209,7 +263,7 @@ class Recorder(Record):
             "versions": versions(),
         }
         with writing(folder):
-            write_json(folder / "config.json", config)
+            write_json(folder / "config.json", config, sync=True)
         return cls(folder, json.loads(json.dumps(config)))
 
     @classmethod
@@ -238,26 +292,16 @@ class Recorder(Record):
         if key is not None and key in self._seen:
             logged = self._seen[key]
             if isinstance(event, Rendered) and isinstance(logged, Rendered) and event.prompt != logged.prompt:
+                why = "lines of it are lost" if self.unreadable else "another version of steer made it"
                 raise ResumeError(
-                    f"the log of {self.folder} has another prompt for {event.id}: another version of steer "
-                    "made it; start a new run: steer run"
+                    f"the log of {self.folder} has another prompt for {event.id}: {why}; start a new run: "
+                    "steer run"
                 )
             return logged
-        line = json.dumps(
-            replace(event, t=round(time.time(), 3)).to_json(), ensure_ascii=False, allow_nan=False
-        )
-        event = Event.from_json(json.loads(line))  # exactly what a reader of the log will see
-        data = line.encode(errors="backslashreplace") + b"\n"  # a lone surrogate becomes its JSON escape
-        end = self._log.seek(0, os.SEEK_END)
+        line = replace(event, t=round(time.time(), 3)).to_json()
+        event = Event.from_json(json.loads(json.dumps(line)))  # exactly what a reader of the log will see
         with writing(self.folder):
-            try:
-                if self._log.write(data) != len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                if isinstance(event, _SYNCED):
-                    os.fsync(self._log.fileno())
-            except OSError:
-                self._log.truncate(end)
-                raise
+            self._log.append(line, sync=isinstance(event, _SYNCED))
         self.events.append(event)
         if key is not None:
             self._seen[key] = event
@@ -317,11 +361,11 @@ class Recorder(Record):
         """Write result.json, which makes the run complete."""
         with writing(self.folder):
             result = summarize(self.folder.name, self.config, self.events, "complete")
-            write_json(self.folder / "result.json", result)
+            write_json(self.folder / "result.json", result, sync=True)
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._log.close()
+        self._log.release()
 
     def __enter__(self) -> Recorder:
         return self
@@ -331,33 +375,6 @@ class Recorder(Record):
 
     def _image_path(self, job: Job) -> Path:
         return self.folder / "images" / f"{job.id}.png"
-
-    def _lock(self) -> None:
-        # `locked` of another process holds the lock for an instant, so one refusal is not an answer.
-        for attempt in range(5):
-            try:
-                fcntl.flock(self._log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                time.sleep(0.02 * attempt)
-            except OSError as error:
-                raise RecordError(
-                    f"cannot lock {self.folder}: {error.strerror}; choose another disk with --out"
-                ) from error
-        self._log.close()
-        raise RunLocked(
-            f"{self.folder} is held by a process that is still working on it; wait for it, or look at it: "
-            f"steer runs show {self.folder}"
-        )
-
-    def _drop_torn_tail(self) -> None:
-        """A line that a kill cut short must not run into the next one."""
-        self._log.seek(0)
-        data = self._log.read()
-        with writing(self.folder):
-            self._log.truncate(data.rfind(b"\n") + 1)
-            for leftover in (self.folder / "images").glob(".*.tmp"):
-                leftover.unlink()
 
 
 def list_runs(out: str | Path) -> list[Record]:

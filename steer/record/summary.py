@@ -113,20 +113,20 @@ def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], stat
 def seconds_of(events: Sequence[Event]) -> dict[str, float]:
     """Wall time by step, summed over the sessions of the run; `other` is what no step accounts for."""
     seconds = {"propose": 0.0, "render": 0.0, "score": 0.0}
-    total = start = last = 0.0
+    total, last = 0.0, events[0].t if events else 0.0
     for event in events:
-        if isinstance(event, Started):
-            total, start = total + (last - start), event.t
+        if not isinstance(event, Started):
+            total += max(0.0, event.t - last)  # a clock that was set back gives no time back
         last = event.t
         match event:
             case Proposed():
-                seconds["propose"] += event.seconds
+                seconds["propose"] += max(0.0, event.seconds)
             case Rendered():
-                seconds["render"] += event.seconds
+                seconds["render"] += max(0.0, event.seconds)
             case Rated() | Confirmed():
-                seconds["score"] += event.seconds
-    total += last - start
-    seconds = {**seconds, "other": max(0.0, total - sum(seconds.values())), "total": total}
+                seconds["score"] += max(0.0, event.seconds)
+    total = max(total, sum(seconds.values()))
+    seconds = {**seconds, "other": total - sum(seconds.values()), "total": total}
     return {step: round(value, 3) for step, value in seconds.items()}
 
 

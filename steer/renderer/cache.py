@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from safetensors import SafetensorError
 
 from reward.errors import ImageError
+from reward.files import write_whole
 from reward.pictures import read_image
-from steer.record.files import write_whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -4,15 +4,14 @@
     {"t": ..., "left": ID, "right": ID, "answer": "left"|"right"|"tie", "seconds": 2.1}
     {"t": ..., "undo": [ID, ID]}
 
-A last line without its newline was torn by a kill and does not count.
+A line that cannot be read, or that names a pair which this rater is not asked, does not count.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
-import os
+import math
 import threading
 import time
 import unicodedata
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
 from steer.errors import StudyError, UsageError
-from steer.record.files import slug, sync_folder
+from steer.record.files import slug
+from steer.record.log import Log
 from steer.study.design import Design, Pair
 
 Answer = Literal["left", "right", "tie"]
@@ -72,10 +72,18 @@ def clean_name(text: str) -> str:
     return name
 
 
-def read_raters(design: Design) -> dict[str, Rater]:
-    """Everybody who has begun, by key. Raises StudyError for a damaged file."""
-    raters = (_read(design, path) for path in sorted((design.folder / "answers").glob("*.jsonl")))
-    return {rater.key: rater for rater in raters if rater is not None}
+class Raters(dict[str, Rater]):
+    """Everybody who has begun, by key."""
+
+    unreadable = 0  # damaged lines of their files, which do not count
+
+
+def read_raters(design: Design) -> Raters:
+    """Everybody who has begun. Raises StudyError for a file that cannot be opened."""
+    raters = Raters()
+    for path in sorted((design.folder / "answers").glob("*.jsonl")):
+        _read(design, path, raters)
+    return raters
 
 
 class Desk:
@@ -86,8 +94,7 @@ class Desk:
         self._lock = threading.Lock()
         self._held = self._hold()
         self.raters = read_raters(design)
-        for path in (design.folder / "answers").glob("*.jsonl"):
-            _drop_torn_tail(path)
+        self._logs: dict[str, Log] = {}
 
     def __enter__(self) -> Desk:
         return self
@@ -108,7 +115,10 @@ class Desk:
                     known = self.raters[key] = _rater(self.design, name, person)
                 return known  # who has begun to answer stays who they said they are
             self._append(key, {"rater": name, "person": person})
-            return self.raters.setdefault(key, _rater(self.design, name, person))
+            found = Raters()
+            _read(self.design, self._logs[key].path, found)  # answers whose first line was lost count again
+            self.raters |= found
+            return self.raters[key]
 
     def rater(self, key: str) -> Rater:
         """By key. Raises UsageError."""
@@ -147,31 +157,15 @@ class Desk:
             return rater
 
     def _append(self, key: str, line: dict[str, Any]) -> None:
-        path = self._path(key)
-        data = json.dumps({"t": round(time.time(), 3), **line}, ensure_ascii=False).encode() + b"\n"
+        path = self.design.folder / "answers" / f"{key}.jsonl"
+        log = self._logs.setdefault(key, Log(path, private=True))
         try:
-            new = not path.exists()
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                end = os.lseek(descriptor, 0, os.SEEK_END)
-                try:
-                    if os.write(descriptor, data) != len(data):
-                        raise OSError("the disk is full")
-                    os.fsync(descriptor)
-                except OSError:
-                    os.ftruncate(descriptor, end)
-                    raise
-            finally:
-                os.close(descriptor)
-            if new:
-                sync_folder(path.parent)
+            with log.held(create=True):
+                log.append({"t": round(time.time(), 3), **line})
         except OSError as error:
             raise StudyError(
                 f"the answer cannot be written: {error.strerror or error}; make room on the disk"
             ) from error
-
-    def _path(self, key: str) -> Path:
-        return self.design.folder / "answers" / f"{key}.jsonl"
 
     def _hold(self) -> IO[bytes]:
         try:
@@ -194,34 +188,45 @@ def _rater(design: Design, name: str, person: str | None) -> Rater:
     return Rater(key_of(name), name, person, design.pairs(name, person))
 
 
-def _read(design: Design, path: Path) -> Rater | None:
-    """A rater from their file; None where not even the first line was written whole."""
+def _read(design: Design, path: Path, raters: Raters) -> None:
+    """Add a rater from their file; nobody where not even their name can be read."""
+    log = Log(path)
     try:
-        lines = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
-        rater: Rater | None = None
-        numbers: dict[tuple[str, str], int] = {}
-        for line in lines:
-            if "rater" in line:
-                rater = _rater(design, line["rater"], line["person"])
-                numbers = {(p.left.id, p.right.id): number for number, p in enumerate(rater.pairs)}
-            elif rater is None:
-                raise ValueError("an answer before the name")
-            elif "undo" in line:
-                rater.given.pop(numbers[tuple(line["undo"])], None)
-            elif line["answer"] in get_args(Answer):
-                number = numbers[line["left"], line["right"]]
-                rater.given[number] = Given(rater.pairs[number], line["answer"], float(line["seconds"]))
-            else:
-                raise ValueError(f"an answer {line['answer']!r}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        lines = log.read()
+    except OSError as error:
         raise StudyError(
-            f"{path} is damaged ({error}); mend the line or move the file away, then open the study again"
+            f"cannot read {path}: {error.strerror or error}; move it away, then open the study again"
         ) from error
-    return rater
+    raters.unreadable += log.skipped
+    named = [line for line in lines if _is_name(design, path.stem, line)]
+    if not named:
+        raters.unreadable += len(lines)
+        return
+    rater = _rater(design, named[-1]["rater"], named[-1]["person"])
+    numbers = {(pair.left.id, pair.right.id): number for number, pair in enumerate(rater.pairs)}
+    for line in lines:
+        try:
+            if line not in named:
+                _apply(rater, numbers, line)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raters.unreadable += 1
+    raters[rater.key] = rater
 
 
-def _drop_torn_tail(path: Path) -> None:
-    """A line that a kill cut short must not run into the next one."""
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
+def _is_name(design: Design, key: str, line: dict[str, Any]) -> bool:
+    """Whether a line names the rater whose file it is."""
+    name, person = line.get("rater"), line.get("person", "")
+    mine = isinstance(name, str) and name.isprintable() and key_of(name) == key
+    return mine and person in (None, *design.claimable)
+
+
+def _apply(rater: Rater, numbers: dict[tuple[str, str], int], line: dict[str, Any]) -> None:
+    """Let a line count. Raises what a line raises that says nothing of this rater."""
+    if "undo" in line:
+        left, right = line["undo"]
+        rater.given.pop(numbers[left, right], None)
+        return
+    number, seconds = numbers[line["left"], line["right"]], float(line["seconds"])
+    if line["answer"] not in get_args(Answer) or not math.isfinite(seconds):
+        raise ValueError("no answer")
+    rater.given[number] = Given(rater.pairs[number], line["answer"], seconds)

@@ -25,9 +25,10 @@ from typing import Any, Literal
 import numpy as np
 
 from reward.errors import ImageError
+from reward.files import write_whole
 from reward.pictures import read_image
 from steer.errors import StudyError, UsageError
-from steer.record.files import new_folder, slug, split_label, write_json, write_whole
+from steer.record.files import new_folder, slug, split_label, write_json
 from steer.record.folder import Record
 
 SCHEMA_VERSION = 1
@@ -174,8 +175,7 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
         for picture, image in pictures.values():
             write_whole(design.picture_file(picture), _png(image))
         data = {"schema_version": SCHEMA_VERSION, **asdict(design), "folder": folder.name}
-        write_json(folder / "study.json", data)
-        (folder / "study.json").chmod(0o600)
+        write_json(folder / "study.json", data, private=True, sync=True)
     except OSError as error:
         raise StudyError(
             f"cannot write a study to {out}: {error.strerror or error}; choose another folder with --out"

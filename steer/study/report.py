@@ -24,6 +24,7 @@ class Report:
     design: Design
     raters: tuple[Rater, ...]
     ranking: Ranking
+    unreadable: int = 0  # damaged lines, which do not count
 
 
 def compare(design: Design, raters: Sequence[Rater]) -> Comparisons:
@@ -56,10 +57,11 @@ def compare(design: Design, raters: Sequence[Rater]) -> Comparisons:
 
 def make_report(design: Design, resamples: int = RESAMPLES, seed: int = 0) -> Report:
     """Rank what was answered so far. Raises StudyError where nothing was."""
-    raters = tuple(rater for rater in read_raters(design).values() if rater.given)
+    found = read_raters(design)
+    raters = tuple(rater for rater in found.values() if rater.given)
     if not raters:
         raise StudyError(f"nobody has answered yet; open it first: steer study open {design.folder}")
-    return Report(design, raters, rank(compare(design, raters), resamples, seed))
+    return Report(design, raters, rank(compare(design, raters), resamples, seed), found.unreadable)
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "ranking": asdict(ranking),
         "win_rates": {a: {b: ranking.win_rate(a, b) for b in ranking.conditions} for a in ranking.conditions},
         "raters": [rater_json(rater) for rater in report.raters],
+        "unreadable_lines": report.unreadable,
         "paper": paper(),
     }
 

@@ -416,7 +416,12 @@ def test_a_damaged_run_does_not_hide_the_others(steer, isolated):
     (isolated / "runs" / "0-broken").mkdir()
     (isolated / "runs" / "0-broken" / "config.json").write_text("{")
     code, out, err = steer("runs", "list")
-    assert code == 0 and good.name in out and "0-broken" in err
+    damaged, whole = out.splitlines()
+    assert code == 0 and not err and whole.startswith(good.name)
+    assert damaged.startswith("0-broken\tdamaged\t") and "cannot read" in damaged
+    rows = json.loads(steer("runs", "list", "--json")[1])["runs"]
+    assert [row["status"] for row in rows] == ["damaged", "complete"] and rows[0].keys() > rows[1].keys()
+    assert steer("runs", "gallery", "last")[0] == steer("runs", "show", "last")[0] == 0
 
 
 # --- people and doctor

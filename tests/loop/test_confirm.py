@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from steer.errors import ScorerError
 from steer.loop.confirm import paired_interval, verdict
 from steer.loop.run import Run
+from steer.pages import wording
 from steer.parts import BASE_ID
 from steer.record.folder import Record
 from steer.settings import Settings
@@ -173,13 +174,38 @@ def test_confirm_zero_renders_nothing_more(tmp_path):
     assert not [event for event in record.events if getattr(event, "role", None) == "confirm"]
 
 
-def test_a_confirmation_without_numbers_is_an_error_and_not_a_verdict(tmp_path):
+def test_a_seed_without_a_score_is_left_out_of_the_confirmation_and_named(tmp_path):
     class LateNaN(FakeScorer):
         def score(self, images, prompt, person):
             scores = super().score(images, prompt, person)
             return [*scores[:-1], float("nan")] if len(images) == 8 else scores
 
-    with pytest.raises(
-        ScorerError, match="failed on the confirmation: there is not a number for every image"
-    ):
-        run(tmp_path, scorer=LateNaN())
+    record = run(tmp_path, scorer=LateNaN())
+    confirm = record.result["confirm"]
+    assert confirm["left_out"] == [SMALL.confirm_seeds[-1]]
+    assert confirm["seeds"] == list(SMALL.confirm_seeds[:-1])
+    for name in ("baseline", "best", "baseline_images", "best_images"):
+        assert len(confirm[name]) == 3
+    gains = np.subtract(confirm["best"], confirm["baseline"])
+    assert confirm["gain_mean"] == pytest.approx(gains.mean())
+    assert "1 seed without a score left out" in wording.verdict(confirm)
+    assert run(tmp_path).result["confirm"].keys() == confirm.keys() - {"left_out"}
+
+
+def test_a_person_without_a_score_is_left_out_of_the_specificity(tmp_path):
+    class Holes(FakeScorer):
+        def score_people(self, images, prompt, people):
+            table = super().score_people(images, prompt, people)
+            table[3, 1] = float("nan")
+            return table
+
+    assert run(tmp_path, scorer=Holes()).result["specificity"]["of"] == 19
+
+
+def test_a_confirmation_without_any_number_is_an_error_and_not_a_verdict(tmp_path):
+    class NoNumbers(FakeScorer):
+        def score(self, images, prompt, person):
+            return [float("nan")] * 8 if len(images) == 8 else super().score(images, prompt, person)
+
+    with pytest.raises(ScorerError, match="no score for any pair of the confirmation"):
+        run(tmp_path, scorer=NoNumbers())

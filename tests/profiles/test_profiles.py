@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
-from steer.errors import ProfileError, UnknownProfile
+from steer.errors import LogGone, ProfileError, UnknownProfile
 from steer.profiles import Demographics, Profile, Profiles
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import read_picture
@@ -222,13 +223,64 @@ def test_a_line_torn_by_a_kill_does_not_count_and_the_next_rating_cuts_it_off(me
 
 
 @pytest.mark.parametrize(
-    "line", [b"nonsense\n", b'{"event": "flew"}\n', b"[]\n", b'{"event": "undo", "id": "9"}\n']
-)
-def test_a_damaged_log_is_one_clear_error(me, line):
+    "line",
+    [
+        b"nonsense", b'{"event": "flew"}', b"[]", b'{"event": "undo", "id": "9"}', b"", b"\0" * 512,
+        b'{"event": "rating", "id": "7", "picture": "../../x.png", "rating": 3}',
+        b'{"event": "rating", "id": 7, "picture": "a.png", "rating": 3}',
+        b'{"event": "rating", "id": "7", "picture": "a.png", "rating": "3"}',
+        b'{"event": "rating", "id": "7", "picture": "a.png", "rating": 3, "t": ' + b"9" * 400 + b"}",
+        b'{"event": "demographics", "demographics": {"age": "old"}}',
+        b'{"event": "demographics", "demographics": {"height": 3}}',
+    ],
+)  # fmt: skip
+def test_a_damaged_line_is_counted_and_takes_no_other_rating_along(me, line):
+    me.rate(picture(1), 4, source="test")
     with (me.folder / "ratings.jsonl").open("ab") as log:
-        log.write(line)
-    with pytest.raises(ProfileError, match="is damaged"):
-        Profile(me.folder)
+        log.write(line + b"\n")
+    again = Profile(me.folder)
+    again.rate(picture(2), 2, source="test")
+    for profile in (again, Profile(me.folder)):
+        assert [r.rating for r in profile.ratings] == [4, 2] and profile.unreadable == 1
+
+
+def test_after_a_damaged_rating_no_id_is_given_twice(me):
+    for number in (1, 2, 3):
+        me.rate(picture(number), number, source="test")
+    log = me.folder / "ratings.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([b"x" + lines[0], *lines[1:]]))
+    again = Profile(me.folder)
+    again.rate(picture(4), 4, source="test")
+    assert [r.rating for r in Profile(me.folder).ratings] == [2, 3, 4]
+
+
+def test_a_log_that_is_replaced_while_the_profile_is_open_is_told(me):
+    me.rate(picture(1), 4, source="test")
+    log = me.folder / "ratings.jsonl"
+    log.with_name("backup").write_bytes(log.read_bytes())
+    log.with_name("backup").replace(log)
+    for attempt in (me.refresh, lambda: me.rate(picture(2), 2, source="test")):
+        with pytest.raises(LogGone, match="put another file there"):
+            attempt()
+    assert len(Profile(me.folder).ratings) == 1
+
+
+def test_two_who_make_a_profile_at_once_both_have_it(profiles):
+    barrier, made = threading.Barrier(8), []
+
+    def make(number: int) -> None:
+        barrier.wait()
+        profile = profiles.open_or_create("me")
+        profile.rate(picture(number), 3, source="test")
+        made.append(profile)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 8 and len(profiles.open("me").ratings) == 8
 
 
 def test_a_folder_of_another_version_is_refused(me, profiles):

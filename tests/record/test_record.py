@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import threading
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from steer.errors import PromptError, RecordError
+from steer.errors import LogGone, PromptError, RecordError
 from steer.loop.run import Run
+from steer.pages.gallery import write_gallery
 from steer.parts import BASE_ID
 from steer.record.events import Event
 from steer.record.files import person_slug, slug
@@ -355,13 +357,122 @@ def test_a_torn_last_line_does_not_count(tmp_path):
     assert len(Record.read(record.folder).events) == whole
 
 
-def test_a_damaged_log_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"", b"\0\0garbage", b"[]", b'{"t": 1.0, "event": "flew"}', b'{"event": "started", "resumed": true}',
+        b'{"t": 1.0, "event": "note", "part": "scorer", "text": 3}',
+        b'{"t": 1.0, "event": "rejected", "id": "../x", "stage": "image", "iteration": 1, "prompt": "",'
+        b' "seed": 0, "reason": ""}',
+        b'{"t": 1.0, "event": "confirmed", "confirm": {}, "specificity": null, "seconds": 0}',
+        b'{"t": 1e400, "event": "started", "resumed": true}',
+    ],
+)  # fmt: skip
+def test_a_damaged_line_of_the_log_is_counted_and_costs_itself_alone(tmp_path, damage):
     record = run(tmp_path)
     path = record.folder / "events.jsonl"
     lines = path.read_bytes().split(b"\n")
-    path.write_bytes(b"\n".join([*lines[:3], b"\x00\x00garbage", *lines[3:]]))
-    with pytest.raises(RecordError, match=r"events\.jsonl is damaged"):
-        _ = Record.read(record.folder).events
+    path.write_bytes(b"\n".join([*lines[:3], damage, *lines[3:]]))
+    again = Record.read(record.folder)
+    assert again.events == record.events and again.unreadable == 1
+    assert "1 line of the log cannot be read" in write_gallery(record.folder).read_text()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"null", b"[]", b"{}", b"\0" * 700, b"[" * 100_000, None])
+def test_a_result_that_is_lost_or_damaged_is_written_again_from_the_log(tmp_path, damage):
+    record = run(tmp_path)
+    path = record.folder / "result.json"
+    whole, images = path.read_bytes(), {p: p.stat().st_mtime_ns for p in record.folder.glob("images/*")}
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    again = Record.read(record.folder)
+    assert again.status == "interrupted" and again.result["best"] == record.result["best"]
+    parts = fake_parts()
+    assert list(Run.resume(record.folder, FakePerson(), parts)) == []
+    assert path.read_bytes() == whole and Record.read(record.folder).complete
+    assert {p: p.stat().st_mtime_ns for p in record.folder.glob("images/*")} == images
+
+
+def test_a_result_is_not_made_from_a_log_that_may_have_lost_the_best_score(tmp_path):
+    record = run(tmp_path)
+    best = record.result["best"]
+    log = record.folder / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    lost = [b"x" + line if b'"scored"' in line and best["id"].encode() in line else line for line in lines]
+    log.write_bytes(b"".join(lost))
+    (record.folder / "result.json").unlink()
+    assert Record.read(record.folder).result["best"] != best
+    list(Run.resume(record.folder, FakePerson(), fake_parts()))
+    assert Record.read(record.folder).result["best"] == best
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("person", {"kind": "known", "hash": "h"}, "person.label is missing"),
+        ("person", "sandbox:17", "person is no object"),
+        ("prompt", 3, "prompt is wrong"),
+        ("seeds", None, "seeds is no object"),
+        ("argv", ["run", 3], "an entry of argv is wrong"),
+        ("parts", {"proposer": {"name": "a"}, "renderer": {}, "scorer": {"name": "b"}, "judge": None},
+         "parts.renderer.name is missing"),
+        ("settings", {"seed": "0"}, "seed is wrong"),
+        ("settings", {"colour": 1}, "there is no colour"),
+        ("settings", {"confirm": 101}, "--confirm is 101"),
+    ],
+)  # fmt: skip
+def test_a_damaged_config_is_one_line_that_says_what_is_wrong(tmp_path, key, value, told):
+    record = run(tmp_path)
+    path = record.folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(RecordError, match=re.escape(told)) as error:
+        Record.read(record.folder)
+    assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+def test_pictures_that_lie_elsewhere_are_not_taken_for_the_runs_own(tmp_path):
+    record = run(tmp_path)
+    (record.folder / "images").rename(tmp_path / "elsewhere")
+    (record.folder / "images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RecordError, match="images is a link to another place"):
+        Record.read(record.folder)
+
+
+def test_config_and_result_survive_a_power_cut_like_the_log(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name)
+    )
+    record = run(tmp_path)
+    for name in ("config.json", "result.json"):
+        assert any(one.startswith(f".{name}.") for one in synced)
+    assert synced.count(record.folder.name) == 3  # the names of config.json, events.jsonl and result.json
+
+
+def test_a_clock_that_is_set_back_takes_no_time_away(tmp_path, monkeypatch):
+    hours = iter([10.0] * 12 + [-5.0] * 1000)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600 * next(hours))
+    seconds = run(tmp_path).result["seconds"]
+    assert all(value >= 0 for value in seconds.values()) and seconds["total"] < 3600
+
+
+def test_a_log_that_another_program_replaces_during_a_run_is_told(tmp_path):
+    running = Run.start(PROMPT, FakePerson(), fake_parts(), SMALL, tmp_path)
+    log = running.folder / "events.jsonl"
+
+    def watch() -> None:
+        for event in running:
+            if event.event == "iteration":
+                log.with_name("copy").write_bytes(log.read_bytes())
+                log.with_name("copy").replace(log)
+
+    with pytest.raises(LogGone, match="put another file there"):
+        watch()
+    list(Run.resume(running.folder, FakePerson(), fake_parts()))
+    assert Record.read(running.folder).complete
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

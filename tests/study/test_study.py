@@ -21,7 +21,7 @@ from steer.pages.study import study_pages
 from steer.pages.study_report import write_report
 from steer.study.answers import AnsweredElsewhere, Desk, clean_name, key_of, read_raters
 from steer.study.design import BASE, OTHERS, OWN, Design, make_design, read_design
-from steer.study.report import compare, make_report
+from steer.study.report import compare, make_report, to_json
 
 
 @pytest.fixture(scope="module")
@@ -287,13 +287,37 @@ def test_answers_that_make_no_sense_are_refused(design: Design):
         assert client.get(f"{address}/pictures/0/study.json").status_code == 422
 
 
-def test_a_damaged_file_is_named(design: Design):
+@pytest.mark.parametrize(
+    "line",
+    [
+        "not json", "", "[]", "{}", '{"rater": "Somebody else"}', '{"undo": 3}', '{"undo": ["a", "b"]}',
+        '{"left": [], "right": "b", "answer": "left", "seconds": 1}', "\0" * 512,
+    ],
+)  # fmt: skip
+def test_a_damaged_line_is_counted_and_takes_no_other_answer_along(design: Design, line: str):
     with Desk(design) as desk:
-        key = desk.begin("Judge").key
-    path = design.folder / "answers" / f"{key}.jsonl"
-    path.write_text(path.read_text() + "not json\n")
-    with pytest.raises(StudyError, match=f"{key}.jsonl is damaged"):
-        read_raters(design)
+        rater = desk.begin("Judge")
+        desk.answer(rater.key, 0, "left", 1.0)
+    path = design.folder / "answers" / f"{rater.key}.jsonl"
+    path.write_text(path.read_text() + line + "\n")
+    with Desk(design) as desk:
+        desk.answer(rater.key, 1, "right", 1.0)
+    raters = read_raters(design)
+    assert raters[rater.key].next == 2 and raters.unreadable == 1
+    assert to_json(make_report(design, 20))["unreadable_lines"] == 1
+
+
+def test_answers_whose_first_line_is_lost_count_again_when_the_rater_comes_back(design: Design):
+    with Desk(design) as desk:
+        rater = desk.begin("Judge", "profile:me")
+        for number in range(3):
+            desk.answer(rater.key, number, "left", 1.0)
+    path = design.folder / "answers" / f"{rater.key}.jsonl"
+    path.write_text("x" + path.read_text())
+    with Desk(design) as desk:
+        assert desk.raters == {} and desk.raters.unreadable == 4
+        assert desk.begin("Judge", "profile:me").next == 3
+    assert read_raters(design)[rater.key].next == 3
 
 
 # --- the report

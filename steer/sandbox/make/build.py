@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from reward.files import whole
 from reward.pictures import read_image
 from steer import paths
 from steer.sandbox.make import dataset
@@ -119,9 +120,8 @@ def measure_dataset(layout: Layout, workers: int) -> Iterator[Progress]:
     rows: list[tuple[Any, ...]] = []
     yield from map_files("measurements", measure_file, paths, rows, workers)
     table = Table(np.stack([r[0] for r in rows]), np.stack([r[1] for r in rows]), semantics_of_all(scenes))
-    temporary = layout.measured.with_suffix(".part")
-    table.save(temporary)
-    temporary.replace(layout.measured)
+    with whole(layout.measured) as temporary:
+        table.save(temporary)
 
 
 def rate_dataset(layout: Layout, made: World, raters_seed: int | None = None) -> Iterator[Progress]:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reward.files import whole, write_whole
 from steer.sandbox.scene import STYLES, SUBJECTS, Scene, draw
 
 IMAGES = {"train": 3554, "val": 609, "test": 914}
@@ -180,9 +181,7 @@ def image_path(image: int) -> str:
 
 def write_json(path: Path, data: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, (json.dumps(data, ensure_ascii=False) + "\n").encode())
 
 
 def render(
@@ -237,7 +236,6 @@ def _paint(path: Path, scene: Scene, size: int) -> None:
 
 
 def save_png(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write an image to a temporary name, then rename: a killed run leaves no half file behind."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(rgb).save(temporary, "PNG", compress_level=2)
-    temporary.replace(path)
+    """Write an image, whole or not at all: a killed run leaves no half file behind."""
+    with whole(path) as temporary:
+        Image.fromarray(rgb).save(temporary, "PNG", compress_level=2)

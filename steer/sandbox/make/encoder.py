@@ -28,6 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 
+from reward.files import whole
 from steer.sandbox.make.encoder_pairs import Pairs, Progress
 from steer.sandbox.make.encoder_start import spread, structure
 from steer.sandbox.make.encoder_texts import (
@@ -356,10 +357,9 @@ def _write_checkpoint(
     tokenizer: PreTrainedTokenizerFast,
     tensors: dict[str, torch.Tensor],
 ) -> None:
-    partial = path.with_suffix(".part")
     facts = {"identity": identity, "epoch": str(epoch), "tokenizer": tokenizer.backend_tokenizer.to_str()}
-    save_file(tensors, partial, metadata=facts)
-    partial.replace(path)
+    with whole(path) as temporary:
+        save_file(tensors, temporary, metadata=facts)
 
 
 def _write_encoder(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reward.files import whole, write_whole
 from steer.errors import SteerError
 from steer.sandbox.paint import painter
 from steer.sandbox.scene import Scene, draw
@@ -83,7 +83,7 @@ def build_pairs(
     _check(folder, manifest)
     shards = [(start, min(SHARD, n - start)) for start in range(0, n, SHARD)]
     pending = [(start, count) for start, count in shards if _rows(_shard(folder, start)) != count]
-    _write(folder / "pairs.json", json.dumps(manifest | {"count": n}, indent=1).encode())
+    write_whole(folder / "pairs.json", json.dumps(manifest | {"count": n}, indent=1).encode())
     started, done = time.monotonic(), n - sum(count for _, count in pending)
     yield Progress("pairs", done, n, 0.0)
     jobs = [
@@ -141,10 +141,8 @@ def _paint_shard(path: Path, first: int, count: int, size: int, image_size: int,
         painting = Image.fromarray(paint(pair_scene(first + i), size))
         # the filter that the encoder's preprocessing names: training and use see pictures alike
         images[i] = np.asarray(painting.resize((image_size, image_size), Image.Resampling.BILINEAR))
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
+    with whole(path) as temporary, temporary.open("wb") as file:
         np.save(file, images)
-    partial.replace(path)
     return count
 
 
@@ -196,9 +194,3 @@ def _rows(path: Path) -> int:
         return int(np.load(path, mmap_mode="r").shape[0])
     except (OSError, ValueError):
         return 0
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".part")
-    partial.write_bytes(data)
-    partial.replace(path)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reward.files import write_whole
 from steer.sandbox.make.dataset import N_PEOPLE, Assignment, assign
 from steer.sandbox.scene import Scene
 from steer.sandbox.truth import raters as raters_module
@@ -68,7 +69,7 @@ class World:
             "measurements": list(NAMES),
             "figures": self.figures,
         }
-        path.write_text(json.dumps(data, indent=2) + "\n")
+        write_whole(path, (json.dumps(data, indent=2) + "\n").encode())
 
     def participants(self, raters_seed: int | None = None) -> Raters:
         """The 199 people of the data set; person i has id str(i + 1)."""
