@@ -65,7 +65,7 @@ _BROKEN = re.compile(r"""\s*+(?:[`~]{3}\w*\s*+)?(?:[\[{]\s*+["{]|(?:[\[{]\s*+){3
 
 def parse(reply: str) -> list[str]:
     """The prompts in one reply, in order, without numbering, bullets, quotes or remarks. Never raises."""
-    text = answer(reply[:MAX_REPLY])
+    text = answer(re.sub(r"[\r\n]\s*+", "\n", reply[:MAX_REPLY]))
     listed = _json_prompts(text)
     if listed:
         return [prompt for prompt in map(_clean, listed) if prompt]
