@@ -134,7 +134,7 @@ def _lines(text: str) -> list[str]:
     every: list[str] = []
     fenced: list[str] = []
     inside = False
-    for raw in text.splitlines():
+    for raw in text.splitlines()[:MAX_PARTS]:
         line = raw.strip()
         if line.startswith(">"):  # quoted as in a mail
             line = line.lstrip("> \t")
@@ -144,8 +144,6 @@ def _lines(text: str) -> list[str]:
             every.append(line)
             if inside:
                 fenced.append(line)
-            if len(every) == MAX_PARTS:
-                break
     return fenced or every
 
 
