@@ -53,7 +53,7 @@ from steer.machine.model_sizes import LAYERS_READ, decode_flops, known, look_flo
 from steer.renderer import MEMORY, RenderSettings, open_renderer
 from steer.renderer.diffusion import ATTENTION, DiffusersRenderer
 from steer.renderer.load import without_head
-from steer.renderer.source import LIBRARY, Source
+from steer.renderer.source import LIBRARY, PipelineSource
 from steer.renderer.stage import Stage
 
 # What `quick` runs, in the order of its worth, and how many seconds each may take.
@@ -309,7 +309,9 @@ class Texts:
 
 def renderer(size: Size, machine: Machine, pipe: Any, **settings: Any) -> DiffusersRenderer:
     """steer's own renderer around a pipeline that is in memory already."""
-    source = Source("random", Path(), "random", {"_class_name": "Flux2Pipeline"}, "bf16", machine.device)
+    source = PipelineSource(
+        "random", Path(), "random", {"_class_name": "Flux2Pipeline"}, "bf16", machine.device
+    )
     wanted = {"width": size.pixels, "height": size.pixels, "steps": size.steps, "guidance_scale": 4.0}
     made = DiffusersRenderer(source, RenderSettings(**{**wanted, **settings}))
     made._pipes._halves |= {"image": pipe, "text": Texts(size, machine)}

@@ -40,7 +40,7 @@ _LEVELS = {  # numeric settings of a painting and their range
 
 
 @dataclass(frozen=True)
-class Pair:
+class WinnerPair:
     """Both winners of one person on one prompt."""
 
     user: str
@@ -58,7 +58,7 @@ class Consistency:
     prompts: list[str]
     llm_seeds: tuple[int, int]
     measures: list[Matched]
-    pairs: list[Pair]
+    pairs: list[WinnerPair]
     base_won: int  # winners that are the base prompt itself, of all
     confirmed: bool  # by at least three of the four measures, each at 5%
 
@@ -96,7 +96,7 @@ def consistency(
         matched("pixel figures", _pixels(bench, first, second, settings.seed), seed),
     ]
     pairs = [
-        Pair(user, prompt, one, two, sorted(terms(one, prompt) & terms(two, prompt)))
+        WinnerPair(user, prompt, one, two, sorted(terms(one, prompt) & terms(two, prompt)))
         for prompt, left, right in zip(prompts, first, second, strict=True)
         for user, one, two in zip(users, left, right, strict=True)
     ]

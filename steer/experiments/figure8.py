@@ -39,7 +39,7 @@ FULL = Settings(confirm=0)
 
 
 @dataclass(frozen=True)
-class Picture:
+class ComparedPicture:
     """One of the pictures that are compared for a prompt."""
 
     made_by: str  # name of the reward, or "base"
@@ -59,7 +59,7 @@ class Figure8:
     owners: dict[str, float]  # by user: share of the comparisons of own with others' that own won, ties half
     true: dict[str, Interval]  # differences of expected ratings of the 6 users, in points; over users
     same_as_base: int  # winners that are the base prompt
-    pictures: dict[str, tuple[Picture, ...]]  # by prompt
+    pictures: dict[str, tuple[ComparedPicture, ...]]  # by prompt
 
 
 def figure8(
@@ -97,23 +97,23 @@ def unseen_seed(settings: Settings) -> int:
 
 def make_pictures(
     bench: Bench, rewards: Sequence[Reward], prompts: Sequence[str], settings: Settings, progress: Progress
-) -> dict[str, list[Picture]]:
+) -> dict[str, list[ComparedPicture]]:
     """The winner of every reward for every prompt, and the base."""
-    pictures: dict[str, list[Picture]] = {}
+    pictures: dict[str, list[ComparedPicture]] = {}
     done = 0
     for prompt in prompts:
-        shown = [Picture(BASE, prompt)]
+        shown = [ComparedPicture(BASE, prompt)]
         for reward in rewards:
             progress("runs", done, len(prompts) * len(rewards))
             record: Record = bench.run(reward, prompt, settings)
-            shown.append(Picture(reward.name, str(record.result["best"]["prompt"])))
+            shown.append(ComparedPicture(reward.name, str(record.result["best"]["prompt"])))
             done += 1
         pictures[prompt] = shown
     progress("runs", done, len(prompts) * len(rewards))
     return pictures
 
 
-def condition(picture: Picture, judge: str, users: Sequence[str]) -> str:
+def condition(picture: ComparedPicture, judge: str, users: Sequence[str]) -> str:
     """What the picture is to this judge."""
     if picture.made_by == judge:
         return OWN
@@ -121,7 +121,7 @@ def condition(picture: Picture, judge: str, users: Sequence[str]) -> str:
 
 
 def judge(
-    bench: Bench, pictures: dict[str, list[Picture]], users: Sequence[str], image_seed: int, seed: int
+    bench: Bench, pictures: dict[str, list[ComparedPicture]], users: Sequence[str], image_seed: int, seed: int
 ) -> Comparisons:
     """Every known person compares every two pictures of a prompt that are of different conditions.
 
@@ -164,7 +164,7 @@ def own_shares(answers: Comparisons, people: Sequence[str]) -> dict[str, float]:
 
 
 def true_differences(
-    bench: Bench, pictures: dict[str, list[Picture]], users: Sequence[str], image_seed: int, seed: int
+    bench: Bench, pictures: dict[str, list[ComparedPicture]], users: Sequence[str], image_seed: int, seed: int
 ) -> dict[str, Interval]:
     """Mean over prompts of the users' expected ratings, and intervals over the few users: no noise of trials.
 

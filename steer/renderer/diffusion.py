@@ -26,7 +26,7 @@ from steer.errors import RendererError
 from steer.renderer.cache import EMBEDDINGS, IMAGES, Cache
 from steer.renderer.load import Pipelines
 from steer.renderer.settings import RenderSettings, defaults
-from steer.renderer.source import DENOISERS, Source
+from steer.renderer.source import DENOISERS, PipelineSource
 from steer.renderer.stage import Stage
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class DiffusersRenderer:
     batch size and on any device. The pixels agree within rounding (tests: 1/255 in float32).
     """
 
-    def __init__(self, source: Source, settings: RenderSettings, cache: Path | None = None) -> None:
+    def __init__(self, source: PipelineSource, settings: RenderSettings, cache: Path | None = None) -> None:
         self._source, self._pipes = source, Pipelines(source)
         call = inspect.signature(self._pipes.kind.__call__).parameters
         own = {name: None if p.default is p.empty else p.default for name, p in call.items()}

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from steer.errors import RendererError
 from steer.renderer.settings import FAMILIES, Family
-from steer.renderer.source import DENOISERS, INSTALL, Source, components
+from steer.renderer.source import DENOISERS, INSTALL, PipelineSource, components
 
 
 class Pipelines:
@@ -26,7 +26,7 @@ class Pipelines:
     `text` encodes prompts, `image` makes images of the encodings; the same object for most models.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: PipelineSource) -> None:
         self.source = source
         self.kind = pipeline_class(source)
         self.family = FAMILIES.get(source.index["_class_name"], Family())
@@ -83,7 +83,7 @@ class Pipelines:
         return pipe
 
 
-def pipeline_class(source: Source) -> Any:
+def pipeline_class(source: PipelineSource) -> Any:
     """The text-to-image pipeline class for a folder. Raises `RendererError` where there is none."""
     import diffusers
 
@@ -101,7 +101,7 @@ def pipeline_class(source: Source) -> Any:
     )
 
 
-def quantization(source: Source, names: Mapping[str, str]) -> dict[str, Any]:
+def quantization(source: PipelineSource, names: Mapping[str, str]) -> dict[str, Any]:
     """A config for each module that the memory plan quantizes: denoiser and language models, not CLIP or VAE.
 
     fp8: weights and activations in float8 with a scale per row (torchao). nf4: 4-bit weights, computed in
@@ -136,7 +136,7 @@ def quantization(source: Source, names: Mapping[str, str]) -> dict[str, Any]:
     return configs
 
 
-def short_text_encoder(source: Source, kind: str, layers: int, mapping: Mapping[str, Any]) -> Any:
+def short_text_encoder(source: PipelineSource, kind: str, layers: int, mapping: Mapping[str, Any]) -> Any:
     """The text encoder up to this layer; what lies above is not read from disk."""
     import transformers
 
@@ -178,7 +178,7 @@ def without_head(model: Any) -> Any:
     return model
 
 
-def _add_loras(pipe: Any, source: Source) -> None:
+def _add_loras(pipe: Any, source: PipelineSource) -> None:
     if not source.loras:
         return
     if not hasattr(pipe, "load_lora_weights"):
@@ -204,7 +204,7 @@ def _add_loras(pipe: Any, source: Source) -> None:
 
 
 @contextmanager
-def _readable(source: Source) -> Iterator[None]:
+def _readable(source: PipelineSource) -> Iterator[None]:
     """Whatever goes wrong while weights are read becomes one line."""
     try:
         yield

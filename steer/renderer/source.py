@@ -36,7 +36,7 @@ class Lora:
 
 
 @dataclass(frozen=True)
-class Source:
+class PipelineSource:
     """A pipeline that was found whole on this machine, and how to load it."""
 
     model: str  # hub id, or the folder's name
@@ -74,7 +74,7 @@ def find_source(
     memory: str = "bf16",
     lora: tuple[str, ...] = (),
     device: str | None = None,
-) -> Source:
+) -> PipelineSource:
     """The pipeline `model`, checked without loading it. Raises `UsageError`, `RendererError`."""
     if importlib.util.find_spec("diffusers") is None:
         raise RendererError(f"the renderer {model} needs the package diffusers; run: {INSTALL}")
@@ -90,7 +90,7 @@ def find_source(
     name = str(model) if commit else folder.resolve().name
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors"))
     loras = tuple(_lora(given) for given in lora)
-    return Source(name, folder, commit or _fingerprint(files, folder), index, memory, device, loras)
+    return PipelineSource(name, folder, commit or _fingerprint(files, folder), index, memory, device, loras)
 
 
 def weight_bytes(folder: Path) -> int:
