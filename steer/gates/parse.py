@@ -107,8 +107,8 @@ def _json_prompts(text: str) -> list[str]:
 
 
 def _inside_string(text: str) -> list[str]:
-    """A string of JSON: one prompt, or a whole list of lines."""
-    items = _marked(_lines(text)) if "\n" in text else []
+    """A string of JSON: one prompt, or a whole numbered list."""
+    items = _numbered(_lines(text)) if "\n" in text else []
     text = text.strip()
     mark = _NUMBER.match(text)
     return items if len(items) > 1 else [text[mark.end() :] if mark else text]
