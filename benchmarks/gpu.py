@@ -123,7 +123,7 @@ class Size:
 
     @property
     def picture_flops(self) -> float:
-        """Of one picture, decoding included."""
+        """Operations of one picture, decoding included."""
         if self.tiny:  # its tokens are smaller than those that `steer.machine.model_sizes` counts
             return math.nan
         return self.steps * step_flops(self.transformer, self.pixels) + decode_flops(self.vae, self.pixels)

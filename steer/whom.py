@@ -64,7 +64,7 @@ class Who:
 
     @property
     def state(self) -> ProfileState:
-        """Of a profile: what it said then. Raises `UnknownProfile`, `ProfileError`."""
+        """What a profile said then. Raises `UnknownProfile`, `ProfileError`."""
         name, _, hash = str(self.user).partition("@")
         return Profiles().open(name).at(hash)
 

@@ -34,6 +34,6 @@ class FeatureCache:
 
 
 def content_key(image: Image.Image) -> str:
-    """Of an image's pixels. Raises ImageError where they cannot be decoded."""
+    """A hash of an image's pixels. Raises ImageError where they cannot be decoded."""
     rgb = read_image(image)
     return hashlib.blake2b(rgb.tobytes() + repr(rgb.size).encode(), digest_size=16).hexdigest()

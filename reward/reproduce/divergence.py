@@ -97,7 +97,7 @@ def divergence(
 
 
 def conflicts(dataset: Dataset, predictions: Predictions) -> Iterator[Conflicts]:
-    """Of every two people who have any: the pairs of images on which they are of opposite opinion."""
+    """For every two people who have any, the pairs of images on which they are of opposite opinion."""
     users = dataset.users[predictions.rows]
     images, scores = dataset.images[predictions.rows], dataset.scores[predictions.rows].astype(float)
     mine = {user: np.flatnonzero(users == user) for user in np.unique(users)}

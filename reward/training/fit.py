@@ -23,7 +23,7 @@ from reward.errors import TrainingError
 from reward.predictor.network import Pamela
 from reward.training.journal import Journal
 from reward.training.recipe import Recipe
-from reward.training.state import TrainingState
+from reward.training.resume import TrainingState
 
 Metrics = dict[str, float]
 

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 
 from reward.errors import CheckpointError, MissingPackage
 from reward.files import write_whole
-from reward.training.state import TrainingState, damaged, read_state, write_state
+from reward.training.resume import TrainingState, damaged, read_state, write_state
 
 STATE_FILE = "training.safetensors"
 METRICS_FILE = "metrics.jsonl"

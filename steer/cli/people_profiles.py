@@ -15,7 +15,7 @@ from steer.errors import ProfileError, UnknownProfile, UsageError
 
 if TYPE_CHECKING:
     from steer.profiles.learnt import Learnt
-    from steer.profiles.state import ProfileState
+    from steer.profiles.snapshot import ProfileState
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a profile.", show_default=False)]
 
@@ -140,7 +140,7 @@ def show_profile(
     from steer.cli.people import show_looks
     from steer.machine.presets import WEIGHTS
     from steer.profiles.learnt import learn
-    from steer.profiles.state import known_ratings, predictor_of
+    from steer.profiles.snapshot import known_ratings, predictor_of
 
     predictor = predictor_of(load_reward(reward or WEIGHTS / "predictor"))
     known = known_ratings(predictor, state, state.ratings)

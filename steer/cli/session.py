@@ -209,7 +209,7 @@ def _say_who(who: Who, scorer: Scorer, person: Any) -> None:
 
 def _say_profile(scorer: Scorer, person: Any) -> None:
     """How many ratings a profile stands on, and how far they carry."""
-    from steer.profiles.state import predictor_of
+    from steer.profiles.snapshot import predictor_of
 
     hint(f"steering for {person.label} ({person.ratings} {'rating' if person.ratings == 1 else 'ratings'})")
     if person.note:

@@ -34,17 +34,17 @@ _WAIT = 60  # seconds for another process to finish writing
 
 
 def digest(value: Any) -> str:
-    """Of anything that JSON can hold."""
+    """A hash of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()[:24]
 
 
 def content_of(image: Image.Image) -> str:
-    """Of an image's pixels."""
+    """A hash of an image's pixels."""
     return hashlib.blake2b(image.tobytes() + repr(image.size).encode(), digest_size=16).hexdigest()
 
 
 def sources_of(*modules: str) -> str:
-    """Of the source code of modules: what they make changes with it."""
+    """A hash of the source code of modules: what they make changes with it."""
     found = hashlib.sha256()
     for name in modules:
         file = importlib.import_module(name).__file__
@@ -127,7 +127,7 @@ class CachedRenderer:
         return self.renderer.scene(prompt, seed)
 
     def key(self, prompt: str, seed: int) -> str:
-        """Of the picture."""
+        """The name under which the picture is kept."""
         return digest([prompt, seed, self.sha256])
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> Iterator[Image.Image]:

@@ -137,7 +137,7 @@ def claims(found: Figure6) -> list[Claim]:
 
 
 def verdict(value: Interval) -> Verdict:
-    """Of a number that a statement says is above 0."""
+    """What a number says of a statement by which it is above 0."""
     if value.low > 0:
         return "confirmed"
     return "the opposite" if value.high < 0 else "not confirmed"

@@ -80,7 +80,7 @@ def parse(reply: str) -> list[str]:
 
 
 def _json_prompts(text: str) -> list[str]:
-    """Of the JSON lists and objects in the reply the one with most prompts; single ones are put together."""
+    """The JSON list or object with most prompts in the reply; single ones are put together."""
     found: list[list[str]] = []
     end = line = looked = 0
     numbered = False  # whether this line is an item of a list

@@ -265,7 +265,7 @@ def _activations(config: Mapping[str, Any] | None, size: int, batch: int) -> int
 def _seconds(
     precision: str, found: Models, config: Mapping[str, Any] | None, gpu: Gpu, size: int, steps: int | None
 ) -> tuple[float | None, float | None, float | None, float | None]:
-    """Of one picture, one prompt's encoding, one score, one proposal."""
+    """Seconds of one picture, one prompt's encoding, one score, one proposal; None where unknown."""
     if not gpu.bf16:
         return None, None, None, None
     rate = (gpu.fp8 if precision == "fp8" and gpu.fp8 else gpu.bf16) * 1e12 * MFU[precision]

@@ -109,7 +109,7 @@ class ResolvedPreset:
 
     @property
     def precision(self) -> str:
-        """Of the renderer's large models: one of `gpu_memory.PRECISIONS`.
+        """Precision of the renderer's large models: one of `gpu_memory.PRECISIONS`.
 
         The smaller ones change the pictures, and nobody has compared them with bf16 on released weights yet,
         so `auto` leaves them to those who ask for them by name.

@@ -91,7 +91,7 @@ def build(learnt: Learnt, name: str, source: str) -> LearntPage:
 
 
 def in_order(srocc: float) -> int:
-    """Of 100 pairs of pictures, how many a rank correlation puts in the right order.
+    """How many of 100 pairs of pictures a rank correlation puts in the right order.
 
     For jointly normal ratings: Pearson's r = 2 sin(pi rho / 6), Kendall's tau = 2 asin(r) / pi.
     """

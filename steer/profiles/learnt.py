@@ -10,7 +10,7 @@ import numpy as np
 
 from reward.people.active import known_share
 from steer.compare.looks import LOOKS
-from steer.profiles.state import ProfileState, Rating
+from steer.profiles.snapshot import ProfileState, Rating
 
 if TYPE_CHECKING:
     from reward.people.known import Calibration

@@ -13,8 +13,8 @@ import numpy as np
 from reward.predictor.domain import in_domain
 from steer.errors import ProfileError
 from steer.profiles.pictures import MEDIA_TYPES, PictureFile, read_picture
+from steer.profiles.snapshot import ProfileState, Rating
 from steer.profiles.sources import PictureSource
-from steer.profiles.state import ProfileState, Rating
 
 if TYPE_CHECKING:
     from reward.predictor.predictor import Predictor

@@ -37,7 +37,7 @@ from steer import paths
 from steer.errors import ProfileError, UnknownProfile
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import PictureFile, read_picture
-from steer.profiles.state import Demographics, ProfileState, Rating, apply, state_of
+from steer.profiles.snapshot import Demographics, ProfileState, Rating, apply, state_of
 from steer.record.log import Log
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Profile:
 
     @property
     def hash(self) -> str:
-        """Of the present state."""
+        """The hash of the present state."""
         return self._state.hash
 
     @property

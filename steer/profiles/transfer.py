@@ -11,7 +11,7 @@ from pathlib import Path
 from reward.files import write_whole
 from steer.errors import ProfileError
 from steer.profiles.pictures import read_picture
-from steer.profiles.state import ProfileState
+from steer.profiles.snapshot import ProfileState
 from steer.profiles.store import NewRating
 
 CSV = "ratings.csv"

@@ -52,7 +52,7 @@ class VllmProposer:
 
     @property
     def revision(self) -> str | None:
-        """Of the model on the hub, where one was asked for."""
+        """The revision of the model on the hub, where one was asked for."""
         return self.server.revision
 
     def check(self) -> None:
@@ -88,7 +88,7 @@ class VllmProposer:
         return notes
 
     def propose(self, prompt: str, memory: Sequence[Scored], n: int, seed: int) -> list[str]:
-        """As `ServerProposer.propose`. Raises `ProposerError`."""
+        """The same as `ServerProposer.propose`. Raises `ProposerError`."""
         return self._revive(lambda: self._ready().propose(prompt, memory, n, seed))
 
     def _ready(self) -> ServerProposer:

@@ -407,7 +407,7 @@ def _called(part: Mapping[str, Any] | None) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the installed packages that can change a result."""
+    """Versions of Python and of the installed packages that can change a result."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in _VERSIONS:
         try:

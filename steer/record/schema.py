@@ -132,7 +132,7 @@ class Specificity(TypedDict):
 
 
 class Calibration(TypedDict):
-    """Of the image gate."""
+    """What the image gate was calibrated on."""
 
     adherence: list[float | None]
     threshold: float | None

@@ -340,7 +340,7 @@ def _image(pixels: torch.Tensor) -> Image.Image | str | None:
 
 
 def _finite(tensors: Iterable[torch.Tensor]) -> list[bool]:
-    """Of each row, whether all of its numbers in all of the tensors are finite."""
+    """For each row, whether all of its numbers in all of the tensors are finite."""
     rows = torch.stack([torch.isfinite(tensor).flatten(1).all(1) for tensor in tensors])
     return [bool(row) for row in rows.all(0)]
 

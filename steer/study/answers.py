@@ -60,7 +60,7 @@ class Rater:
 
 
 def key_of(name: str) -> str:
-    """Of a rater: readable, and different for different names."""
+    """A rater's key: readable, and different for different names."""
     return f"{slug(name, 24) or 'rater'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

@@ -16,6 +16,7 @@ from steer.profiles import Demographics, Profiles
 from steer.profiles.learnt import FEWEST, learn
 from steer.profiles.pictures import read_picture
 from steer.profiles.session import EVERY, PRACTICE, RatingSession
+from steer.profiles.snapshot import known_ratings
 from steer.profiles.sources import (
     DatasetSource,
     FolderSource,
@@ -24,7 +25,6 @@ from steer.profiles.sources import (
     open_source,
     sandbox_folder,
 )
-from steer.profiles.state import known_ratings
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,7 @@ def test_a_disk_that_is_full_is_one_clear_error_and_keeps_the_last_state(ratings
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reward.training.state.save_file", full)
+    monkeypatch.setattr("reward.training.resume.save_file", full)
     with pytest.raises(CheckpointError, match=r"No space left on device.*--resume"):
         train_on(ratings, interrupted, SHORT, journal=interrupted, resume=True, save_every=7)
     assert (interrupted / STATE_FILE).read_bytes() == before

@@ -58,7 +58,7 @@ class Demographics:
         return any(value is not None for value in self.known().values())
 
     def known(self) -> dict[str, Any]:
-        """As `reward.people.descriptions.demographics_sentence` reads it."""
+        """What `reward.people.descriptions.demographics_sentence` reads."""
         return asdict(self)
 
 
@@ -83,7 +83,7 @@ class ProfileState:
 
     @property
     def label(self) -> str:
-        """As runs name it: profile:me@1f3a5b7c9d0e."""
+        """What runs call it: profile:me@1f3a5b7c9d0e."""
         return f"profile:{self.name}@{self.hash}"
 
     def path(self, rating: Rating) -> Path:
@@ -144,7 +144,7 @@ def apply(given: dict[str, Rating], told: Demographics, line: Mapping[str, Any])
 
 
 def _check(rating: Rating) -> None:
-    """Of a line that says it is one. Raises TypeError, ValueError, OverflowError."""
+    """Refuses a line that says it is a rating and is none. Raises TypeError, ValueError, OverflowError."""
     named = _ID.fullmatch(rating.id) and _PICTURE.fullmatch(rating.picture)
     texts = isinstance(rating.prompt, str) and isinstance(rating.source, str)
     if not (named and texts and 1 <= rating.rating <= 5 and math.isfinite(rating.t)):

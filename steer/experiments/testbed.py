@@ -1,8 +1,8 @@
-"""A bench for experiments with the loop: committed prompts and people, rewards by name, and the truth.
+"""A testbed for experiments with the loop: committed prompts and people, rewards by name, and the truth.
 
-    bench = open_bench(Path("reproduce/bench"))
-    record = bench.run(bench.personal("84"), "a deer", Settings(iterations=3, proposals=10, confirm=0))
-    t = bench.truth([(record.result["best"]["prompt"], 0)])
+    testbed = open_testbed(Path("reproduce/bench"))
+    record = testbed.run(testbed.personal("84"), "a deer", Settings(iterations=3, proposals=10, confirm=0))
+    t = testbed.truth([(record.result["best"]["prompt"], 0)])
 
 Every run, picture and score is made once and kept, so an experiment that is stopped goes on where it was
 when it is started again, and experiments share what they have in common.
@@ -41,7 +41,7 @@ SIZE = 256  # pixels: the data set's size and the raters'; painting takes a quar
 
 
 @dataclass(frozen=True)
-class BenchPlan:
+class TestbedPlan:
     """The prompts and people that were committed before anything was measured."""
 
     prompts: tuple[str, ...]  # 18, in the order in which experiments take them
@@ -49,7 +49,7 @@ class BenchPlan:
     users_seed: int
 
     @classmethod
-    def load(cls) -> BenchPlan:
+    def load(cls) -> TestbedPlan:
         data = json.loads(PROMPTS.read_text(encoding="utf-8"))
         return cls(tuple(data["order"]), frozenset(data["unknown_to_the_painter"]), data["users_seed"])
 
@@ -67,15 +67,15 @@ class Reward:
     person: PersonLike
 
 
-class Bench:
-    """Runs that are made once. See `open_bench`."""
+class Testbed:
+    """Runs that are made once. See `open_testbed`."""
 
     simulated = True
 
     def __init__(self, folder: Path, parts: Parts, truth: Truth | None = None, size: int = SIZE) -> None:
         assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
         self.folder = folder
-        self.plan = BenchPlan.load()
+        self.plan = TestbedPlan.load()
         self.predictor = parts.scorer
         self.store = Store(folder / "numbers.sqlite")
         self.proposer = CachedProposer(parts.proposer, folder / "replies")
@@ -118,7 +118,7 @@ class Bench:
         return self.group(age=(ages[0], ages[(len(ages) - 1) // 4]))
 
     def other(self, name: str, scorer: Scorer, person: PersonLike, sha256: str) -> Reward:
-        """Any other scorer; pictures must keep to the prompt as this bench's predictor sees it."""
+        """Any other scorer; pictures must keep to the prompt as this testbed's predictor sees it."""
         return Reward(name, CachedScorer(scorer, sha256, self.store, gate=self.scorer), person)
 
     # --- runs
@@ -184,24 +184,24 @@ class Bench:
         return np.asarray(self.measured(pairs).expected(self.raters.people))
 
 
-def open_bench(folder: Path, threads: int | None = None, size: int = SIZE) -> Bench:
+def open_testbed(folder: Path, threads: int | None = None, size: int = SIZE) -> Testbed:
     """The sandbox's parts and people, with everything that they make kept in `folder`.
 
     Raises ResumeError where the truth that is installed is not the one that the predictor was trained on.
     """
     from steer.machine.loading import load
 
-    bench = Bench(folder, load("sandbox", threads=threads), size=size)
-    if bench.predictor.world != bench.raters.world.name:
+    testbed = Testbed(folder, load("sandbox", threads=threads), size=size)
+    if testbed.predictor.world != testbed.raters.world.name:
         raise ResumeError(
-            f"the predictor knows {bench.predictor.world}, but the raters are {bench.raters.world.name}'s: "
+            f"the predictor knows {testbed.predictor.world}, but the raters are {testbed.raters.world.name}'s: "
             "make both alike with steer sandbox build"
         )
-    return bench
+    return testbed
 
 
 def weights_of(predictor: Predictor) -> str:
-    """Of everything that a predictor's scores depend on but the picture, the prompt and the person."""
+    """A hash of all that scores depend on, but for the picture, the prompt and the person."""
     found = hashlib.sha256(str(predictor.card.encoder["sha256"]).encode())
     for name in (WEIGHTS_FILE, CARD_FILE):
         found.update((predictor.folder / name).read_bytes())
