@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from reward.errors import EmptyGroup, UnknownPerson
 from steer.errors import UsageError
 from steer.parts import FindsPeople, KnowsGroups, KnowsPopulation
-from steer.profiles import Profiles, State
+from steer.profiles import Profiles, ProfileState
 from steer.record.schema import built
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Who:
         return replace(self, kind="profile", user=f"{state.name}@{state.hash}")
 
     @property
-    def state(self) -> State:
+    def state(self) -> ProfileState:
         """Of a profile: what it said then. Raises `UnknownProfile`, `ProfileError`."""
         name, _, hash = str(self.user).partition("@")
         return Profiles().open(name).at(hash)

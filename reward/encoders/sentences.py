@@ -33,7 +33,7 @@ NEMOTRON_ID = "nvidia/llama-embed-nemotron-8b"
 
 
 @dataclass(frozen=True)
-class Reading:
+class Pooling:
     """How the hidden states of an architecture become one vector for each sentence."""
 
     pooling: Literal["mean", "cls", "last"] = "mean"  # over the real tokens; the first; the last one
@@ -45,8 +45,8 @@ class Reading:
 
 
 READINGS = {
-    "qwen3": Reading("last", "left", end="<|endoftext|>", max_length=512, gpu_precision="bfloat16"),
-    "llama_bidirec": Reading("mean", "left", bidirectional=True, max_length=512, gpu_precision="bfloat16"),
+    "qwen3": Pooling("last", "left", end="<|endoftext|>", max_length=512, gpu_precision="bfloat16"),
+    "llama_bidirec": Pooling("mean", "left", bidirectional=True, max_length=512, gpu_precision="bfloat16"),
 }
 
 
@@ -54,13 +54,13 @@ class SentenceEncoder:
     """A frozen sentence embedder: transformer, pooling, unit length."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, id: str, reading: Reading | None = None, folder: Path | None = None
+        self, model: Any, tokenizer: Any, id: str, reading: Pooling | None = None, folder: Path | None = None
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.id = id
         self.dim: int = model.config.hidden_size
-        self.reading = reading or Reading()
+        self.reading = reading or Pooling()
         self._folder = folder  # None: `id` says it all, as with the model that is a package
 
     @classmethod
@@ -192,7 +192,7 @@ def load_bidirectional(folder: Path, config: dict[str, Any], precision: str = "f
     return model
 
 
-def _reading_of(folder: Path, model_type: str) -> Reading:
+def _reading_of(folder: Path, model_type: str) -> Pooling:
     """By architecture; for any other encoder what its sentence-transformers files say, else the mean."""
     if model_type in READINGS:
         return READINGS[model_type]
@@ -208,9 +208,9 @@ def _reading_of(folder: Path, model_type: str) -> Reading:
     chosen = json.loads(pooling.read_text()) if pooling.is_file() else {}
     on = [name for name, value in chosen.items() if name.startswith("pooling_mode_") and value is True]
     if on in ([], ["pooling_mode_mean_tokens"]):
-        return Reading()
+        return Pooling()
     if on == ["pooling_mode_cls_token"]:
-        return replace(Reading(), pooling="cls")
+        return replace(Pooling(), pooling="cls")
     raise CheckpointError(
         f"the sentence encoder in {folder} pools by {', '.join(on)}, which is not supported: take another, "
         f"such as {SENTENCE_ENCODER_ID}"

@@ -30,7 +30,7 @@ SENTENCE_FILES = ("tokenizer.json", "config.json")  # that decide, with the weig
 
 
 @dataclass(frozen=True)
-class Card:
+class CheckpointCard:
     """What a checkpoint says about itself: `predictor.json`."""
 
     world: str  # "sandbox:1" or "pamela": whose ratings it was trained on
@@ -47,7 +47,7 @@ class Card:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Card:
+    def from_json(cls, data: Mapping[str, Any]) -> CheckpointCard:
         """Raises KeyError, TypeError or ValueError where the object is not a card of this version."""
         if data["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")
@@ -71,7 +71,7 @@ class Tables:
     queries: np.ndarray  # [queries of the vocabulary, text_dim] text features
 
 
-def write_checkpoint(folder: Path, model: Pamela, card: Card, tables: Tables) -> None:
+def write_checkpoint(folder: Path, model: Pamela, card: CheckpointCard, tables: Tables) -> None:
     """Write both files; a folder that already holds a checkpoint is replaced file by file."""
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     tensors |= {
@@ -86,7 +86,7 @@ def write_checkpoint(folder: Path, model: Pamela, card: Card, tables: Tables) ->
             save_file(tensors, weights)
 
 
-def read_checkpoint(folder: Path) -> tuple[Card, Pamela, Tables]:
+def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
     """Read both files and check every shape against the card; the model is ready to predict.
 
     Raises CheckpointError.
@@ -97,7 +97,7 @@ def read_checkpoint(folder: Path) -> tuple[Card, Pamela, Tables]:
             "or give the folder of another"
         )
     try:
-        card = Card.from_json(json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
+        card = CheckpointCard.from_json(json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from error
@@ -119,7 +119,7 @@ def read_checkpoint(folder: Path) -> tuple[Card, Pamela, Tables]:
     return card, model.eval(), tables  # a model that still drops out features predicts with noise
 
 
-def _table_shapes(card: Card) -> dict[str, tuple[int, int]]:
+def _table_shapes(card: CheckpointCard) -> dict[str, tuple[int, int]]:
     config, vocabulary = card.config, card.metadata_vocabulary
     return {
         "profiles": (len(card.people), config.image_dim),

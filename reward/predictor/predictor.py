@@ -33,7 +33,7 @@ from reward.people.person import (
     preference_profile,
 )
 from reward.predictor.caches import FeatureCache, content_key
-from reward.predictor.checkpoint import SENTENCE_FILES, Card, Tables, read_checkpoint
+from reward.predictor.checkpoint import SENTENCE_FILES, CheckpointCard, Tables, read_checkpoint
 from reward.predictor.network import Pamela
 
 CACHED = 4096  # features kept in memory; a run of the loop sees about 110 images
@@ -47,7 +47,7 @@ class Predictor:
     def __init__(
         self,
         model: Pamela,
-        card: Card,
+        card: CheckpointCard,
         tables: Tables,
         encoder: ImageTextEncoder,
         calibration: Calibration | None = None,
@@ -359,7 +359,7 @@ def _says_nothing(ratings: int, method: Method, described: bool) -> str:
     return f"{says} nothing about taste: {stand_in}"
 
 
-def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:
+def _encoder_of(folder: Path, card: CheckpointCard, device: str) -> ImageTextEncoder:
     """The encoder that a checkpoint was trained with, checked by its hash."""
     id = str(card.encoder["id"])
     beside = folder / id  # the sandbox's lies next to its predictor
@@ -373,7 +373,7 @@ def _encoder_of(folder: Path, card: Card, device: str) -> ImageTextEncoder:
     return encoder
 
 
-def _sentence_encoder_of(folder: Path, card: Card, device: str) -> SentenceEncoder:
+def _sentence_encoder_of(folder: Path, card: CheckpointCard, device: str) -> SentenceEncoder:
     """The sentence encoder that a checkpoint was trained with, by its commit or, in a folder, its content."""
     id, revision = str(card.sentence_encoder["id"]), card.sentence_encoder.get("revision")
     place = str(folder / id) if (folder / id).is_dir() else id

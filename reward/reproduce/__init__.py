@@ -1,5 +1,5 @@
-"""The paper's tables and figures on any data set that is present: one module each, and plots apart.
+"""The paper's tables and figures on any data set that is present: one module each.
 
-The modules compute: pure functions of an `Experiment` that return frozen dataclasses. `plots` draws them,
-`report` makes them JSON, `paper` holds the numbers that the authors report for real people, to stand beside.
+A module computes (pure functions of an `Experiment` that return frozen dataclasses), shows what it found as a
+table and as a picture, and holds what the authors report for real people; its `REPRODUCTION` is all four.
 """

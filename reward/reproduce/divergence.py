@@ -9,17 +9,27 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from rich.text import Text
 
 from reward.data import Dataset
 from reward.errors import DatasetError
 from reward.evaluation.evaluate import Predictions
 from reward.evaluation.metrics import RESAMPLES, Interval
-from reward.reproduce.experiment import DRAWS, Experiment, Progress, silent
+from reward.reproduce.cells import columns, percent, sheet
+from reward.reproduce.experiment import DRAWS, Experiment
+from reward.reproduce.plots import GREY, OTHER, OWN, PEOPLE, drawing, panels, titled
+from reward.reproduce.reproduction import Progress, Reproduction, silent
+
+PAPER_DATA = "PAMELA test set"
+# split: share of diverging preferences in the right order, how many there are ("about")
+PAPER: Mapping[str, tuple[float, int]] = {"test_seen": (0.6144, 71_700), "test_unseen": (0.5523, 13_000)}
 
 SPLITS = ("test_seen", "test_unseen")
 MARGINS = (0.0, 0.5, 1.0)  # both people's ratings must differ by this much, in points of the 1-5 scale
@@ -194,3 +204,62 @@ def _ratio(right: float, count: float, drawn_right: np.ndarray, drawn_count: np.
     usable = drawn_count > 0
     low, high = np.quantile(drawn_right[usable] / drawn_count[usable], (0.025, 0.975))
     return Interval(right / count, float(low), float(high))
+
+
+# ---- how it is shown ----
+
+
+def _rows(result: Sequence[Diverging], label: str) -> list[Any]:
+    """Both splits at every margin."""
+    table = sheet(f"pairs of images that two people order differently; {label}")
+    columns(table, "split", "margin", "conflicts", "right", "both right")
+    columns(table, "preferences", "right", "population", "paper: count", "paper: right", first="right")
+    for each in result:
+        right, count = PAPER[each.split] if not each.margin else ("", "")
+        table.add_row(
+            each.split,
+            f"{each.margin:g}",
+            f"{each.conflicts:,}",
+            percent(each.accuracy),
+            f"{each.both:.1%}",
+            f"{each.preferences:,}",
+            percent(each.preference_accuracy),
+            f"{each.population_accuracy:.1%}",
+            f"{count:,}" if count else "",
+            f"{right:.2%}" if right else "",
+        )
+    note = (
+        "Conflict: two people, two images, opposite orders; a score that is the same for everyone is right "
+        "in exactly 50%. Preference: an order of one person that somebody contradicts. Which of the two the "
+        f"paper counts it does not say. Paper: {PAPER_DATA}, real people."
+    )
+    return [table, Text(note, "dim")]
+
+
+def _plot(result: Sequence[Diverging], label: str, path: Path) -> None:
+    """Share of conflicts predicted right, over the margin; 50% is what the same score for everyone gives."""
+    with drawing(path, 6.4, 3.8) as figure:
+        (axes,) = panels(figure, 1)
+        for split, colour, shift in (("test_seen", OWN, -0.02), ("test_unseen", OTHER, 0.02)):
+            mine = [each for each in result if each.split == split and each.conflicts]
+            values = np.array([(e.accuracy.value, e.accuracy.low, e.accuracy.high) for e in mine]) * 100
+            if not len(values):
+                continue
+            x = np.array([each.margin for each in mine]) + shift
+            errors = np.abs(values[:, 1:].T - values[:, 0])
+            axes.errorbar(
+                x, values[:, 0], errors, fmt="o-", color=colour, capsize=2, ms=5, label=PEOPLE[split]
+            )
+            axes.plot(
+                shift, PAPER[split][0] * 100, "D", color=colour, mfc="white", ms=6,
+                label=f"paper, {PEOPLE[split]} (PAMELA)",
+            )  # fmt: skip
+        axes.axhline(50, color=GREY, lw=1, ls="--", label="any score that is the same for everyone")
+        axes.set_xticks(sorted({each.margin for each in result}))
+        axes.set_xlabel("least difference of both people's ratings (points of 5)")
+        axes.set_ylabel("orders predicted right, %")
+        axes.legend(loc="upper left")
+        titled(figure, "Pairs of images that two people order differently", label)
+
+
+REPRODUCTION = Reproduction(divergence, _rows, _plot, {"data": PAPER_DATA, "accuracy_and_preferences": PAPER})

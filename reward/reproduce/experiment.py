@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +18,10 @@ from reward.people.newcomer import DEFAULT_PRIOR, Method, TastePrior
 from reward.people.person import NEIGHBOURS, TEMPERATURE
 from reward.predictor.network import Pamela
 from reward.predictor.predictor import Predictor
+from reward.reproduce.reproduction import Progress, silent
 from reward.training.pipeline import known_rows
 
-Progress = Callable[[str, int, int], None]  # what, done, of
 DRAWS = 20  # contexts of every unseen person
-
-
-def silent(what: str, done: int, of: int) -> None:
-    """The progress of someone who does not watch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +37,7 @@ class Experiment:
     simulated: bool
     prior: TastePrior = DEFAULT_PRIOR  # what the predictor expects of new people
     judged: str = ""  # the one data set of several whose people are judged
+    encoders: tuple[Mapping[str, Any], ...] = ()  # of images and of sentences, as a checkpoint names them
 
     @classmethod
     def of(cls, predictor: Predictor, dataset: Dataset, features: Features) -> Experiment:
@@ -53,7 +51,16 @@ class Experiment:
             world=predictor.world,
             simulated=predictor.simulated,
             prior=predictor.calibration.prior,
+            encoders=tuple(
+                _located(card, predictor.folder)
+                for card in (predictor.card.encoder, predictor.card.sentence_encoder)
+            ),
         )
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """On what the figures were measured, for reports."""
+        return {"data": str(self.dataset.root), "world": self.world, "simulated": self.simulated}
 
     @property
     def label(self) -> str:
@@ -157,6 +164,12 @@ def sources_of(dataset: Dataset) -> np.ndarray:
 def unseen(split: str) -> bool:
     """Whether a split's people are outside the user table."""
     return split.endswith("_unseen")
+
+
+def _located(card: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """An encoder that lies beside its checkpoint, as checkpoints elsewhere find it."""
+    beside = folder / str(card["id"])
+    return {**card, "id": str(beside.resolve())} if beside.is_dir() else dict(card)
 
 
 def open_experiment(

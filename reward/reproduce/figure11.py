@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from rich.text import Text
 
 from reward.evaluation.evaluate import Predictions
 from reward.evaluation.metrics import Interval, interval, pairwise_accuracy
 from reward.reproduce.baselines import check_complete
-from reward.reproduce.experiment import DRAWS, Experiment, Progress, silent
+from reward.reproduce.cells import columns, sheet
+from reward.reproduce.experiment import DRAWS, Experiment
+from reward.reproduce.plots import OWN, PEOPLE, THIRD, drawing, panels, titled
+from reward.reproduce.reproduction import Progress, Reproduction, silent
 from reward.reproduce.table2 import OURS, POPULATION
+
+PAPER_DATA = "PAMELA test set"
+PAPER = "pairwise accuracy rises to nearly 0.80 as the margin grows to the next anchor point (Figure 11)"
 
 MARGINS = tuple(round(0.1 * step, 1) for step in range(11))  # up to the next anchor of the 1-5 scale
 SPLITS = ("test_unseen", "test_seen")
@@ -99,3 +108,52 @@ def _shares(truth: np.ndarray) -> list[float]:
     difference = np.abs(truth[first].astype(float) - truth[second])
     untied = max(int((difference > 0).sum()), 1)
     return [int(((difference > 0) & (difference >= margin - 1e-6)).sum()) / untied for margin in MARGINS]
+
+
+# ---- how it is shown ----
+
+
+def _rows(result: Sequence[Margins], label: str) -> list[Any]:
+    """Accuracy of every scorer at every margin, one table for each split."""
+    shown: list[Any] = []
+    for split in result:
+        table = sheet(f"{split.split}: pairwise accuracy, pairs that differ by less left out; {label}")
+        columns(table, "scorer", *(f"{margin:g}" for margin in split.margins))
+        for curve in split.curves:
+            values = (f"{100 * point.value:.1f}" for point in curve.accuracy)
+            table.add_row(curve.scorer, *values, style="bold" if curve.scorer == OURS else "")
+        table.add_row("pairs left, %", *(f"{100 * share:.0f}" for share in split.kept), style="dim")
+        shown.append(table)
+    return [*shown, Text(f"Paper ({PAPER_DATA}, real people): {PAPER}.", "dim")]
+
+
+def _plot(result: Sequence[Margins], label: str, path: Path) -> None:
+    """Pairwise accuracy over the margin, a panel for each split."""
+    colours = (THIRD, "#2a9d8f", "#c1666b", "#7a7a52", "#5c80bc", "#a8763e")
+    with drawing(path, 5.2 * len(result), 4.0) as figure:
+        for axes, split in zip(panels(figure, len(result), share=True), result, strict=True):
+            for i, curve in enumerate(split.curves):
+                own = curve.scorer == OURS
+                colour = OWN if own else colours[i % len(colours)]
+                values = np.array([(a.value, a.low, a.high) for a in curve.accuracy]) * 100
+                axes.plot(split.margins, values[:, 0], color=colour, lw=2 if own else 1.2, label=curve.scorer)
+                if own:
+                    axes.fill_between(
+                        split.margins, values[:, 1], values[:, 2], color=colour, alpha=0.15, lw=0
+                    )
+            axes.set_xlabel("pairs that differ by less are left out (points of 5)")
+            axes.set_title(
+                f"{PEOPLE[split.split]} ({split.users[0]}); {split.kept[-1]:.0%} of pairs left at 1"
+            )
+            axes.grid(axis="y", color="#e5e5e5", lw=0.6)
+        figure.axes[0].set_ylabel("pairwise accuracy, %")
+        figure.axes[0].legend(loc="best")
+        titled(
+            figure,
+            "Pairwise accuracy without near-ties",
+            label,
+            f"paper ({PAPER_DATA}): {PAPER}",
+        )
+
+
+REPRODUCTION = Reproduction(figure11, _rows, _plot, {"data": PAPER_DATA, "finding": PAPER})

@@ -14,7 +14,6 @@ import numpy as np
 from reward.errors import DatasetError
 from reward.files import write_whole
 from reward.reproduce import paper
-from reward.reproduce.experiment import Experiment
 
 SCHEMA_VERSION = 1
 SIMULATION = (
@@ -22,15 +21,13 @@ SIMULATION = (
 )
 
 
-def report(name: str, experiment: Experiment, result: Any, published: Mapping[str, Any]) -> dict[str, Any]:
+def report(name: str, subject: Any, result: Any, published: Mapping[str, Any]) -> dict[str, Any]:
     """What a command writes: `result` is ours, `paper` what the authors report and on which data."""
     return {
         "schema_version": SCHEMA_VERSION,
         "figure": name,
-        "data": str(experiment.dataset.root),
-        "world": experiment.world,
-        "simulated": experiment.simulated,
-        "note": SIMULATION if experiment.simulated else "",
+        **subject.about,
+        "note": SIMULATION if subject.simulated else "",
         "result": plain(result),
         "paper": {"source": paper.SOURCE, **plain(published)},
     }

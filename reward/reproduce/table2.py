@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.text import Text
 
-from reward.evaluation.metrics import Interval, interval, population_intervals
+from reward.evaluation.metrics import METRICS, Interval, interval, population_intervals
 from reward.people.newcomer import Method
 from reward.reproduce.baselines import check_complete
 from reward.reproduce.ceilings import Ceilings, ceilings
-from reward.reproduce.experiment import DRAWS, Experiment, Progress, silent, unseen
+from reward.reproduce.cells import columns, number, sheet, with_interval
+from reward.reproduce.experiment import DRAWS, Experiment, unseen
+from reward.reproduce.plots import GREY, INK, OTHER, OWN, PEOPLE, THIRD, drawing, panels, titled
+from reward.reproduce.reproduction import Progress, Reproduction, silent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PAPER_DATA = "PAMELA test set, 27 unseen users"
+# user SROCC, average SROCC, user PLCC, average PLCC, user pairwise accuracy, average pairwise accuracy
+PAPER: Mapping[str, tuple[float, ...]] = {
+    "LAION": (0.1516, 0.1511, 0.1471, 0.1426, 0.5110, 0.5156),
+    "Q-Align (IQA)": (0.2497, 0.3290, 0.2416, 0.3244, 0.5865, 0.6096),
+    "Q-Align (Aesthetics)": (0.2677, 0.3273, 0.2906, 0.3606, 0.5932, 0.6109),
+    "ImageReward": (0.2841, 0.2314, 0.2855, 0.2044, 0.5978, 0.5762),
+    "DeQA": (0.2371, 0.2864, 0.2105, 0.2741, 0.5818, 0.5950),
+    "HPSv3": (0.4019, 0.5076, 0.4444, 0.5880, 0.6427, 0.6773),
+    "PAMELA": (0.4514, 0.5269, 0.4722, 0.6116, 0.6631, 0.6798),
+}  # fmt: skip
 
 OURS = "PAMELA"
 POPULATION = "PAMELA, same for everyone"
@@ -100,3 +121,87 @@ def _compare(
         rows=tuple(made),
         ceilings=ceilings(dataset, split, seed),
     )
+
+
+# ---- how it is shown ----
+
+
+def _rows(result: Sequence[Comparison], label: str) -> list[Any]:
+    """One table for each split; the paper's numbers are of unseen people."""
+    shown: list[Any] = []
+    for split in result:
+        contexts = f", {split.draws} contexts each" if split.split.endswith("unseen") else ""
+        out = f"; {split.left_out} left out" if split.left_out else ""
+        table = sheet(f"{split.split}: {split.users} people{contexts}{out}; {label}")
+        columns(
+            table, "scorer", "user SROCC", "avg SROCC", "user PLCC", "avg PLCC", "user pairs", "avg pairs"
+        )
+        table.add_column("ours above, user SROCC", justify="right")
+        for row in split.rows:
+            cells = []
+            for metric in METRICS:
+                value = row.user[metric]
+                cells.append(with_interval(value) if metric == "srocc" else number(value.value))
+                cells.append(number(row.average[metric].value) if row.average else "")
+            above = "" if row.ours_above is None else with_interval(row.ours_above, signed=True)
+            table.add_row(row.scorer, *cells, above, style="bold" if row.scorer == OURS else "")
+        ceiling = split.ceilings
+        table.add_row(
+            f"mean of {ceiling.others:.1f} other raters",
+            with_interval(ceiling.consensus["srocc"]),
+            "",
+            number(ceiling.consensus["plcc"].value),
+            f"max ~{ceiling.average_plcc:.2f}",
+            number(ceiling.consensus["pairwise"].value),
+            style="dim",
+        )
+        if split.split == "test_unseen":
+            table.add_section()
+            table.add_row("paper, real people:", style="italic")
+            for name, values in PAPER.items():
+                table.add_row(name, *(f"{value:.4f}" for value in values))
+        shown.append(table)
+    return [*shown, Text(f"Paper: {PAPER_DATA}, real people.", "dim")]
+
+
+def _plot(result: Sequence[Comparison], label: str, path: Path) -> None:
+    """User SROCC of every scorer, a panel for each split; the paper's as diamonds, ours or not."""
+    ours = [row.scorer for row in result[0].rows]
+    names = [*(name for name in PAPER if name not in ours), *ours]
+    with drawing(path, 4.6 * len(result) + 1, 0.3 * len(names) + 1.6) as figure:
+        for axes, split in zip(panels(figure, len(result)), result, strict=True):
+            for row in split.rows:
+                _bar(axes, names.index(row.scorer), row.user["srocc"], OWN if row.scorer == OURS else GREY)
+            if split.split == "test_unseen":
+                for name, values in PAPER.items():
+                    axes.plot(values[0], names.index(name), "D", color=OTHER, ms=4, zorder=3)
+            ceiling = split.ceilings
+            axes.axvline(ceiling.consensus["srocc"].value, color=THIRD, lw=1, ls="--")
+            axes.annotate(
+                f"mean of {ceiling.others:.0f} other raters",
+                (ceiling.consensus["srocc"].value, -0.9),
+                xytext=(-4, 0),
+                textcoords="offset points",
+                color=THIRD,
+                fontsize=7,
+                ha="right",
+                va="center",
+            )
+            axes.set_yticks(range(len(names)), names if split is result[0] else [""] * len(names))
+            axes.set_ylim(len(names) - 0.5, -1.2)
+            axes.set_xlabel("SROCC within a person, mean over people")
+            axes.set_title(f"{PEOPLE[split.split]} ({split.users})")
+        titled(figure, "Scorers against people's own ratings", label, f"diamonds: paper, {PAPER_DATA}")
+
+
+def _bar(axes: Axes, place: float, value: Interval, colour: str) -> None:
+    axes.barh(place, value.value, 0.62, color=colour)
+    axes.plot([value.low, value.high], [place, place], color=INK, lw=1)
+
+
+def _hint(experiment: Experiment, baselines: Mapping[str, np.ndarray], **options: Any) -> str:
+    others = "other reward models: --baselines FILE, written by the programs in reward/adapters"
+    return "" if baselines else others
+
+
+REPRODUCTION = Reproduction(table2, _rows, _plot, {"data": PAPER_DATA, "rows": PAPER}, hint=_hint)

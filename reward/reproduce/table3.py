@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.text import Text
 
 from reward.data import Dataset
 from reward.encoders.features import Features
 from reward.evaluation.evaluate import CONTEXT
 from reward.evaluation.metrics import METRICS, Interval, UserLevel, interval, stratified_interval
 from reward.predictor.checkpoint import CARD_FILE, read_checkpoint
+from reward.reproduce.cells import columns, number, sheet, with_interval
 from reward.reproduce.experiment import DRAWS, Experiment, sources_of
+from reward.reproduce.plots import OTHER, OWN, drawing, panels, titled
+from reward.reproduce.reproduction import Progress, Reproduction, silent
 from reward.training.pipeline import known_rows
-from reward.training.recipe import Recipe
+from reward.training.recipe import RECIPES, Recipe
 from reward.training.train import train
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PAPER_DATA = "mean over PAMELA, LAPIS and PARA"
+# seen SROCC, PLCC, pairwise accuracy; unseen SROCC, PLCC, pairwise accuracy
+PAPER: Mapping[str, tuple[float, ...]] = {
+    "full": (0.5563, 0.5887, 0.7311, 0.4975, 0.5183, 0.7057),
+    "no text": (0.5922, 0.6200, 0.7460, 0.4788, 0.4981, 0.6981),
+    "no demographics": (0.5734, 0.6006, 0.7381, 0.4896, 0.5126, 0.7029),
+    "no metadata": (0.5639, 0.5933, 0.7333, 0.4544, 0.4835, 0.6872),
+    "no demographics, no metadata": (0.5676, 0.5985, 0.7340, 0.4723, 0.4989, 0.6932),
+    "no participant": (0.5081, 0.5349, 0.7115, 0.5322, 0.5614, 0.7191),
+}  # fmt: skip
 
 ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "full": (),
@@ -28,7 +46,6 @@ ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "no demographics, no metadata": ("demographics", "metadata"),
     "no participant": ("user",),
 }
-Tell = Callable[[str, int, int, Mapping[str, float]], None]  # configuration, epoch, of, its metrics
 
 
 @dataclass(frozen=True)
@@ -87,12 +104,9 @@ def table3(
     experiment: Experiment,
     recipe: Recipe,
     folder: Path,
-    encoder: Mapping[str, Any],
-    sentence_encoder: Mapping[str, Any],
     draws: int = DRAWS,
     seed: int = 0,
-    device: str = "cpu",
-    tell: Tell = lambda name, epoch, of, metrics: None,
+    progress: Progress = silent,
 ) -> Table3:
     """Train and judge every ablation; checkpoints go to `folder`, and whole ones of the same recipe are kept.
 
@@ -114,11 +128,11 @@ def table3(
                 out,
                 world=experiment.world,
                 simulated=experiment.simulated,
-                encoder=encoder,
-                sentence_encoder=sentence_encoder,
+                encoder=experiment.encoders[0],
+                sentence_encoder=experiment.encoders[1],
                 seed=seed,
-                device=device,
-                progress=lambda epoch, name=name: tell(name, int(epoch["epoch"]), recipe.epochs, epoch),  # type: ignore[misc]
+                device=str(next(experiment.model.parameters()).device),
+                progress=lambda epoch, name=name: progress(name, int(epoch["epoch"]), recipe.epochs),  # type: ignore[misc]
             )
             spent[name] = float(report["seconds"])
         judged = _judged(out, experiment, features)
@@ -176,3 +190,85 @@ def _trained(folder: Path, recipe: Recipe, seed: int, dataset: Dataset) -> bool:
     wanted = {"recipe": asdict(recipe), "seed": seed, "rows": len(dataset.rows("train"))}
     found = {name: card.trained.get(name) for name in wanted}
     return bool(found == json.loads(json.dumps(wanted)))
+
+
+# ---- how it is shown ----
+
+
+def _rows(result: Table3, label: str) -> list[Any]:
+    """Two lines for each ablation: ours and the paper's."""
+    sources = ", ".join(result.sources)
+    table = sheet(
+        f"recipe {result.recipe} on {sources}: {result.seen_users} seen and "
+        f"{result.unseen_users} unseen people; {label}"
+    )
+    columns(
+        table,
+        "trained with",
+        "whose",
+        *(f"{who} {m}" for who in ("seen", "unseen", "gap") for m in ("SROCC", "PLCC", "pairs")),
+    )
+    columns(table, "unseen SROCC against full", first="right")
+    for row in result.rows:
+        change = "" if row.unseen_change is None else with_interval(row.unseen_change, signed=True)
+        ours = [number(part[m].value) for part in (row.seen, row.unseen) for m in METRICS]
+        table.add_row(row.name, "ours", *ours, *(number(row.gap[m]) for m in METRICS), change)
+        if row.name in PAPER:
+            values = PAPER[row.name]
+            gaps = [seen - unseen for seen, unseen in zip(values[:3], values[3:], strict=True)]
+            table.add_row("", "paper", *map(number, values), *map(number, gaps), style="dim")
+    note = f"The paper's figures: real people, {PAPER_DATA}; ours: mean over {sources}."
+    return [table, Text(note, "dim")]
+
+
+def _plot(result: Table3, label: str, path: Path) -> None:
+    """Seen and unseen SROCC of every ablation, ours left, the paper's right."""
+    names = [row.name for row in result.rows]
+    ours = [(row.seen["srocc"], row.unseen["srocc"]) for row in result.rows]
+    theirs = [(_point(PAPER[name][0]), _point(PAPER[name][3])) for name in names if name in PAPER]
+    with drawing(path, 9.5, 3.4) as figure:
+        both = panels(figure, 2)
+        titles = (f"here: {', '.join(result.sources)}", f"paper: {PAPER_DATA}")
+        for axes, pairs, title in zip(both, (ours, theirs), titles, strict=True):
+            for place, (seen, unseen) in enumerate(pairs):
+                _dot(axes, place - 0.12, seen, OWN, "seen people" if not place else None)
+                _dot(axes, place + 0.12, unseen, OTHER, "unseen people" if not place else None)
+            axes.set_yticks(range(len(names)), names if axes is both[0] else [""] * len(names))
+            axes.set_ylim(len(names) - 0.5, -0.6)
+            axes.set_xlabel("SROCC within a person, mean over people")
+            axes.grid(axis="x", color="#e5e5e5", lw=0.6)
+            axes.set_title(title)
+        both[1].legend(loc="lower left", bbox_to_anchor=(0.0, 0.0))
+        titled(figure, "Models trained without a token", label)
+
+
+def _point(value: float) -> Interval:
+    return Interval(value, value, value)
+
+
+def _dot(axes: Axes, place: float, value: Interval, colour: str, name: str | None) -> None:
+    axes.plot([value.low, value.high], [place, place], color=colour, lw=1.5)
+    axes.plot(value.value, place, "o", color=colour, ms=5, label=name)
+
+
+# ---- its command ----
+
+
+def _recipe(experiment: Experiment, name: str | None, epochs: int | None) -> Recipe:
+    """The recipe of this name, else the one of the data."""
+    recipe = RECIPES[name or ("sandbox" if experiment.simulated else "paper")]
+    return recipe if epochs is None else replace(recipe, epochs=epochs)
+
+
+def _compute(experiment: Experiment, recipe: str | None, epochs: int | None, **options: Any) -> Table3:
+    return table3(experiment, _recipe(experiment, recipe, epochs), **options)
+
+
+def _hint(experiment: Experiment, recipe: str | None, epochs: int | None, **options: Any) -> str:
+    chosen = _recipe(experiment, recipe, epochs)
+    return f"training {len(ABLATIONS)} predictors by the recipe {chosen.name}, {chosen.epochs} epochs each"
+
+
+REPRODUCTION = Reproduction(
+    _compute, _rows, _plot, {"data": PAPER_DATA, "rows": PAPER}, hint=_hint, trains=True
+)

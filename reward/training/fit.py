@@ -23,7 +23,7 @@ from reward.errors import TrainingError
 from reward.predictor.network import Pamela
 from reward.training.journal import Journal
 from reward.training.recipe import Recipe
-from reward.training.state import State
+from reward.training.state import TrainingState
 
 Metrics = dict[str, float]
 
@@ -104,7 +104,7 @@ def fit(
     accelerator = accelerator or accelerator_for(data.scores.device.type)
     torch.manual_seed(seed + accelerator.process_index)
     batches = math.ceil(len(data.scores) / recipe.batch_size)
-    state = State.start(model, _optimizer(model, recipe), recipe.average > 0, batches)
+    state = TrainingState.start(model, _optimizer(model, recipe), recipe.average > 0, batches)
     if journal:
         journal.begin(state)
     forward = accelerator.prepare_model(model)
@@ -121,7 +121,7 @@ def fit(
 
 
 def _run_epoch(
-    state: State,
+    state: TrainingState,
     forward: nn.Module,
     data: TrainingSet,
     recipe: Recipe,
@@ -152,7 +152,7 @@ def _run_epoch(
 
 
 def _step(
-    state: State,
+    state: TrainingState,
     forward: nn.Module,
     data: TrainingSet,
     batch: Tensor,
@@ -183,7 +183,7 @@ def _step(
 
 
 def _end_epoch(
-    state: State, validate: Callable[[Pamela], Mapping[str, float]], accelerator: Accelerator
+    state: TrainingState, validate: Callable[[Pamela], Mapping[str, float]], accelerator: Accelerator
 ) -> Metrics:
     """Validate, remember the best weights, and turn to the next epoch."""
     started = time.monotonic()
@@ -203,12 +203,12 @@ def _end_epoch(
     return metrics
 
 
-def _finished(state: State, recipe: Recipe) -> bool:
+def _finished(state: TrainingState, recipe: Recipe) -> bool:
     done = state.epoch - 1
     return done >= recipe.epochs or (recipe.patience > 0 and done - state.best_epoch >= recipe.patience)
 
 
-def _mean_loss(state: State, since: int, accelerator: Accelerator) -> float:
+def _mean_loss(state: TrainingState, since: int, accelerator: Accelerator) -> float:
     """Mean loss of this epoch's batches from `since` on. Raises TrainingError where it is not a number."""
     loss = float(accelerator.reduce(state.losses[since : state.batch].mean(), "mean"))
     if not math.isfinite(loss):
@@ -231,7 +231,7 @@ def _optimizer(model: Pamela, recipe: Recipe) -> torch.optim.AdamW:
     )
 
 
-def _rate(step: int, state: State, recipe: Recipe) -> float:
+def _rate(step: int, state: TrainingState, recipe: Recipe) -> float:
     """Learning rate at a step, counted from 0, as a share of the recipe's."""
     warm = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
     if recipe.schedule == "constant":

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 
 from reward.errors import CheckpointError, MissingPackage
 from reward.files import write_whole
-from reward.training.state import State, damaged, read_state, write_state
+from reward.training.state import TrainingState, damaged, read_state, write_state
 
 STATE_FILE = "training.safetensors"
 METRICS_FILE = "metrics.jsonl"
@@ -60,7 +60,7 @@ class Journal:
     def _state_file(self) -> Path:
         return self._folder / STATE_FILE
 
-    def begin(self, state: State) -> None:
+    def begin(self, state: TrainingState) -> None:
         """Take up the saved state where there is one, and open the log there. Raises CheckpointError."""
         if self._resume and self._state_file.exists():
             self._restore(state)
@@ -70,7 +70,7 @@ class Journal:
             if self._tensorboard:
                 self._writer = _summary_writer(self._folder / "tensorboard", state.step)
 
-    def save(self, state: State) -> None:
+    def save(self, state: TrainingState) -> None:
         """Save the state and every process's random numbers."""
         random = {f"random.{name}": rows for name, rows in _random_states(self._accelerator).items()}
         if self._accelerator.is_main_process:
@@ -100,7 +100,7 @@ class Journal:
             if self._writer is not None:
                 self._writer.close()
 
-    def _restore(self, state: State) -> None:
+    def _restore(self, state: TrainingState) -> None:
         tensors, numbers = read_state(self._state_file)
         found = numbers.get("identity", {})
         for name in self._identity | found:

@@ -25,7 +25,7 @@ VERSION = 1
 
 
 @dataclass
-class State:
+class TrainingState:
     """A training between two of its steps."""
 
     model: Pamela
@@ -41,7 +41,9 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)  # metrics of each whole epoch
 
     @classmethod
-    def start(cls, model: Pamela, optimizer: torch.optim.Optimizer, average: bool, batches: int) -> State:
+    def start(
+        cls, model: Pamela, optimizer: torch.optim.Optimizer, average: bool, batches: int
+    ) -> TrainingState:
         """A training before its first step."""
         device = model.score_mean.device
         return cls(

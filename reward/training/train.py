@@ -20,7 +20,7 @@ from reward.errors import DatasetError
 from reward.evaluation.evaluate import Predictions, profiles_of, seen_users, unseen_users
 from reward.people.known import write_calibration
 from reward.people.person import KnownPerson
-from reward.predictor.checkpoint import Card, Tables, write_checkpoint
+from reward.predictor.checkpoint import CheckpointCard, Tables, write_checkpoint
 from reward.predictor.network import Pamela, PamelaConfig
 from reward.training.calibrate import calibrate
 from reward.training.fit import TrainingSet, accelerator_for, fit
@@ -93,7 +93,7 @@ def train(
         progress(epoch)
     best = max(history, key=lambda epoch: epoch.get("validation", epoch["epoch"]))
     counts = np.bincount(dataset.users[dataset.rows("train")], minlength=len(dataset.user_ids))
-    card = Card(
+    card = CheckpointCard(
         world=world,
         simulated=simulated,
         config=model.config,

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
-from steer.cli import doctor, people, rate, reproduce_loop, reward, run, runs, sandbox, study
+from steer.cli import doctor, people, rate, reproduce, reward, run, runs, sandbox, study
 from steer.cli.console import hint, print_json
 from steer.errors import SteerError, UsageError
 
@@ -36,7 +36,7 @@ app.command("rate")(rate.rate)
 app.add_typer(people.app, name="people")
 app.add_typer(runs.app, name="runs")
 app.add_typer(reward.app, name="reward")
-app.add_typer(reproduce_loop.app, name="reproduce")
+app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(study.app, name="study")
 app.add_typer(sandbox.app, name="sandbox")
 app.command("doctor")(doctor.doctor)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass
-from inspect import Parameter
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
@@ -59,6 +59,13 @@ def by_panel(parameters: Iterable[Parameter]) -> list[Parameter]:
     """In the order in which the help has them."""
     panels = (None, *PANELS)
     return sorted(parameters, key=lambda each: panels.index(each.annotation.__metadata__[0].rich_help_panel))
+
+
+def set_parameters(command: Callable[..., None], parameters: Iterable[Parameter]) -> None:
+    """Make Typer see these instead of a command's own."""
+    keyword = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
+    command.__signature__ = Signature(keyword)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in keyword}
 
 
 def take(of: Any, options: dict[str, Any]) -> dict[str, Any]:

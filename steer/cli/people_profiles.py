@@ -15,7 +15,7 @@ from steer.errors import ProfileError, UnknownProfile, UsageError
 
 if TYPE_CHECKING:
     from steer.profiles.learnt import Learnt
-    from steer.profiles.state import State
+    from steer.profiles.state import ProfileState
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a profile.", show_default=False)]
 
@@ -133,7 +133,7 @@ def listed() -> list[dict[str, Any]]:
 
 
 def show_profile(
-    state: State, looks: list[dict[str, Any]] | None, reward: Path | None, as_json: bool
+    state: ProfileState, looks: list[dict[str, Any]] | None, reward: Path | None, as_json: bool
 ) -> None:
     """What is known of the person behind a profile."""
     from reward.baselines import load_reward
@@ -163,7 +163,7 @@ def show_profile(
         hint(f"which looks suit this taste: steer people show {shlex.quote(state.name)} --likes")
 
 
-def _as_json(state: State, learnt: Learnt, looks: list[dict[str, Any]] | None) -> dict[str, Any]:
+def _as_json(state: ProfileState, learnt: Learnt, looks: list[dict[str, Any]] | None) -> dict[str, Any]:
     from dataclasses import asdict
 
     about = {"name": state.name, "hash": state.hash, "label": state.label}

@@ -1,8 +1,14 @@
-"""`steer reproduce`: the paper's tables and figures, on the sandbox's data set or any other."""
+"""`steer reproduce`: the paper's tables and figures, on the sandbox's data set or any other.
+
+The experiments with the loop run in the sandbox, where the truth is known.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+import inspect
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +21,8 @@ from steer.cli.training import feature_store, subjects_of
 from steer.errors import PresetError, UsageError
 
 if TYPE_CHECKING:
-    from reward.predictor.checkpoint import Card
     from reward.reproduce.experiment import Experiment
+    from reward.reproduce.reproduction import Reproduction
 
 app = typer.Typer(
     help="The paper's tables and figures, on the sandbox's data set or any other.", no_args_is_help=True
@@ -46,237 +52,49 @@ Of = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of the contexts and the intervals.")]
 Out = Annotated[Path, typer.Option("--out", help="Where table, picture and JSON land.")]
-SPLITS = ("val_seen", "val_unseen", "test_seen", "test_unseen")
+Full = Annotated[bool, typer.Option("--full", help="The paper's 5 rounds of 20 rewrites instead of 3 of 10.")]
+Prompts = Annotated[
+    int, typer.Option("--prompts", help="How many of the 18 committed prompts.", min=1, max=18)
+]
+Users = Annotated[int, typer.Option(help="How many of the known people get pictures of their own.", min=2)]
+BenchSeed = Annotated[int, typer.Option(help="Of the judges' noise and of the intervals.")]
+OUT = Path("reproduce")
 
 
-@app.command()
-def table2(
-    baselines: Baselines = None,
-    draws: Draws = 20,
+def one_of(*known: str) -> Callable[[typer.CallbackParam, Any], Any]:
+    """A check that an option, where it is given, has one of these values."""
+
+    def check(option: typer.CallbackParam, value: str | None) -> str | None:
+        if value is not None and value not in known:
+            raise UsageError(f"there is no {option.name} {value!r} here; choose among {', '.join(known)}")
+        return value
+
+    return check
+
+
+# ---- on a data set, and on the bench of the experiments with the loop ----
+
+
+def on_data(
+    name: str,
+    options: dict[str, Any],
+    *,
     data: Data = None,
     checkpoint: Checkpoint = None,
     of: Of = None,
     seed: Seed = 0,
-    to: Out = Path("reproduce"),
+    to: Out = OUT,
     as_json: opt.Json = False,
 ) -> None:
-    """Table 2: the predictor against reward models that give everyone the same score.
-
-    [bold]Examples[/bold]
-
-    steer reproduce table2
-
-    steer reproduce table2 --data PAMELA --checkpoint weights --baselines scores.csv
-    """
-    from reward.reproduce import paper, plots
-    from reward.reproduce.baselines import baseline_scores
-    from reward.reproduce.table2 import table2 as compute
-    from steer.cli.tables.reproduce import table2 as tables
-
-    experiment = _judged(_open(data, checkpoint, baselines)[0], of)
-    scores = baseline_scores(baselines, experiment.dataset) if baselines else {}
-    with bar() as progress:
-        result = compute(experiment, scores, draws, seed, progress)
-    published = {"data": paper.TABLE2_DATA, "rows": paper.TABLE2}
-    _deliver("table2", experiment, result, published, plots.table2, tables, to, as_json)
-    if not baselines:
-        hint("other reward models: --baselines FILE, written by the programs in reward/adapters")
-
-
-@app.command()
-def table3(
-    recipe: Annotated[
-        str | None, typer.Option(help="sandbox or paper; by default the one of the data.", show_default=False)
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Train for this many instead of the recipe's.", min=1, show_default=False),
-    ] = None,
-    draws: Draws = 20,
-    data: Data = None,
-    checkpoint: Checkpoint = None,
-    seed: Seed = 0,
-    to: Out = Path("reproduce"),
-    as_json: opt.Json = False,
-) -> None:
-    """Table 3: what each token is worth. Trains six predictors, five of them without something.
-
-    Finished predictors are kept in the output folder: an interrupted command goes on with the next one.
-
-    [bold]Examples[/bold]
-
-    steer reproduce table3
-
-    steer reproduce table3 --data PAMELA --checkpoint weights --recipe paper
-    """
-    from dataclasses import replace
-
-    from reward.reproduce import paper, plots
-    from reward.reproduce.table3 import ABLATIONS
-    from reward.reproduce.table3 import table3 as compute
-    from reward.training.recipe import RECIPES
-    from steer.cli.tables.reproduce import table3 as tables
-
-    if recipe is not None and recipe not in RECIPES:
-        raise UsageError(f"there is no recipe {recipe!r}; the recipes are {', '.join(RECIPES)}")
-    experiment, card = _open(data, checkpoint)
-    chosen = RECIPES[recipe or ("sandbox" if experiment.simulated else "paper")]
-    if epochs is not None:
-        chosen = replace(chosen, epochs=epochs)
-    hint(f"training {len(ABLATIONS)} predictors by the recipe {chosen.name}, {chosen.epochs} epochs each")
-    with bar() as progress:
-        result = compute(
-            experiment,
-            chosen,
-            to / "table3",
-            encoder=_located(card.encoder, _weights(checkpoint)),
-            sentence_encoder=_located(card.sentence_encoder, _weights(checkpoint)),
-            draws=draws,
-            seed=seed,
-            device=_device(),
-            tell=lambda name, epoch, of, metrics: progress(name, epoch, of),
-        )
-    published = {"data": paper.TABLE3_DATA, "rows": paper.TABLE3}
-    _deliver("table3", experiment, result, published, plots.table3, tables, to, as_json)
-
-
-@app.command()
-def table4(
-    split: Annotated[str, typer.Option(help="test_unseen as in the paper, or val_unseen.")] = "test_unseen",
-    draws: Draws = 10,
-    data: Data = None,
-    checkpoint: Checkpoint = None,
-    of: Of = None,
-    seed: Seed = 0,
-    to: Out = Path("reproduce"),
-    as_json: opt.Json = False,
-) -> None:
-    """Table 4 and Figure 12: images, neighbours and temperature for people who are new.
-
-    [bold]Examples[/bold]
-
-    steer reproduce table4
-
-    steer reproduce table4 --split val_unseen
-    """
-    from reward.reproduce import paper, plots
-    from reward.reproduce.table4 import table4 as compute
-    from steer.cli.tables.reproduce import table4 as tables
-
-    _check_split(split, ("test_unseen", "val_unseen"))
-    experiment = _judged(_open(data, checkpoint)[0], of)
-    with bar() as progress:
-        result = compute(experiment, split, draws, seed, progress)
-    published = {
-        "data": paper.TABLE4_DATA,
-        "rows": paper.TABLE4,
-        "temperature_effect": f"< {paper.TABLE4_TEMPERATURE_EFFECT}",
-    }
-    _deliver("table4", experiment, result, published, plots.figure12, tables, to, as_json)
-
-
-@app.command()
-def divergence(
-    draws: Draws = 20,
-    data: Data = None,
-    checkpoint: Checkpoint = None,
-    of: Of = None,
-    seed: Seed = 0,
-    to: Out = Path("reproduce"),
-    as_json: opt.Json = False,
-) -> None:
-    """Section 7.1: pairs of images that two people order differently.
-
-    [bold]Examples[/bold]
-
-    steer reproduce divergence
-    """
-    from reward.reproduce import paper, plots
-    from reward.reproduce.divergence import divergence as compute
-    from steer.cli.tables.reproduce import divergence as tables
-
-    experiment = _judged(_open(data, checkpoint)[0], of)
-    with bar() as progress:
-        result = compute(experiment, draws, seed, progress)
-    published = {"data": paper.DIVERGENCE_DATA, "accuracy_and_preferences": paper.DIVERGENCE}
-    _deliver("divergence", experiment, result, published, plots.divergence, tables, to, as_json)
-
-
-@app.command()
-def figure10(
-    split: Annotated[str, typer.Option(help="Whose disagreements.")] = "test_seen",
-    examples: Annotated[int, typer.Option(help="How many pairs of pictures.", min=1, max=12)] = 4,
-    data: Data = None,
-    checkpoint: Checkpoint = None,
-    of: Of = None,
-    seed: Seed = 0,
-    to: Out = Path("reproduce"),
-    as_json: opt.Json = False,
-) -> None:
-    """Figure 10: pictures on which two people disagree, ratings and predictions below.
-
-    [bold]Examples[/bold]
-
-    steer reproduce figure10
-
-    steer reproduce figure10 --split test_unseen --examples 6
-    """
-    from reward.reproduce import plots
-    from reward.reproduce.figure10 import figure10 as compute
-    from steer.cli.tables.reproduce import figure10 as tables
-
-    _check_split(split, SPLITS)
-    experiment = _judged(_open(data, checkpoint)[0], of)
-    result = compute(experiment, split, examples, seed)
-    _deliver("figure10", experiment, result, {}, plots.figure10, tables, to, as_json)
-
-
-@app.command()
-def figure11(
-    baselines: Baselines = None,
-    draws: Draws = 5,
-    data: Data = None,
-    checkpoint: Checkpoint = None,
-    of: Of = None,
-    seed: Seed = 0,
-    to: Out = Path("reproduce"),
-    as_json: opt.Json = False,
-) -> None:
-    """Figure 11: pairwise accuracy as near-ties are left out.
-
-    [bold]Examples[/bold]
-
-    steer reproduce figure11
-
-    steer reproduce figure11 --baselines scores.csv
-    """
-    from reward.reproduce import paper, plots
-    from reward.reproduce.baselines import baseline_scores
-    from reward.reproduce.figure11 import figure11 as compute
-    from steer.cli.tables.reproduce import figure11 as tables
-
-    experiment = _judged(_open(data, checkpoint, baselines)[0], of)
-    scores = baseline_scores(baselines, experiment.dataset) if baselines else {}
-    with bar() as progress:
-        result = compute(experiment, scores, draws, seed, progress)
-    published = {"data": paper.MARGIN_DATA, "finding": paper.MARGIN}
-    _deliver("figure11", experiment, result, published, plots.figure11, tables, to, as_json)
-
-
-# ---- what every command does ----
-
-
-def _open(
-    data: list[Path] | None, checkpoint: Path | None, baselines: Path | None = None
-) -> tuple[Experiment, Card]:
-    """The experiment and the card of its predictor. Everything that may be missing is looked at first."""
+    """Reproduce `reward.reproduce.NAME`. Everything that may be missing is looked at first."""
     from reward.reproduce import plots
 
     plots.require()
-    folders, weights = _data(data), _weights(checkpoint)
+    folders, weights, baselines = _data(data), _weights(checkpoint), options.get("baselines")
     from reward.baselines import read_scores
     from reward.data import join, load
     from reward.predictor.predictor import Predictor
+    from reward.reproduce.baselines import baseline_scores
     from reward.reproduce.experiment import open_experiment
 
     if baselines:
@@ -290,7 +108,70 @@ def _open(
         experiment = open_experiment(
             dataset, predictor, feature_store(folders[0], weights), subjects_of(dataset), progress
         )
-    return experiment, predictor.card
+    reproduction: Reproduction[Any] = import_module(f"reward.reproduce.{name}").REPRODUCTION
+    if reproduction.trains:
+        options["folder"] = to / name
+    else:
+        experiment = _judged(experiment, of)
+    if "baselines" in options:
+        options["baselines"] = baseline_scores(baselines, experiment.dataset) if baselines else {}
+    _reproduce(name, reproduction, experiment, options | {"seed": seed}, to, as_json)
+
+
+def on_bench(
+    name: str,
+    options: dict[str, Any],
+    *,
+    threads: opt.Threads = None,
+    seed: BenchSeed = 0,
+    to: Out = OUT,
+    as_json: opt.Json = False,
+) -> None:
+    """Reproduce `steer.experiments.NAME`, on the bench of all experiments in the output folder."""
+    from reward.reproduce import plots
+
+    plots.require()
+    from steer.experiments.bench import open_bench
+    from steer.experiments.figure8 import FULL, SHORT
+
+    bench = open_bench(to / "bench", threads)
+    people, users = len(bench.users), options["users"]
+    hint(
+        f"{people} simulated people of {bench.predictor.world}, pictures and runs in {bench.folder}", "yellow"
+    )
+    if users > people:
+        raise UsageError(f"{people} people are known, {users} were asked for; lower --users")
+    found = {
+        "users": bench.users[:users],
+        "prompts": bench.plan.prompts[: options["prompts"]],
+        "settings": FULL if options["full"] else SHORT,
+    }
+    reproduction = import_module(f"steer.experiments.{name}").REPRODUCTION
+    _reproduce(name, reproduction, bench, found | {"seed": seed}, to, as_json)
+
+
+def _reproduce(
+    name: str, reproduction: Reproduction[Any], subject: Any, options: dict[str, Any], to: Path, as_json: bool
+) -> None:
+    """Compute, write JSON and picture; show the tables, or the JSON on standard output."""
+    from reward.reproduce.report import report, write_report
+
+    if words := reproduction.hint(subject, **options):
+        hint(words)
+    with bar() as progress:
+        result = reproduction.compute(subject, progress=progress, **options)
+    data = report(name, subject, reproduction.to_json(result), reproduction.published)
+    files = to / f"{name}.json", to / f"{name}.png"
+    write_report(files[0], data)
+    reproduction.plot(result, subject.label, files[1])
+    if as_json:
+        print_json(data)
+        return
+    for table in reproduction.rows(result, subject.label):
+        out().print(table)
+    if subject.simulated:
+        hint(data["note"], style="yellow")
+    print(*files, sep="\n")
 
 
 def _judged(experiment: Experiment, source: str | None) -> Experiment:
@@ -332,46 +213,174 @@ def _weights(checkpoint: Path | None) -> Path:
     return folder
 
 
-def _located(card: Mapping[str, Any], weights: Path) -> dict[str, Any]:
-    """An encoder that lies beside the checkpoint, as the ablations, which lie elsewhere, find it."""
-    beside = weights / str(card["id"])
-    return {**card, "id": str(beside.resolve())} if beside.is_dir() else dict(card)
-
-
 def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _check_split(split: str, known: tuple[str, ...]) -> None:
-    if split not in known:
-        raise UsageError(f"there is no split {split!r} here; choose among {', '.join(known)}")
+# ---- the commands ----
 
 
-def _deliver(
-    name: str,
-    experiment: Experiment,
-    result: Any,
-    published: Mapping[str, Any],
-    plot: Callable[[Any, str, Path], None],
-    tables: Callable[[Any, str], list[Any]],
-    folder: Path,
-    as_json: bool,
+def reproduces(on: Callable[..., None], *without: str) -> Callable[[Callable[..., None]], None]:
+    """Declare the command of a table or figure by its own options: those of `on` follow."""
+
+    def declare(declared: Callable[..., None]) -> None:
+        own = inspect.signature(declared, eval_str=True).parameters
+        shared = inspect.signature(on, eval_str=True).parameters.values()
+
+        @functools.wraps(declared)
+        def command(**given: Any) -> None:
+            on(declared.__name__, {name: given.pop(name) for name in own}, **given)
+
+        follow = [p for p in shared if p.kind is p.KEYWORD_ONLY and p.name not in without]
+        opt.set_parameters(command, [*own.values(), *follow])
+        app.command()(command)
+
+    return declare
+
+
+@reproduces(on_data)
+def table2(baselines: Baselines = None, draws: Draws = 20) -> None:
+    """Table 2: the predictor against reward models that give everyone the same score.
+
+    [bold]Examples[/bold]
+
+    steer reproduce table2
+
+    steer reproduce table2 --data PAMELA --checkpoint weights --baselines scores.csv
+    """
+
+
+@reproduces(on_data, "of")
+def table3(
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="sandbox or paper; by default the one of the data.",
+            show_default=False,
+            callback=one_of("sandbox", "paper"),
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Train for this many instead of the recipe's.", min=1, show_default=False),
+    ] = None,
+    draws: Draws = 20,
 ) -> None:
-    """Write JSON and picture; show the tables, or the JSON on standard output."""
-    from reward.reproduce.report import report, write_report
+    """Table 3: what each token is worth. Trains six predictors, five of them without something.
 
-    data = report(name, experiment, result, published)
-    write_report(folder / f"{name}.json", data)
-    plot(result, experiment.label, folder / f"{name}.png")
-    if as_json:
-        print_json(data)
-        return
-    console = out()
-    for table in tables(result, experiment.label):
-        console.print(table)
-    if experiment.simulated:
-        hint(data["note"], style="yellow")
-    for file in (folder / f"{name}.json", folder / f"{name}.png"):
-        print(file)
+    Finished predictors are kept in the output folder: an interrupted command goes on with the next one.
+
+    [bold]Examples[/bold]
+
+    steer reproduce table3
+
+    steer reproduce table3 --data PAMELA --checkpoint weights --recipe paper
+    """
+
+
+@reproduces(on_data)
+def table4(
+    split: Annotated[
+        str,
+        typer.Option(
+            help="test_unseen as in the paper, or val_unseen.", callback=one_of("test_unseen", "val_unseen")
+        ),
+    ] = "test_unseen",
+    draws: Draws = 10,
+) -> None:
+    """Table 4 and Figure 12: images, neighbours and temperature for people who are new.
+
+    [bold]Examples[/bold]
+
+    steer reproduce table4
+
+    steer reproduce table4 --split val_unseen
+    """
+
+
+@reproduces(on_data)
+def divergence(draws: Draws = 20) -> None:
+    """Section 7.1: pairs of images that two people order differently.
+
+    [bold]Examples[/bold]
+
+    steer reproduce divergence
+    """
+
+
+@reproduces(on_data)
+def figure10(
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Whose disagreements.", callback=one_of("val_seen", "val_unseen", "test_seen", "test_unseen")
+        ),
+    ] = "test_seen",
+    examples: Annotated[int, typer.Option(help="How many pairs of pictures.", min=1, max=12)] = 4,
+) -> None:
+    """Figure 10: pictures on which two people disagree, ratings and predictions below.
+
+    [bold]Examples[/bold]
+
+    steer reproduce figure10
+
+    steer reproduce figure10 --split test_unseen --examples 6
+    """
+
+
+@reproduces(on_data)
+def figure11(baselines: Baselines = None, draws: Draws = 5) -> None:
+    """Figure 11: pairwise accuracy as near-ties are left out.
+
+    [bold]Examples[/bold]
+
+    steer reproduce figure11
+
+    steer reproduce figure11 --baselines scores.csv
+    """
+
+
+@reproduces(on_bench)
+def figure8(full: Full = False, users: Users = 6, prompts: Prompts = 18) -> None:
+    """Figure 8: whose pictures win in blind pairs: own, others', of generic rewards, or the unsteered one.
+
+    Runs, pictures and scores are kept in OUT/bench: an interrupted command goes on where it was.
+
+    [bold]Examples[/bold]
+
+    steer reproduce figure8
+
+    steer reproduce figure8 --full
+    """
+
+
+@reproduces(on_bench, "seed")
+def figure6(full: Full = False, users: Users = 2, prompts: Prompts = 6) -> None:
+    """Figures 4 to 6: what steering does to pictures, iteration by iteration, under several rewards.
+
+    Personal rewards, the population's, the youngest and the oldest quarter's, and image-text agreement; each
+    of the paper's statements is confirmed or not. Goes on where it was, and shares its runs with figure8.
+
+    [bold]Examples[/bold]
+
+    steer reproduce figure6
+
+    steer reproduce figure6 --users 6 --prompts 18
+    """
+
+
+@reproduces(on_bench)
+def consistency(full: Full = False, users: Users = 6, prompts: Prompts = 3) -> None:
+    """Section 6.2: how alike two runs of one person are, against runs of different people.
+
+    Two runs with the same image seed and different seeds of the language model. Goes on where it was, and
+    shares its first runs with figure8.
+
+    [bold]Examples[/bold]
+
+    steer reproduce consistency
+
+    steer reproduce consistency --users 8 --prompts 6
+    """

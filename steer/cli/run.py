@@ -26,11 +26,11 @@ def request(who: Who, options: dict[str, Any]) -> Request:
 def searches(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose `**options` are a request's: Typer sees its own options and those."""
     own = inspect.signature(command, eval_str=True).parameters.values()
-    parameters = opt.by_panel([*(p for p in own if p.name != "options"), *opt.parameters_of(Request)])
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
-    )
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    parameters = [
+        *(parameter for parameter in own if parameter.name != "options"),
+        *opt.parameters_of(Request),
+    ]
+    opt.set_parameters(command, opt.by_panel(parameters))
     return command
 
 

@@ -16,7 +16,7 @@ from steer.errors import UsageError
 from steer.pages import wording
 
 if TYPE_CHECKING:
-    from steer.sandbox.make.encoder_pairs import Progress as Step
+    from steer.sandbox.make.encoder_pairs import StepDone as Step
 
 app = typer.Typer(help="The simulated world that runs anywhere.", no_args_is_help=True)
 

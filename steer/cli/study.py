@@ -118,7 +118,7 @@ def report(study: Study = None, to: Studies = STUDIES, as_json: opt.Json = False
     if as_json:
         print_json({**to_json(found), "page": str(page)})
         return
-    from steer.cli.tables.study import tables
+    from steer.study.tables import tables
 
     for table in tables(found):
         out().print(table)
@@ -204,14 +204,14 @@ def _find(name: str | None, to: Path) -> Path:
 
 def _serve(design: Design, port: int, browser: bool) -> None:
     from steer.pages.server import require
-    from steer.study.answers import Desk
+    from steer.study.answers import OpenStudy
 
     require()
     from steer.pages.study import study_pages
 
     again = shlex.join(["steer", "study", "open", str(design.folder)])
     ranked = shlex.join(["steer", "study", "report", str(design.folder)])
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         hint_unreadable(desk.raters.unreadable, design.folder / "answers")
         open_pages(
             [study_pages(desk, restart=again, report=ranked)],

@@ -44,7 +44,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Ratings:
+class PairRatings:
     """What one person is predicted to give the three pictures; means over the seeds."""
 
     label: str
@@ -91,7 +91,7 @@ class Versus:
     right: Side
     changes: list[Change]  # of the right winner against the left one
     readings: list[Change]
-    ratings: list[Ratings]  # by left, right and, where the scorer knows it, the population
+    ratings: list[PairRatings]  # by left, right and, where the scorer knows it, the population
     between: Apart | None  # the people of one side against those of the other
     between_words: str
 
@@ -356,7 +356,7 @@ def small_words(group: PersonLike, size: int) -> str:
 
 def _ratings(
     scorer: Scorer, prompt: str, people: tuple[PersonLike, PersonLike], opened: Sequence[Sequence[Image]]
-) -> list[Ratings]:
+) -> list[PairRatings]:
     """Every side's predicted ratings of all three pictures; on the fresh seeds where there are any."""
     fresh = [images[1:] or images for images in opened]
     flat = [image for images in fresh for image in images]
@@ -366,7 +366,7 @@ def _ratings(
         base, left, right = np.asarray(scorer.score(flat, prompt, person), float).reshape(3, -1)
         gain = right - left
         found.append(
-            Ratings(
+            PairRatings(
                 _short(person), float(base.mean()), float(left.mean()), float(right.mean()),
                 float(gain.mean()), paired_interval(gain.tolist()),
             )

@@ -41,7 +41,7 @@ SIZE = 256  # pixels: the data set's size and the raters'; painting takes a quar
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """The prompts and people that were committed before anything was measured."""
 
     prompts: tuple[str, ...]  # 18, in the order in which experiments take them
@@ -49,7 +49,7 @@ class Plan:
     users_seed: int
 
     @classmethod
-    def load(cls) -> Plan:
+    def load(cls) -> BenchPlan:
         data = json.loads(PROMPTS.read_text(encoding="utf-8"))
         return cls(tuple(data["order"]), frozenset(data["unknown_to_the_painter"]), data["users_seed"])
 
@@ -70,10 +70,12 @@ class Reward:
 class Bench:
     """Runs that are made once. See `open_bench`."""
 
+    simulated = True
+
     def __init__(self, folder: Path, parts: Parts, truth: Truth | None = None, size: int = SIZE) -> None:
         assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
         self.folder = folder
-        self.plan = Plan.load()
+        self.plan = BenchPlan.load()
         self.predictor = parts.scorer
         self.store = Store(folder / "numbers.sqlite")
         self.proposer = CachedProposer(parts.proposer, folder / "replies")
@@ -84,6 +86,16 @@ class Bench:
         self.users = self.plan.users([person.id for person in self.predictor.people])
         self._parts = parts
         self._measuring = sources_of("steer.sandbox.truth.measure", "steer.sandbox.truth.raters")
+
+    @property
+    def label(self) -> str:
+        """Whose figures these are, for every table and plot."""
+        return f"{self.predictor.world}, simulated people"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """On what the figures were measured, for reports."""
+        return {"world": self.predictor.world, "simulated": self.simulated}
 
     # --- rewards
 

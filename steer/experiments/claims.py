@@ -6,16 +6,17 @@ where a statement is about winners. A statement is confirmed where the whole int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from reward.evaluation.metrics import Interval
-from steer.experiments.figure6 import GENERIC, MEASURES, OLD, OWN, YOUNG, Figure6, Steered, over
+from steer.experiments.courses import GENERIC, MEASURES, OLD, OWN, YOUNG, Figure6, Steered, over
 
 Verdict = Literal["confirmed", "not confirmed", "the opposite"]
+STYLES: Mapping[Verdict, str] = {"confirmed": "green", "not confirmed": "yellow", "the opposite": "red"}
 ROCKS = "floating mossy rocks"
 AS_GOOD = 0.05  # of realism's 0 to 1: how much less still counts as maintained
 

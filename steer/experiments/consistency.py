@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.text import Text
 
+from reward.reproduce.cells import change, sheet
+from reward.reproduce.plots import GREY, OTHER, OWN, drawing, panels, titled
+from reward.reproduce.reproduction import Progress, Reproduction, silent
 from steer.compare.pixels import looks
+from steer.experiments.claims import STYLES, Verdict
 from steer.experiments.matching import Matched, matched
 from steer.gates.text import content_stems
 from steer.sandbox.scene import Scene
@@ -21,7 +27,6 @@ if TYPE_CHECKING:
     from steer.experiments.bench import Bench
     from steer.settings import Settings
 
-Progress = Callable[[str, int, int], None]
 SEEDS = (0, 1)  # of the language model
 CLAIM = (
     "Even though the LLM explores different prompt variations across runs, the optimization reliably "
@@ -35,7 +40,7 @@ _LEVELS = {  # numeric settings of a painting and their range
 
 
 @dataclass(frozen=True)
-class Pair:
+class WinnerPair:
     """Both winners of one person on one prompt."""
 
     user: str
@@ -53,7 +58,7 @@ class Consistency:
     prompts: list[str]
     llm_seeds: tuple[int, int]
     measures: list[Matched]
-    pairs: list[Pair]
+    pairs: list[WinnerPair]
     base_won: int  # winners that are the base prompt itself, of all
     confirmed: bool  # by at least three of the four measures, each at 5%
 
@@ -67,7 +72,7 @@ def consistency(
     users: Sequence[str],
     prompts: Sequence[str],
     settings: Settings,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = silent,
     seeds: tuple[int, int] = SEEDS,
     seed: int = 0,
 ) -> Consistency:
@@ -91,7 +96,7 @@ def consistency(
         matched("pixel figures", _pixels(bench, first, second, settings.seed), seed),
     ]
     pairs = [
-        Pair(user, prompt, one, two, sorted(terms(one, prompt) & terms(two, prompt)))
+        WinnerPair(user, prompt, one, two, sorted(terms(one, prompt) & terms(two, prompt)))
         for prompt, left, right in zip(prompts, first, second, strict=True)
         for user, one, two in zip(users, left, right, strict=True)
     ]
@@ -178,3 +183,74 @@ def _pixels(
     scale = np.where(spread > 0, spread, 1.0)
     apart = (a[:, :, None] - b[:, None]) / scale  # [prompts, first, second, figures]
     return -np.sqrt((apart**2).mean(-1))
+
+
+# ---- how it is shown ----
+
+
+def _rows(result: Consistency, label: str) -> list[Any]:
+    """Within against between, and both winners of the first people."""
+    table = sheet(
+        f"Section 6.2: winners of two runs, {len(result.users)} people, {len(result.prompts)} prompts; "
+        f"{label}"
+    )
+    table.add_column("similarity of")
+    for name in (
+        "own pairs",
+        "different people",
+        "difference",
+        "random, 95%",
+        "p",
+        "recognised",
+        "by chance",
+    ):
+        table.add_column(name, justify="right")
+    for each in result.measures:
+        low, high = each.null_ci95
+        table.add_row(
+            each.name, f"{each.within:.3f}", f"{each.between:.3f}", change(each.difference),
+            f"{low:.3f} to {high:.3f}", f"{each.p:.2g}", f"{each.recognised:.0%}", f"{each.chance:.0%}",
+        )  # fmt: skip
+    pairs = sheet("Both winners of the first prompt")
+    for name in ("person", "first run", "second run", "shared words"):
+        pairs.add_column(name, overflow="fold")
+    for pair in result.pairs[: len(result.users)]:
+        pairs.add_row(pair.user, pair.first, pair.second, ", ".join(pair.shared))
+    verdict: Verdict = "confirmed" if result.confirmed else "not confirmed"
+    first = result.measures[0]
+    deals = f"all {first.deals:,} deals" if first.exact else f"{first.deals:,} random deals"
+    note = (
+        f"Random: the people of the second runs dealt out anew, {deals}. Recognised: first winners whose "
+        "most similar second winner is their own person's."
+    )
+    return [
+        table,
+        pairs,
+        Text(f'"{CLAIM}"').append(f"  {verdict}", STYLES[verdict]),
+        Text(note, "dim"),
+    ]
+
+
+def _plot(result: Consistency, label: str, path: Path) -> None:
+    """Mean similarity of people's own pairs, against its distribution for people dealt out at random."""
+    with drawing(path, 12.5, 3.3) as figure:
+        for axes, measure in zip(panels(figure, len(result.measures)), result.measures, strict=True):
+            axes.hist(measure.null, bins=40, color=GREY, alpha=0.7, label="people dealt out at random")
+            axes.axvline(measure.within, color=OWN, lw=2, label="everyone with themselves")
+            axes.axvline(measure.between, color=OTHER, lw=1.2, ls="--", label="different people")
+            axes.set_title(f"{measure.name}: p = {measure.p:.3g}")
+            axes.set_yticks([])
+            axes.set_xlabel("mean similarity of two runs")
+        handles, names = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+        amount = f"{len(result.users)} people, {len(result.prompts)} prompts, two seeds of the language model"
+        titled(figure, f"Does the loop come back to the same picture? {amount}", label)
+
+
+REPRODUCTION = Reproduction(
+    consistency,
+    _rows,
+    _plot,
+    {"data": "section 6.2, Figures 9, 15 and 16: three users, two runs each", "statement": CLAIM},
+    to_json=Consistency.brief,
+)

@@ -9,28 +9,37 @@ true expected rating plus the trial noise of the raters, and ratings nearer than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.table import Table
+from rich.text import Text
 
 from reward.evaluation.metrics import Interval
+from reward.reproduce.paper import FIGURE8, FIGURE8_DATA
+from reward.reproduce.plots import GREY, OTHER, drawing, panels, titled
+from reward.reproduce.plots import OWN as OURS
+from reward.reproduce.reproduction import Progress, Reproduction, silent
 from steer.experiments.bench import Bench, Reward
 from steer.record.folder import Record
 from steer.settings import Settings
-from steer.study.ranking import Comparisons, Ranking, rank
+from steer.study.ranking import Comparisons, Ranking, Score, rank
+from steer.study.tables import limits, wins
 
-USERS = 6
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 TIE = 0.05  # rating points: half the width of what the steering benchmark counts as half a win
 OWN, OTHERS, BASE = "own", "others", "base"
 SHORT = Settings(iterations=3, proposals=10, confirm=0)
 FULL = Settings(confirm=0)
-Progress = Callable[[str, int, int], None]  # what, done, of
 
 
 @dataclass(frozen=True)
-class Picture:
+class ComparedPicture:
     """One of the pictures that are compared for a prompt."""
 
     made_by: str  # name of the reward, or "base"
@@ -50,33 +59,32 @@ class Figure8:
     owners: dict[str, float]  # by user: share of the comparisons of own with others' that own won, ties half
     true: dict[str, Interval]  # differences of expected ratings of the 6 users, in points; over users
     same_as_base: int  # winners that are the base prompt
-    pictures: dict[str, tuple[Picture, ...]]  # by prompt
+    pictures: dict[str, tuple[ComparedPicture, ...]]  # by prompt
 
 
 def figure8(
     bench: Bench,
+    users: Sequence[str],
     prompts: Sequence[str],
-    users: int = USERS,
     settings: Settings = SHORT,
     seed: int = 0,
     resamples: int = 1000,
-    progress: Progress = lambda what, done, of: None,
+    progress: Progress = silent,
 ) -> Figure8:
     """Make the runs that are missing and let everybody judge. Resumable: see `steer.experiments.bench`."""
-    chosen = bench.users[:users]
-    rewards = [*(bench.personal(user) for user in chosen), bench.population(), bench.youngest()]
+    rewards = [*(bench.personal(user) for user in users), bench.population(), bench.youngest()]
     pictures = make_pictures(bench, rewards, prompts, settings, progress)
-    answers = judge(bench, pictures, chosen, settings.seed, seed)
-    fresh = judge(bench, pictures, chosen, unseen_seed(settings), seed)
+    answers = judge(bench, pictures, users, settings.seed, seed)
+    fresh = judge(bench, pictures, users, unseen_seed(settings), seed)
     return Figure8(
-        users=tuple(chosen),
+        users=tuple(users),
         prompts=tuple(prompts),
         judges=len(bench.predictor.people),
         settings=settings.to_json(),
         ranking=rank(answers, resamples, seed),
         fresh=rank(fresh, resamples, seed),
         owners=own_shares(answers, [person.id for person in bench.predictor.people]),
-        true=true_differences(bench, pictures, chosen, settings.seed, seed),
+        true=true_differences(bench, pictures, users, settings.seed, seed),
         same_as_base=sum(p.made_by != BASE and p.prompt == base for base, ps in pictures.items() for p in ps),
         pictures={prompt: tuple(shown) for prompt, shown in pictures.items()},
     )
@@ -89,23 +97,23 @@ def unseen_seed(settings: Settings) -> int:
 
 def make_pictures(
     bench: Bench, rewards: Sequence[Reward], prompts: Sequence[str], settings: Settings, progress: Progress
-) -> dict[str, list[Picture]]:
+) -> dict[str, list[ComparedPicture]]:
     """The winner of every reward for every prompt, and the base."""
-    pictures: dict[str, list[Picture]] = {}
+    pictures: dict[str, list[ComparedPicture]] = {}
     done = 0
     for prompt in prompts:
-        shown = [Picture(BASE, prompt)]
+        shown = [ComparedPicture(BASE, prompt)]
         for reward in rewards:
             progress("runs", done, len(prompts) * len(rewards))
             record: Record = bench.run(reward, prompt, settings)
-            shown.append(Picture(reward.name, str(record.result["best"]["prompt"])))
+            shown.append(ComparedPicture(reward.name, str(record.result["best"]["prompt"])))
             done += 1
         pictures[prompt] = shown
     progress("runs", done, len(prompts) * len(rewards))
     return pictures
 
 
-def condition(picture: Picture, judge: str, users: Sequence[str]) -> str:
+def condition(picture: ComparedPicture, judge: str, users: Sequence[str]) -> str:
     """What the picture is to this judge."""
     if picture.made_by == judge:
         return OWN
@@ -113,7 +121,7 @@ def condition(picture: Picture, judge: str, users: Sequence[str]) -> str:
 
 
 def judge(
-    bench: Bench, pictures: dict[str, list[Picture]], users: Sequence[str], image_seed: int, seed: int
+    bench: Bench, pictures: dict[str, list[ComparedPicture]], users: Sequence[str], image_seed: int, seed: int
 ) -> Comparisons:
     """Every known person compares every two pictures of a prompt that are of different conditions.
 
@@ -156,7 +164,7 @@ def own_shares(answers: Comparisons, people: Sequence[str]) -> dict[str, float]:
 
 
 def true_differences(
-    bench: Bench, pictures: dict[str, list[Picture]], users: Sequence[str], image_seed: int, seed: int
+    bench: Bench, pictures: dict[str, list[ComparedPicture]], users: Sequence[str], image_seed: int, seed: int
 ) -> dict[str, Interval]:
     """Mean over prompts of the users' expected ratings, and intervals over the few users: no noise of trials.
 
@@ -169,7 +177,7 @@ def true_differences(
     for shown in pictures.values():
         t = bench.truth([(picture.prompt, image_seed) for picture in shown])[rows]
         by_kind: dict[str, np.ndarray] = {}
-        for name in {condition(p, user, users) for p in shown for user in users}:
+        for name in dict.fromkeys(condition(p, user, users) for p in shown for user in users):
             mine = np.array([[condition(p, user, users) == name for p in shown] for user in users])
             by_kind[name] = (t * mine).sum(1) / mine.sum(1)
         for name, mean in by_kind.items():
@@ -177,3 +185,100 @@ def true_differences(
     means = {name: np.mean(rows, 0) for name, rows in values.items()}  # [users]
     pairs = [(OWN, name) for name in means if name != OWN] + [(OTHERS, BASE)]
     return {f"{a} - {b}": interval(means[a] - means[b], seed) for a, b in pairs}
+
+
+# ---- how it is shown ----
+
+
+def _rows(result: Figure8, label: str) -> list[Any]:
+    """Scores beside the paper's, the two differences that the paper is about, who beat whom."""
+    scores = Table(
+        title=f"Figure 8: {result.judges} judges, {len(result.users)} users, {len(result.prompts)} prompts, "
+        f"{result.ranking.comparisons:,} comparisons; {label}",
+        title_justify="left",
+    )
+    scores.add_column("whose pictures")
+    for name in (
+        "Elo",
+        "95% over raters",
+        "95% over comparisons",
+        "Elo, fresh seed",
+        "95% over raters",
+        "paper",
+    ):
+        scores.add_column(name, justify="right")
+    for name in result.ranking.conditions:
+        score, fresh = result.ranking.elo[name], result.fresh.elo[name]
+        published = str(FIGURE8.get(name, ""))
+        scores.add_row(
+            name, f"{score.value:.0f}", limits(score.by_rater), limits(score.by_comparison),
+            f"{fresh.value:.0f}", limits(fresh.by_rater), published,
+        )  # fmt: skip
+    scores.add_section()
+    for name in ("HPSv3", "Q-Align"):
+        scores.add_row(f"{name} (paper only)", *[""] * 5, str(FIGURE8[name]), style="dim")
+
+    differences = Table(title="Differences, Elo points", title_justify="left")
+    differences.add_column("")
+    for name in ("here", "fresh seed", "paper"):
+        differences.add_column(name, justify="right")
+    for first, second in ((OWN, OTHERS), (OTHERS, BASE), (OWN, BASE), *_generic(result.ranking)):
+        there = [FIGURE8.get(name) for name in (first, second)]
+        differences.add_row(
+            f"{first} - {second}",
+            _signed(result.ranking.difference(first, second)),
+            _signed(result.fresh.difference(first, second)),
+            f"{there[0] - there[1]:+d}" if there[0] and there[1] else "",
+        )
+    shares = ", ".join(f"{user} {100 * share:.0f}%" for user, share in result.owners.items())
+    owners = Text(f"Own against others', each user: {shares}.")
+    return [scores, differences, owners, wins(result.ranking), Text(f"Paper: {FIGURE8_DATA}.", "dim")]
+
+
+def _generic(ranking: Ranking) -> list[tuple[str, str]]:
+    return [(OWN, name) for name in ranking.conditions if name not in (OWN, OTHERS, BASE)]
+
+
+def _signed(score: Score) -> str:
+    low, high = score.by_rater or (float("nan"), float("nan"))
+    return f"{score.value:+.0f} ({low:+.0f} to {high:+.0f})"
+
+
+def _plot(result: Figure8, label: str, path: Path) -> None:
+    """Elo scores as the searches' own pictures and a fresh seed's are judged; the paper's beside."""
+    with drawing(path, 10.5, 0.42 * len(result.ranking.conditions) + 2.1) as figure:
+        ours, fresh, theirs = panels(figure, 3)
+        for axes, ranking, title in (
+            (ours, result.ranking, "the pictures of the searches"),
+            (fresh, result.fresh, "the same prompts, a fresh seed"),
+        ):
+            _elo(axes, ranking, result.ranking.conditions)
+            axes.set_title(title)
+        theirs.plot(list(FIGURE8.values()), range(len(FIGURE8)), "D", color=OTHER, ms=5)
+        theirs.set_yticks(range(len(FIGURE8)), list(FIGURE8))
+        theirs.set_ylim(len(FIGURE8) - 0.5, -0.6)
+        theirs.set_title("paper: real people, FLUX.2")
+        for axes in (fresh, theirs):
+            axes.sharex(ours)
+        for axes in (ours, fresh, theirs):
+            axes.axvline(1000, color=GREY, lw=0.8, ls="--")
+            axes.grid(axis="x", color="#e5e5e5", lw=0.6)
+            axes.set_xlabel("Elo (Bradley-Terry)")
+        note = "thick: 95% over raters, thin: over comparisons, as in the paper"
+        titled(
+            figure, f"Whose pictures win: {result.judges} judges, {len(result.prompts)} prompts", label, note
+        )
+
+
+def _elo(axes: Axes, ranking: Ranking, order: tuple[str, ...]) -> None:
+    for place, name in enumerate(order):
+        score = ranking.elo[name]
+        for ends, width in ((score.by_rater, 3.2), (score.by_comparison, 1.0)):
+            if ends is not None:
+                axes.plot(ends, [place, place], color=OURS, lw=width, alpha=0.55 if width > 2 else 1)
+        axes.plot(score.value, place, "o", color=OURS, ms=5)
+    axes.set_yticks(range(len(order)), order)
+    axes.set_ylim(len(order) - 0.5, -0.6)
+
+
+REPRODUCTION = Reproduction(figure8, _rows, _plot, {"data": FIGURE8_DATA, "elo": FIGURE8})

@@ -65,7 +65,7 @@ _BROKEN = re.compile(r"""\s*+(?:[`~]{3}\w*\s*+)?(?:[\[{]\s*+["{]|(?:[\[{]\s*+){3
 
 def parse(reply: str) -> list[str]:
     """The prompts in one reply, in order, without numbering, bullets, quotes or remarks. Never raises."""
-    text = answer(reply[:MAX_REPLY])
+    text = answer(re.sub(r"[\r\n]\s*+", "\n", reply[:MAX_REPLY]))
     listed = _json_prompts(text)
     if listed:
         return [prompt for prompt in map(_clean, listed) if prompt]
@@ -107,8 +107,8 @@ def _json_prompts(text: str) -> list[str]:
 
 
 def _inside_string(text: str) -> list[str]:
-    """A string of JSON: one prompt, or a whole list of lines."""
-    items = _marked(_lines(text)) if "\n" in text else []
+    """A string of JSON: one prompt, or a whole numbered list."""
+    items = _numbered(_lines(text)) if "\n" in text else []
     text = text.strip()
     mark = _NUMBER.match(text)
     return items if len(items) > 1 else [text[mark.end() :] if mark else text]
@@ -134,7 +134,7 @@ def _lines(text: str) -> list[str]:
     every: list[str] = []
     fenced: list[str] = []
     inside = False
-    for raw in text.splitlines():
+    for raw in text.splitlines()[:MAX_PARTS]:
         line = raw.strip()
         if line.startswith(">"):  # quoted as in a mail
             line = line.lstrip("> \t")
@@ -144,8 +144,6 @@ def _lines(text: str) -> list[str]:
             every.append(line)
             if inside:
                 fenced.append(line)
-            if len(every) == MAX_PARTS:
-                break
     return fenced or every
 
 

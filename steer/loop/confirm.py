@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer.errors import ScorerError
 from steer.loop.search import Found
-from steer.loop.steps import Work
+from steer.loop.steps import Steps
 from steer.parts import BASE_ID, Job, PersonLike, Scored, Scorer, ScoresPeople
 from steer.record.events import Confirmed, Event
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Generator[Event, None, None]:
+def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Generator[Event, None, None]:
     """Render base and best on unseen seeds, and compare them in pairs.
 
     With many tries the best beats the base on its own seed even if prompts do nothing; here it may not.
     Yields the renders and one `confirmed` event; nothing if the settings ask for no seeds. A seed on which
     base or best has no finite score is left out, and named in `left_out`.
     """
-    seeds = work.settings.confirm_seeds
+    seeds = steps.settings.confirm_seeds
     if not seeds:
         return
     baseline = [_job(found.base, seed, i) for i, seed in enumerate(seeds, start=1)]
     best = [_job(found.best, seed, i) for i, seed in enumerate(seeds, start=1)]
     # If the base won, its jobs are the best's too, and each is rendered once.
     jobs = list({job.id: job for job in (*baseline, *best)}.values())
-    images = yield from work.render(jobs)
-    logged = work.record.find(Confirmed)
+    images = yield from steps.render(jobs)
+    logged = steps.record.find(Confirmed)
     if logged is None:
-        work.enter("scorer")
+        steps.enter("scorer")
         start = time.perf_counter()
         pairs = [(images[one.id], images[other.id]) for one, other in zip(baseline, best, strict=True)]
-        own = _scores(work.parts.scorer, pairs, work.prompt, work.person)
+        own = _scores(steps.parts.scorer, pairs, steps.prompt, steps.person)
         kept = [place for place, scores in enumerate(own) if scores is not None]
         if not kept:
             raise ScorerError(
-                f"the scorer {work.parts.scorer.name} has no score for any pair of the confirmation; the "
-                f"search is kept, mend the scorer and go on with: steer runs resume {work.record.folder}"
+                f"the scorer {steps.parts.scorer.name} has no score for any pair of the confirmation; the "
+                f"search is kept, mend the scorer and go on with: steer runs resume {steps.record.folder}"
             )
         held_out: list[float] = []
-        if work.parts.judge is not None and judge_person is not None:
-            judged = _scores(work.parts.judge, [pairs[i] for i in kept], work.prompt, judge_person)
+        if steps.parts.judge is not None and judge_person is not None:
+            judged = _scores(steps.parts.judge, [pairs[i] for i in kept], steps.prompt, judge_person)
             held_out = [after - before for before, after in filter(None, judged)]
         scores = [one for one in own if one is not None]
         gains = [after - before for before, after in scores]
@@ -67,10 +67,10 @@ def confirm(work: Work, found: Found, judge_person: PersonLike | None) -> Genera
         }
         if len(kept) < len(seeds):
             data["left_out"] = [seed for place, seed in enumerate(seeds) if place not in kept]
-        special = specificity(work, [pairs[i] for i in kept], statistics.fmean(gains))
+        special = specificity(steps, [pairs[i] for i in kept], statistics.fmean(gains))
         seconds = time.perf_counter() - start
         logged = Confirmed(confirm=data, specificity=special, seconds=seconds)
-        yield from work.leave("scorer")
+        yield from steps.leave("scorer")
     yield logged
 
 
@@ -93,22 +93,22 @@ def verdict(interval: tuple[float, float] | None) -> str:
 
 
 def specificity(
-    work: Work, pairs: Sequence[tuple[Image, Image]], gain_person: float
+    steps: Steps, pairs: Sequence[tuple[Image, Image]], gain_person: float
 ) -> dict[str, Any] | None:
     """The same gain for every other person whom the scorer knows; None if it knows nobody.
 
     A gain that everyone gets is prettification, not personalization. Who has no score for a picture is left
     out.
     """
-    scorer = work.parts.scorer
+    scorer = steps.parts.scorer
     if not isinstance(scorer, ScoresPeople):
         return None
     everyone = [scorer.person(known.id) for known in scorer.people]
-    others = [person for person in everyone if person.hash != work.person.hash]
+    others = [person for person in everyone if person.hash != steps.person.hash]
     if not others:
         return None
     count = len(pairs)
-    table = scorer.score_people(_images(pairs), work.prompt, others)  # [people, base then best]
+    table = scorer.score_people(_images(pairs), steps.prompt, others)  # [people, base then best]
     rows = [row for row in ([float(score) for score in row] for row in table) if all(map(math.isfinite, row))]
     if not rows:
         return None

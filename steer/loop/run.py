@@ -12,7 +12,7 @@ from typing import Any, Self
 from steer.errors import RecordError
 from steer.loop.confirm import confirm
 from steer.loop.search import search
-from steer.loop.steps import Work
+from steer.loop.steps import Steps
 from steer.parts import (
     BASE_ID,
     SEATS,
@@ -161,9 +161,9 @@ class Run:
 
     def _events(self, record: Recorder) -> Generator[Event, None, None]:
         settings = record.settings
-        work = Work(self.person, self._parts, settings, record)
-        found = yield from search(work, settings)
-        yield from confirm(work, found, self.judge_person)
+        steps = Steps(self.person, self._parts, settings, record)
+        found = yield from search(steps, settings)
+        yield from confirm(steps, found, self.judge_person)
         is_base = found.best.id == BASE_ID
         yield Stopped(
             status="complete", stop_reason=found.stop_reason, best=found.best.id, winner_is_base=is_base

@@ -18,7 +18,7 @@ from itertools import chain
 
 from steer.gates.parse import MAX_REPLY, parse
 from steer.gates.text import TextGate, normalize
-from steer.loop.steps import Work
+from steer.loop.steps import Steps
 from steer.parts import Job, Scored
 from steer.record.events import Event, IterationDone, PromptRejected
 from steer.settings import RETRIES, Settings
@@ -33,16 +33,16 @@ class Found:
     stop_reason: str  # target | patience | iterations
 
 
-def search(work: Work, settings: Settings) -> Generator[Event, None, Found]:
+def search(steps: Steps, settings: Settings) -> Generator[Event, None, Found]:
     """Look for the rewrite of the prompt whose image this person would rate highest."""
-    base, gate = yield from work.baseline()
+    base, gate = yield from steps.baseline()
     pool = [base]  # everything scored, in order; what was rejected never enters
     tried = {normalize(base.prompt)}
     iteration = stale = 0
     while (reason := stop_reason(settings, best_of(pool, 1)[0], iteration, stale)) is None:
         iteration += 1
         memory = best_of(pool, settings.keep)
-        prompts = yield from propose(work, settings, iteration, memory, tried)
+        prompts = yield from propose(steps, settings, iteration, memory, tried)
         jobs = [
             Job(
                 f"r{iteration:02}c{i:02}",
@@ -53,8 +53,8 @@ def search(work: Work, settings: Settings) -> Generator[Event, None, Found]:
             )
             for i, prompt in enumerate(prompts)
         ]
-        images = yield from work.render(jobs)
-        scored = yield from work.score(jobs, images, gate)
+        images = yield from steps.render(jobs)
+        scored = yield from steps.score(jobs, images, gate)
         pool += scored
         best = best_of(pool, 1)[0]
         improved = best.score > memory[0].score
@@ -76,23 +76,23 @@ def search(work: Work, settings: Settings) -> Generator[Event, None, Found]:
 
 
 def propose(
-    work: Work, settings: Settings, iteration: int, memory: list[Scored], tried: set[str]
+    steps: Steps, settings: Settings, iteration: int, memory: list[Scored], tried: set[str]
 ) -> Generator[Event, None, list[str]]:
     """New prompts that pass the text gate; what is missing is asked for again, at most 3 times."""
-    gate = TextGate(work.prompt, work.parts.similarity)
+    gate = TextGate(steps.prompt, steps.parts.similarity)
     accepted: list[str] = []
     for attempt in range(1 + RETRIES):
         missing = settings.proposals - len(accepted)
         if not missing:
             break
-        replies = yield from work.replies(iteration, attempt, memory, missing)
+        replies = yield from steps.replies(iteration, attempt, memory, missing)
         read = [parse(reply) for reply in replies]
         if unread := sum(not prompts for prompts in read):
             text = f"round {iteration}, request {attempt + 1}: {unread} of {len(read)} replies hold no prompt"
-            yield from work.say_once("proposer", f"{text} that can be read; skipped")
+            yield from steps.say_once("proposer", f"{text} that can be read; skipped")
         if any(len(reply) > MAX_REPLY for reply in replies):
             text = f"round {iteration}, request {attempt + 1}: of a long reply"
-            yield from work.say_once("proposer", f"{text} only the first {MAX_REPLY:,} characters are read")
+            yield from steps.say_once("proposer", f"{text} only the first {MAX_REPLY:,} characters are read")
         for index, prompt in enumerate(chain.from_iterable(read)):
             if len(accepted) == settings.proposals:
                 break

@@ -43,7 +43,7 @@ _FAILURE: dict[Seat, type[SteerError]] = {
 }
 
 
-class Work:
+class Steps:
     """One run's parts, person and record, behind the steps that the loop is made of."""
 
     def __init__(self, person: PersonLike, parts: Parts, settings: Settings, record: Recorder) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 from reward.licences import how_to_download
 from steer import paths
 
-State = Literal["present", "partial", "absent"]
+WeightsState = Literal["present", "partial", "absent"]
 
 _WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
 
@@ -36,7 +36,7 @@ def local(model: str) -> Path | None:
     return max(snapshots.iterdir(), key=lambda folder: folder.stat().st_mtime, default=None)
 
 
-def state(model: str) -> State:
+def state(model: str) -> WeightsState:
     """Whether all weights that the model's own files name are there."""
     folder = local(model)
     if folder is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steer.errors import UsageError
-from steer.proposer.address import without_secret
+from steer.proposer.address import refuse_secret
 from steer.record.schema import built
 from steer.settings import check_ranges, option
 
@@ -58,9 +58,11 @@ class Overrides:
         check_ranges(self, UsageError)
         if self.size is not None and self.size % 16:
             raise UsageError(f"--size is {self.size}, but must be a multiple of 16, such as 512")
+        if self.llm_url is not None:
+            refuse_secret(self.llm_url)
         if self.llm_url is not None and not self.llm_url.startswith(("http://", "https://")):
             raise UsageError(
-                f"--llm-url {without_secret(self.llm_url)!r} is no web address; write it as in: --llm-url http://127.0.0.1:8000/v1"
+                f"--llm-url {self.llm_url!r} is no web address; write it as in: --llm-url http://127.0.0.1:8000/v1"
             )
         if self.llm_url is not None and self.vllm_python is not None:
             raise UsageError(

@@ -21,7 +21,7 @@ from steer.record.summary import Candidate
 
 
 @dataclass
-class Card:
+class CandidateCard:
     """One picture of the grid."""
 
     id: str
@@ -53,12 +53,12 @@ class Fresh:
 
 
 @dataclass
-class Part:
+class GallerySection:
     """The base prompt, or one iteration."""
 
     title: str
     note: str
-    cards: list[Card]
+    cards: list[CandidateCard]
     dropped: list[dict[str, str]]  # rejected before they were rendered: prompt, reason
 
 
@@ -73,12 +73,12 @@ class Page:
     person: str
     lede: str
     notices: list[dict[str, str]]
-    base: Card | None
-    best: Card | None
+    base: CandidateCard | None
+    best: CandidateCard | None
     won: bool  # a rewrite beat the base prompt
     no_winner: str
     scored: str
-    parts: list[Part]
+    parts: list[GallerySection]
     tiles: list[Tile]
     fresh: list[Fresh]
     chart: dict[str, Any] | None
@@ -90,7 +90,7 @@ class Page:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def cards(self) -> list[Card]:
+    def cards(self) -> list[CandidateCard]:
         """All cards in the order of the page."""
         return [card for part in self.parts for card in part.cards]
 
@@ -142,8 +142,8 @@ def reproduce(config: Mapping[str, Any]) -> str:
     return shlex.join(["steer", *(argv or ["run", "--prompt", str(config["prompt"])])])
 
 
-def _card(c: Candidate, prompt: str, best_id: str | None, ranked: int) -> Card:
-    return Card(
+def _card(c: Candidate, prompt: str, best_id: str | None, ranked: int) -> CandidateCard:
+    return CandidateCard(
         id=c.id,
         iteration=c.iteration,
         prompt=c.prompt,
@@ -157,7 +157,7 @@ def _card(c: Candidate, prompt: str, best_id: str | None, ranked: int) -> Card:
     )
 
 
-def _fact(card: Card, c: Candidate) -> dict[str, Any]:
+def _fact(card: CandidateCard, c: Candidate) -> dict[str, Any]:
     where = "base prompt" if card.base else f"iteration {c.iteration}"
     state = "rejected" if card.reason else "the best" if card.best else ""
     return {
@@ -225,8 +225,8 @@ def _fresh(result: Mapping[str, Any]) -> list[Fresh]:
 
 
 def _parts(
-    record: Record, candidates: Sequence[Candidate], cards: Mapping[str, Card], best_id: str | None
-) -> list[Part]:
+    record: Record, candidates: Sequence[Candidate], cards: Mapping[str, CandidateCard], best_id: str | None
+) -> list[GallerySection]:
     dropped: dict[int, list[dict[str, str]]] = {}
     for event in record.events:
         # What never got as far as a picture.
@@ -249,10 +249,12 @@ def _parts(
         if any(c.id == best_id for c in shown):
             note += "; the best of the run is here"
         title = f"The base prompt and iteration {number}" if pinned else f"Iteration {number}"
-        parts.append(Part(title, note + ".", pinned + [cards[c.id] for c in shown], dropped.get(number, [])))
+        parts.append(
+            GallerySection(title, note + ".", pinned + [cards[c.id] for c in shown], dropped.get(number, []))
+        )
         pinned = []
     if pinned:
-        parts.append(Part("The base prompt", "What the search starts from.", pinned, []))
+        parts.append(GallerySection("The base prompt", "What the search starts from.", pinned, []))
     return parts
 
 

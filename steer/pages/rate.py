@@ -37,14 +37,14 @@ class RatedElsewhere(SteerError):
     status = 409
 
 
-class Given(BaseModel):
+class SentRating(BaseModel):
     """One rating, as the page sends it; the same one may come twice."""
 
     id: Id
     value: float = Field(ge=1, le=5, allow_inf_nan=False, strict=True)
 
 
-class Told(BaseModel):
+class SentDemographics(BaseModel):
     """Demographics; None is "prefer not to say"."""
 
     age: int | None = None
@@ -52,7 +52,7 @@ class Told(BaseModel):
     nationality: str | None = None
 
 
-class Desk:
+class SharedSession:
     """One rating session as pages see it: whatever they send twice, late or from two tabs is taken once."""
 
     def __init__(self, profile: Profile, session: RatingSession) -> None:
@@ -151,7 +151,7 @@ def rating_pages(
     `known` are demographics of the known people, as suggestions: gender, nationality. `restart` is the
     command that starts this page again.
     """
-    desk = Desk(profile, session)
+    desk = SharedSession(profile, session)
     router = APIRouter()
 
     @router.get("/")
@@ -175,7 +175,7 @@ def rating_pages(
         return desk.state()
 
     @router.post("/rate/ratings")
-    def rate(given: Given) -> dict[str, Any]:
+    def rate(given: SentRating) -> dict[str, Any]:
         return desk.rate(given.id, given.value)
 
     @router.post("/rate/undo")
@@ -187,7 +187,7 @@ def rating_pages(
         return desk.skip(id)
 
     @router.post("/demographics")
-    def tell(told: Told) -> dict[str, bool]:
+    def tell(told: SentDemographics) -> dict[str, bool]:
         clean = {key: " ".join(str(value).split()) or None for key, value in _texts(told).items()}
         profile.tell(Demographics(age=told.age, **clean))
         return {"saved": True}
@@ -211,5 +211,5 @@ def rating_pages(
     return router
 
 
-def _texts(told: Told) -> dict[str, str]:
+def _texts(told: SentDemographics) -> dict[str, str]:
     return {"gender": told.gender or "", "nationality": told.nationality or ""}

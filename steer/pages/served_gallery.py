@@ -37,7 +37,7 @@ _LOGS = {
 _PICTURE = re.compile(r"[A-Za-z0-9-]+\.png")
 
 
-class Given(BaseModel):
+class GalleryRating(BaseModel):
     """A rating of a candidate."""
 
     id: Annotated[str, Field(pattern=r"^r\d{2,4}c\d{2,4}$")]
@@ -118,7 +118,7 @@ def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart
         return rated(record_of(name))
 
     @router.post("/runs/{name}/ratings")
-    def rate(name: str, given: Given) -> dict[str, Any]:
+    def rate(name: str, given: GalleryRating) -> dict[str, Any]:
         record = record_of(name)
         sha256 = _pictures(record).get(given.id)
         if sha256 is None:

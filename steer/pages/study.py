@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from steer.errors import UsageError
 from steer.pages.server import fail, render
-from steer.study.answers import LONGEST_NAME, Answer, Desk, Rater
+from steer.study.answers import LONGEST_NAME, OpenStudy, Preferred, Rater
 
 
-class Told(BaseModel):
+class RaterName(BaseModel):
     """Who begins."""
 
     name: str = Field(max_length=10 * LONGEST_NAME)
@@ -30,11 +30,11 @@ class Choice(BaseModel):
     """One answer, as the page sends it; the same one may come twice."""
 
     number: int = Field(ge=0)
-    answer: Answer
+    answer: Preferred
     seconds: float = Field(ge=0, le=86_400, allow_inf_nan=False)
 
 
-def study_pages(desk: Desk, *, restart: str, report: str) -> APIRouter:
+def study_pages(desk: OpenStudy, *, restart: str, report: str) -> APIRouter:
     """The pages of one study; `restart` and `report` are the commands that open it again and rank it."""
     router = APIRouter()
 
@@ -44,7 +44,7 @@ def study_pages(desk: Desk, *, restart: str, report: str) -> APIRouter:
         return render("study_start.html.j2", people=people, longest=LONGEST_NAME, data={"restart": restart})
 
     @router.post("/study/raters")
-    def begin(told: Told) -> dict[str, str]:
+    def begin(told: RaterName) -> dict[str, str]:
         return {"address": f"/study/{desk.begin(told.name, told.person).key}"}
 
     @router.get("/study/{key}")

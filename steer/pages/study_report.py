@@ -12,7 +12,7 @@ from steer.errors import StudyError
 from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
 from steer.record.files import write_json
-from steer.study.answers import Given
+from steer.study.answers import Answer
 from steer.study.design import BASE, OTHERS, OWN
 from steer.study.ranking import Ranking, Score
 from steer.study.report import WON, Report, paper, rater_json, to_json
@@ -189,7 +189,7 @@ def _pictures(report: Report, group: int) -> dict[str, Any]:
     return {"prompt": design.prompts[group], "pictures": shown}
 
 
-def _won(given: Given, picture: str) -> float | None:
+def _won(given: Answer, picture: str) -> float | None:
     """1, 0.5 or 0 for the picture, None where it was not in the pair."""
     if given.pair.left.id == picture:
         return WON[given.answer]

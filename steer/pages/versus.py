@@ -75,7 +75,7 @@ def change_words(changes: list[Change]) -> list[str]:
 
 
 @dataclass
-class Picture:
+class ShownPicture:
     """A picture at one seed, small, and the way to its original."""
 
     href: str
@@ -94,7 +94,7 @@ def _pictures(found: Versus, folder: Path, left: Path, right: Path) -> list[dict
     for place, seed in enumerate(found.seeds):
         size = _LARGE if not place else _SMALL
         cells = [
-            Picture(
+            ShownPicture(
                 _link(folder, run / names[place]),
                 picture_address(run, names[place], *size),
                 f"{who}, seed {seed}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steer.profiles.state import Demographics, Rating, State
+from steer.profiles.state import Demographics, ProfileState, Rating
 from steer.profiles.store import Profile, Profiles
 
-__all__ = ["Demographics", "Profile", "Profiles", "Rating", "State"]
+__all__ = ["Demographics", "Profile", "ProfileState", "Profiles", "Rating"]

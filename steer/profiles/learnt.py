@@ -10,7 +10,7 @@ import numpy as np
 
 from reward.people.active import known_share
 from steer.compare.looks import LOOKS
-from steer.profiles.state import Rating, State
+from steer.profiles.state import ProfileState, Rating
 
 if TYPE_CHECKING:
     from reward.people.known import Calibration
@@ -76,7 +76,10 @@ class Learnt:
 
 
 def learn(
-    state: State, known: np.ndarray, scorer: Predictor, seen: Sequence[tuple[str, str, np.ndarray]] = ()
+    state: ProfileState,
+    known: np.ndarray,
+    scorer: Predictor,
+    seen: Sequence[tuple[str, str, np.ndarray]] = (),
 ) -> Learnt:
     """What the ratings of a state say, by a predictor that knows people.
 

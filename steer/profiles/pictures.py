@@ -30,7 +30,7 @@ MEDIA_TYPES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class PictureFile:
     """One picture's file, whole."""
 
     data: bytes  # as it came
@@ -44,11 +44,11 @@ class Picture:
         return pictures.read_image(self.data, name=self.name)
 
 
-def read_picture(given: bytes | Path) -> Picture:
+def read_picture(given: bytes | Path) -> PictureFile:
     """A picture, decoded once to know that it is one, or the file at a path. Raises `ProfileError`."""
     data, name = (read_bytes(given), str(given)) if isinstance(given, Path) else (given, "this")
     with _presented(), pictures.opened(data, name=name) as opened:
-        picture = Picture(data, hashlib.sha256(data).hexdigest(), ENDINGS[str(opened.format)], name)
+        picture = PictureFile(data, hashlib.sha256(data).hexdigest(), ENDINGS[str(opened.format)], name)
         _ = picture.image
     return picture
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from reward.predictor.domain import in_domain
 from steer.errors import ProfileError
-from steer.profiles.pictures import MEDIA_TYPES, Picture, read_picture
-from steer.profiles.sources import Source
-from steer.profiles.state import Rating, State
+from steer.profiles.pictures import MEDIA_TYPES, PictureFile, read_picture
+from steer.profiles.sources import PictureSource
+from steer.profiles.state import ProfileState, Rating
 
 if TYPE_CHECKING:
     from reward.predictor.predictor import Predictor
@@ -47,7 +47,7 @@ class Ready:
 class Pool:
     """Fills itself from a source in a thread of its own, until it is closed."""
 
-    def __init__(self, source: Source, scorer: Predictor, state: State) -> None:
+    def __init__(self, source: PictureSource, scorer: Predictor, state: ProfileState) -> None:
         self.unreadable = 0  # files that are no pictures
         self.failure: Exception | None = None  # what ended the source, if it did not just end
         self.exhausted = False
@@ -87,7 +87,7 @@ class Pool:
             self._most += count
             self._changed.notify_all()
 
-    def ask(self, pictures: Sequence[Picture], prompts: Sequence[str]) -> np.ndarray:
+    def ask(self, pictures: Sequence[PictureFile], prompts: Sequence[str]) -> np.ndarray:
         """What the known people would give these pictures [known people, n]."""
         with self._asking:
             return np.asarray(
@@ -101,7 +101,7 @@ class Pool:
             self._changed.notify_all()
         self._thread.join()
 
-    def _fill(self, source: Source, state: State) -> None:
+    def _fill(self, source: PictureSource, state: ProfileState) -> None:
         try:
             self._recall(state)
             for offered in source.pictures():
@@ -124,7 +124,7 @@ class Pool:
                 self.exhausted = True
                 self._changed.notify_all()
 
-    def _recall(self, state: State) -> None:
+    def _recall(self, state: ProfileState) -> None:
         """What was rated last in earlier sessions."""
         for rating in state.ratings[-RECALLED:]:
             if self._closed:
@@ -132,12 +132,12 @@ class Pool:
             self.recall(state, rating)
             self.make_room()
 
-    def recall(self, state: State, rating: Rating) -> Ready:
+    def recall(self, state: ProfileState, rating: Rating) -> Ready:
         """Make a picture ready that was rated before."""
         path = state.path(rating)
         return self._add(read_picture(path), path, rating.prompt, rating.source, rating.source)
 
-    def _add(self, picture: Picture, path: Path, prompt: str, source: str, world: str) -> Ready:
+    def _add(self, picture: PictureFile, path: Path, prompt: str, source: str, world: str) -> Ready:
         before = self.get(picture.sha256)
         if before is not None:
             return before
@@ -149,7 +149,7 @@ class Pool:
             self._changed.notify_all()
             return added
 
-    def _like_training(self, picture: Picture, world: str) -> bool | None:
+    def _like_training(self, picture: PictureFile, world: str) -> bool | None:
         """By where it is from, if that settles it, else by its embedding; None where nobody can say."""
         if world and world in self._scorer.world.partition(":")[0].split("+"):
             return True

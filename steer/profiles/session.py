@@ -17,16 +17,16 @@ from reward.files import write_whole
 from reward.people.active import most_telling
 from steer.errors import NotReady, ProfileError, SteerError
 from steer.profiles.learnt import Learnt, learn, rated_ids
-from steer.profiles.pictures import Picture, ending_of, read_bytes
+from steer.profiles.pictures import PictureFile, ending_of, read_bytes
 from steer.profiles.pool import RECALLED, Item, Pool, Ready
-from steer.profiles.sources import Source
+from steer.profiles.sources import PictureSource
 from steer.profiles.state import Rating, predictor_of
 from steer.profiles.store import Profile
 
 if TYPE_CHECKING:
     from steer.parts import Scorer
 
-__all__ = ["Item", "Learnt", "Progress", "RatingSession"]
+__all__ = ["Item", "Learnt", "RatingProgress", "RatingSession"]
 
 PRACTICE = 3  # trials before the first rating of a profile
 EVERY = 5  # one picture in so many is drawn at random, and checks what the others predict of it
@@ -35,7 +35,7 @@ FIRST = 12  # pictures among which the first choice is made; there are more by t
 
 
 @dataclass(frozen=True)
-class Progress:
+class RatingProgress:
     """How far the rating has come."""
 
     ratings: int  # that count, of this and earlier sessions
@@ -57,7 +57,7 @@ class RatingSession:
         self,
         profile: Profile,
         scorer: Scorer,
-        source: Source,
+        source: PictureSource,
         practice: int = PRACTICE,
         seed: int | None = None,
     ) -> None:
@@ -113,7 +113,7 @@ class RatingSession:
             data = read_bytes(item.path)
             if hashlib.sha256(data).hexdigest() != id:
                 raise ProfileError(f"{item.path} has changed since it was shown: load the page again")
-            picture = Picture(data, id, ending_of(item.media_type))  # decoded once, when it got ready
+            picture = PictureFile(data, id, ending_of(item.media_type))  # decoded once, when it got ready
             self.profile.rate(picture, value, prompt=item.prompt, source=item.source, held_out=held_out)
             if shown is not None:
                 self._shown = None
@@ -144,9 +144,9 @@ class RatingSession:
         return self._item(id).path
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> RatingProgress:
         ratings = self.profile.ratings
-        return Progress(
+        return RatingProgress(
             len(ratings),
             sum(rating.held_out for rating in ratings),
             self._practice_left,

@@ -39,7 +39,7 @@ class Offered:
     )
 
 
-class Source(Protocol):
+class PictureSource(Protocol):
     """Pictures in the order in which they are made ready; the order says nothing about any taste."""
 
     @property
@@ -191,7 +191,7 @@ def sandbox_folder() -> Path:
     return paths.sandbox(json.loads(WORLD.read_text(encoding="utf-8"))["version"])
 
 
-def open_source(name: str, runs: Path = Path("runs")) -> Source:
+def open_source(name: str, runs: Path = Path("runs")) -> PictureSource:
     """The source that someone named: "sandbox", "runs", or a folder (a data set's or one of pictures).
 
     Raises `ProfileError`.

@@ -63,7 +63,7 @@ class Demographics:
 
 
 @dataclass(frozen=True)
-class State:
+class ProfileState:
     """A profile at one moment, by its hash; nothing that is rated later changes it."""
 
     folder: Path  # the profile's
@@ -114,7 +114,7 @@ def predictor_of(scorer: Scorer) -> Predictor:
     return cast("Predictor", scorer)
 
 
-def known_ratings(predictor: Predictor, state: State, ratings: Sequence[Rating]) -> np.ndarray:
+def known_ratings(predictor: Predictor, state: ProfileState, ratings: Sequence[Rating]) -> np.ndarray:
     """What each known person would give the rated pictures [known people, ratings]."""
     import numpy as np
 
@@ -153,12 +153,12 @@ def _check(rating: Rating) -> None:
 
 def state_of(
     folder: Path, about: Mapping[str, Any], given: Mapping[str, Rating], told: Demographics
-) -> State:
+) -> ProfileState:
     """The state of ratings by id, in order of ids."""
     last: dict[str, Rating] = {}
     for rating in reversed(list(given.values())):  # the last rating of a picture counts, where it was given
         last.setdefault(rating.picture, rating)
-    return State(folder, about["name"], tuple(last.values())[::-1], told, about["salt"])
+    return ProfileState(folder, about["name"], tuple(last.values())[::-1], told, about["salt"])
 
 
 def _chunks(ratings: Sequence[Rating]) -> Iterator[Sequence[Rating]]:

@@ -36,8 +36,8 @@ from reward.files import write_through, write_whole
 from steer import paths
 from steer.errors import ProfileError, UnknownProfile
 from steer.profiles.names import checked_name
-from steer.profiles.pictures import Picture, read_picture
-from steer.profiles.state import Demographics, Rating, State, apply, state_of
+from steer.profiles.pictures import PictureFile, read_picture
+from steer.profiles.state import Demographics, ProfileState, Rating, apply, state_of
 from steer.record.log import Log
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ LONGEST_PROMPT = 2000
 class NewRating:
     """A rating that is to be kept."""
 
-    image: bytes | Path | Picture
+    image: bytes | Path | PictureFile
     rating: float  # 1-5
     prompt: str = ""
     source: str = ""
@@ -163,7 +163,7 @@ class Profile:
         return str(self._about["created"])
 
     @property
-    def state(self) -> State:
+    def state(self) -> ProfileState:
         """What it says now; a later rating makes another state."""
         return self._state
 
@@ -194,7 +194,7 @@ class Profile:
         """Whose taste this is now, see `State.person`."""
         return self._state.person(scorer)
 
-    def at(self, hash: str) -> State:
+    def at(self, hash: str) -> ProfileState:
         """The state that had this hash, however much was rated since. Raises `ProfileError`."""
         for end in range(len(self._lines), -1, -1):  # newest first: runs mostly name a recent one
             given: dict[str, Rating] = {}
@@ -211,7 +211,7 @@ class Profile:
 
     def rate(
         self,
-        image: bytes | Path | Picture,
+        image: bytes | Path | PictureFile,
         rating: float,
         *,
         prompt: str = "",
@@ -292,7 +292,7 @@ class Profile:
                 self._lines.append(line)
         self._state = state_of(self.folder, self._about, self._given, self._told)
 
-    def _keep_picture(self, picture: Picture) -> str:
+    def _keep_picture(self, picture: PictureFile) -> str:
         """Name of the picture's file in images/, which is on disk when this returns."""
         name = picture.sha256 + picture.ending
         path = self.folder / "images" / name
@@ -311,8 +311,8 @@ class Profile:
             raise ProfileError(f"cannot read {path}: {error}; see: steer people list") from error
 
 
-def _picture_of(image: bytes | Path | Picture) -> Picture:
-    return image if isinstance(image, Picture) else read_picture(image)
+def _picture_of(image: bytes | Path | PictureFile) -> PictureFile:
+    return image if isinstance(image, PictureFile) else read_picture(image)
 
 
 def _check(new: NewRating) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from reward.files import write_whole
 from steer.errors import ProfileError
 from steer.profiles.pictures import read_picture
-from steer.profiles.state import State
+from steer.profiles.state import ProfileState
 from steer.profiles.store import NewRating
 
 CSV = "ratings.csv"
@@ -52,7 +52,7 @@ def read_ratings(path: Path) -> list[NewRating]:
     return found
 
 
-def write_ratings(state: State, folder: Path) -> Path:
+def write_ratings(state: ProfileState, folder: Path) -> Path:
     """A folder with ratings.csv and the pictures, which `read_ratings` reads. Raises `ProfileError`.
 
     Without demographics, times and where pictures came from.

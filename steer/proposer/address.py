@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from steer.errors import UsageError
+
 
 def without_secret(url: str) -> str:
     """`url` without user name, password, query and fragment, however badly it is written."""
@@ -13,3 +15,12 @@ def without_secret(url: str) -> str:
         host = ""
     shown = f"{scheme[0] if scheme else ''}…@{host}" if at else url
     return re.split(r"[?#]", shown, maxsplit=1)[0]
+
+
+def refuse_secret(url: str) -> None:
+    """Raises `UsageError` for an address with more in it than an address, before that is written anywhere."""
+    if (shown := without_secret(url)) != url:
+        raise UsageError(
+            f"--llm-url {shown!r} holds a user name, a query or a fragment: put a key into "
+            "STEER_LLM_API_KEY instead; an address looks like: --llm-url http://127.0.0.1:8000/v1"
+        )

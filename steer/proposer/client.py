@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from steer.errors import ProposerError, ServerDown, UsageError
-from steer.proposer.address import without_secret
+from steer.proposer.address import refuse_secret, without_secret
 
 KEY_VARIABLE = "STEER_LLM_API_KEY"
 ATTEMPTS = 4  # of one request, with pauses between them that double
@@ -217,17 +217,16 @@ def local_http(timeout: float) -> httpx.Client:
 
 def base_url(url: str) -> str:
     """`url` with a scheme and the API's path, without a slash at the end. Raises `UsageError`."""
+    refuse_secret(url)
     text = url.strip()
     if "://" not in text:
         text = f"http://{text}"
     try:
         parsed = httpx.URL(text)
-    except httpx.InvalidURL:  # its message quotes the address
-        raise UsageError(f"--llm-url is {without_secret(url)!r}, which is no address; {_EXAMPLE}") from None
-    if parsed.userinfo:  # not repeated: it may hold a password
-        raise UsageError(f"--llm-url holds a user name: put the key into {KEY_VARIABLE} instead; {_EXAMPLE}")
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
-        raise UsageError(f"--llm-url is {without_secret(url)!r}, which is no plain http address; {_EXAMPLE}")
+    except httpx.InvalidURL as error:
+        raise UsageError(f"--llm-url is {url!r}: {error}; {_EXAMPLE}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise UsageError(f"--llm-url is {url!r}, which is no plain http address; {_EXAMPLE}")
     text = text.rstrip("/")
     for ending in ("/chat/completions", "/completions", "/models"):
         text = text.removesuffix(ending)

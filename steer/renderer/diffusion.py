@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from PIL import Image
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steer.errors import RendererError
 from steer.renderer.cache import EMBEDDINGS, IMAGES, Cache
 from steer.renderer.load import Pipelines
 from steer.renderer.settings import RenderSettings, defaults
-from steer.renderer.source import DENOISERS, Source
+from steer.renderer.source import DENOISERS, PipelineSource
 from steer.renderer.stage import Stage
 
 T = TypeVar("T")
@@ -35,6 +36,13 @@ Embeddings = dict[str, torch.Tensor]  # arguments of the pipeline by name, each 
 
 GIB = 2**30
 PROMPTS_AT_ONCE = 32
+
+# Kernels for the attention of text encoders, the second choice where the first made NaN. FLUX.2-dev pads
+# prompts on the left, where a token sees nothing at all; cuDNN's kernel, which torch may prefer, is left out.
+ATTENTION: tuple[tuple[Any, ...], ...] = (
+    (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH),
+    (SDPBackend.MATH,),
+)
 
 
 class _Stopped(Exception):
@@ -48,7 +56,7 @@ class DiffusersRenderer:
     batch size and on any device. The pixels agree within rounding (tests: 1/255 in float32).
     """
 
-    def __init__(self, source: Source, settings: RenderSettings, cache: Path | None = None) -> None:
+    def __init__(self, source: PipelineSource, settings: RenderSettings, cache: Path | None = None) -> None:
         self._source, self._pipes = source, Pipelines(source)
         call = inspect.signature(self._pipes.kind.__call__).parameters
         own = {name: None if p.default is p.empty else p.default for name, p in call.items()}
@@ -67,6 +75,7 @@ class DiffusersRenderer:
         self._failed: dict[Job, str] = {}  # and why: the same noise would fail again
         self._at_once = {"images": self._settings.batch_size or 1, "prompts": PROMPTS_AT_ONCE}
         self._stages: dict[str, Stage] = {}
+        self._attention = ATTENTION
         self._notes: list[str] = []
 
     # --- what the loop calls
@@ -114,6 +123,10 @@ class DiffusersRenderer:
             if cache.failure is not None:
                 self._notes.append(f"{cache.failure}; went on without")
                 cache.failure = None
+        for stage in self._stages.values():
+            if stage.failure is not None:
+                self._notes.append(stage.failure)
+                stage.failure = None
         notes, self._notes = self._notes, []
         return notes
 
@@ -146,12 +159,13 @@ class DiffusersRenderer:
     ) -> list[Image.Image | str]:
         """One call of the pipeline."""
         settings, pipe = self._settings, self._pipes.image
+        watch = _Watch(stop)
         arguments: dict[str, Any] = {
             "width": settings.width,
             "height": settings.height,
             "num_inference_steps": settings.steps,
             "guidance_scale": settings.guidance_scale,
-            "callback_on_step_end": _check(stop),
+            "callback_on_step_end": watch,
         }
         arguments = {k: v for k, v in arguments.items() if v is not None and k in self._call}
         if self._pipes.family.encoded:
@@ -167,7 +181,9 @@ class DiffusersRenderer:
                 arguments["max_sequence_length"] = settings.max_sequence_length
         generators = [torch.Generator().manual_seed(seed) for _, seed in jobs]
         made = pipe(**arguments, generator=generators, output_type="pt").images
-        return [_image(pixels) for pixels in made.float().cpu()]
+        return [
+            _image(pixels) or self._not_finite(watch.broken(i)) for i, pixels in enumerate(made.float().cpu())
+        ]
 
     @property
     def _guided(self) -> bool:
@@ -197,7 +213,23 @@ class DiffusersRenderer:
         return encoded
 
     def _embed(self, prompts: Sequence[str]) -> list[Embeddings | str]:
-        """One call of the text encoder."""
+        """One call of the text encoder; another with plain attention where it made NaN."""
+        named = self._encoded(prompts, self._attention[0])
+        finite = _finite(named.values())
+        if not all(finite) and len(self._attention) > 1:
+            self._attention = self._attention[1:]
+            named = self._encoded(prompts, self._attention[0])
+            if all(finite := _finite(named.values())):
+                self._notes.append("the text encoder's fast attention made NaN, went on with the plain one")
+        return [
+            {name: tensor[i : i + 1].to("cpu", copy=True) for name, tensor in named.items()}
+            if finite[i]
+            else self._not_finite("text encoder's hidden states")
+            for i in range(len(prompts))
+        ]
+
+    def _encoded(self, prompts: Sequence[str], attention: Sequence[Any]) -> Embeddings:
+        """What the pipeline takes in the place of these prompts, each [prompts, ...], on the device."""
         pipe = self._pipes.text
         offered = {
             "prompt": list(prompts),
@@ -209,17 +241,17 @@ class DiffusersRenderer:
             "max_sequence_length": self._settings.max_sequence_length,
         }
         known = inspect.signature(pipe.encode_prompt).parameters
-        with torch.no_grad():
+        with torch.no_grad(), sdpa_kernel(list(attention)):
             returned = pipe.encode_prompt(**{key: value for key, value in offered.items() if key in known})
-        named = {
+        return {
             name: tensor
             for name, tensor in zip(self._pipes.family.encoded, returned, strict=True)
             if name and tensor is not None
         }
-        return [
-            {name: tensor[i : i + 1].to("cpu", copy=True) for name, tensor in named.items()}
-            for i in range(len(prompts))
-        ]
+
+    def _not_finite(self, what: str) -> str:
+        remedy = "try another --renderer" if self.memory == "bf16" else "try --memory bf16"
+        return f"the {what} are not numbers (NaN); {remedy}"
 
     # --- memory
 
@@ -297,25 +329,40 @@ class DiffusersRenderer:
         return _hash(self._source.identity, self._settings.max_sequence_length, guided, prompt)
 
 
-def _image(pixels: torch.Tensor) -> Image.Image | str:
-    """[3, height, width] in 0..1 as an RGB image, or what is wrong with it."""
+def _image(pixels: torch.Tensor) -> Image.Image | str | None:
+    """[3, height, width] in 0..1 as an RGB image, or what is wrong with it; None where it is not finite."""
     if not torch.isfinite(pixels).all():
-        return "the model computed pixels that are not numbers (NaN)"
+        return None
     rounded = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
     if not rounded.any():
         return "the image is black (a numerical overflow, or the model's own safety filter)"
     return Image.fromarray(rounded.permute(1, 2, 0).contiguous().numpy())
 
 
-def _check(stop: threading.Event) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
-    """A callback for the end of each denoising step."""
+def _finite(tensors: Iterable[torch.Tensor]) -> list[bool]:
+    """Of each row, whether all of its numbers in all of the tensors are finite."""
+    rows = torch.stack([torch.isfinite(tensor).flatten(1).all(1) for tensor in tensors])
+    return [bool(row) for row in rows.all(0)]
 
-    def check(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        if stop.is_set():
+
+class _Watch:
+    """A callback for the end of each denoising step: stops where asked to, and keeps the last latents."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._latents: torch.Tensor | None = None
+
+    def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if self._stop.is_set():
             raise _Stopped
+        self._latents = tensors.get("latents")
         return tensors
 
-    return check
+    def broken(self, i: int) -> str:
+        """What went wrong with image `i`, whose pixels are not finite: its latents, or their decoding."""
+        if self._latents is None:
+            return "model's pixels"
+        return "decoder's pixels" if torch.isfinite(self._latents[i]).all() else "denoiser's latents"
 
 
 def _ahead(items: Iterator[T], stop: threading.Event) -> Generator[T, None, None]:

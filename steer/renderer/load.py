@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from steer.errors import RendererError
 from steer.renderer.settings import FAMILIES, Family
-from steer.renderer.source import DENOISERS, INSTALL, Source, components
+from steer.renderer.source import DENOISERS, INSTALL, PipelineSource, components
 
 
 class Pipelines:
@@ -26,7 +26,7 @@ class Pipelines:
     `text` encodes prompts, `image` makes images of the encodings; the same object for most models.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: PipelineSource) -> None:
         self.source = source
         self.kind = pipeline_class(source)
         self.family = FAMILIES.get(source.index["_class_name"], Family())
@@ -71,7 +71,11 @@ class Pipelines:
 
             absent["quantization_config"] = PipelineQuantizationConfig(quant_mapping=mapping)
         pipe = self.kind.from_pretrained(
-            source.folder, dtype=precision(source), use_safetensors=True, local_files_only=True, **absent
+            source.folder,
+            dtype=getattr(torch, source.dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            **absent,
         )
         pipe.set_progress_bar_config(disable=True)
         if half == "image":
@@ -79,7 +83,7 @@ class Pipelines:
         return pipe
 
 
-def pipeline_class(source: Source) -> Any:
+def pipeline_class(source: PipelineSource) -> Any:
     """The text-to-image pipeline class for a folder. Raises `RendererError` where there is none."""
     import diffusers
 
@@ -97,16 +101,11 @@ def pipeline_class(source: Source) -> Any:
     )
 
 
-def precision(source: Source) -> torch.dtype:
-    """bfloat16 on GPUs; float32 on a CPU, where it is faster and memory is not scarce."""
-    return torch.float32 if source.device == "cpu" else torch.bfloat16
-
-
-def quantization(source: Source, names: Mapping[str, str]) -> dict[str, Any]:
+def quantization(source: PipelineSource, names: Mapping[str, str]) -> dict[str, Any]:
     """A config for each module that the memory plan quantizes: denoiser and language models, not CLIP or VAE.
 
     fp8: weights and activations in float8 with a scale per row (torchao). nf4: 4-bit weights, computed in
-    bfloat16 (bitsandbytes; Dettmers et al. 2023). diffusers and transformers have a config class each.
+    `source.dtype` (bitsandbytes; Dettmers et al. 2023). diffusers and transformers have a config class each.
     """
     if source.memory == "bf16":
         return {}
@@ -124,17 +123,20 @@ def quantization(source: Source, names: Mapping[str, str]) -> dict[str, Any]:
         if source.memory == "fp8":
             from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow
 
+            # A prompt padded on the left makes rows of zeros, and a scale of 0 would divide 0 by 0.
             configs[name] = library.TorchAoConfig(
-                Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
+                Float8DynamicActivationFloat8WeightConfig(granularity=PerRow(), activation_value_lb=1e-12)
             )
         else:
             configs[name] = library.BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_compute_dtype=getattr(torch, source.dtype),
             )
     return configs
 
 
-def short_text_encoder(source: Source, kind: str, layers: int, mapping: Mapping[str, Any]) -> Any:
+def short_text_encoder(source: PipelineSource, kind: str, layers: int, mapping: Mapping[str, Any]) -> Any:
     """The text encoder up to this layer; what lies above is not read from disk."""
     import transformers
 
@@ -153,7 +155,7 @@ def short_text_encoder(source: Source, kind: str, layers: int, mapping: Mapping[
     model = getattr(transformers, kind).from_pretrained(
         folder,
         config=config,
-        dtype=precision(source),
+        dtype=getattr(torch, source.dtype),
         use_safetensors=True,
         local_files_only=True,
         **more,
@@ -176,7 +178,7 @@ def without_head(model: Any) -> Any:
     return model
 
 
-def _add_loras(pipe: Any, source: Source) -> None:
+def _add_loras(pipe: Any, source: PipelineSource) -> None:
     if not source.loras:
         return
     if not hasattr(pipe, "load_lora_weights"):
@@ -202,7 +204,7 @@ def _add_loras(pipe: Any, source: Source) -> None:
 
 
 @contextmanager
-def _readable(source: Source) -> Iterator[None]:
+def _readable(source: PipelineSource) -> Iterator[None]:
     """Whatever goes wrong while weights are read becomes one line."""
     try:
         yield

@@ -36,7 +36,7 @@ class Lora:
 
 
 @dataclass(frozen=True)
-class Source:
+class PipelineSource:
     """A pipeline that was found whole on this machine, and how to load it."""
 
     model: str  # hub id, or the folder's name
@@ -48,9 +48,21 @@ class Source:
     loras: tuple[Lora, ...] = ()
 
     @property
+    def dtype(self) -> str:
+        """torch's name of the type that is computed in.
+
+        bfloat16 on GPUs, but float16 for UNets, whose models of one step show the rounding of bfloat16 as
+        grain (SDXL's pipeline decodes in float32 by itself); float32 on a CPU, where it is faster and memory
+        is not scarce. fp8 gives bfloat16 and nothing else.
+        """
+        if self.device == "cpu":
+            return "float32"
+        return "float16" if "unet" in components(self.index) and self.memory != "fp8" else "bfloat16"
+
+    @property
     def identity(self) -> str:
         """sha256 over everything about the weights that can change an image."""
-        precision = "float32" if self.memory == "bf16" and self.device == "cpu" else self.memory
+        precision = self.dtype if self.memory == "bf16" and self.dtype != "bfloat16" else self.memory
         loras = [(_fingerprint([lora.file]), lora.strength) for lora in self.loras]
         told = [self.model, self.revision, precision, loras]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
@@ -62,7 +74,7 @@ def find_source(
     memory: str = "bf16",
     lora: tuple[str, ...] = (),
     device: str | None = None,
-) -> Source:
+) -> PipelineSource:
     """The pipeline `model`, checked without loading it. Raises `UsageError`, `RendererError`."""
     if importlib.util.find_spec("diffusers") is None:
         raise RendererError(f"the renderer {model} needs the package diffusers; run: {INSTALL}")
@@ -78,7 +90,7 @@ def find_source(
     name = str(model) if commit else folder.resolve().name
     files = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors"))
     loras = tuple(_lora(given) for given in lora)
-    return Source(name, folder, commit or _fingerprint(files, folder), index, memory, device, loras)
+    return PipelineSource(name, folder, commit or _fingerprint(files, folder), index, memory, device, loras)
 
 
 def weight_bytes(folder: Path) -> int:

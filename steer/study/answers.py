@@ -22,9 +22,9 @@ from typing import IO, Any, Literal, get_args
 from steer.errors import StudyError, UsageError
 from steer.record.files import slug
 from steer.record.log import Log
-from steer.study.design import Design, Pair
+from steer.study.design import Design, StudyPair
 
-Answer = Literal["left", "right", "tie"]
+Preferred = Literal["left", "right", "tie"]
 LONGEST_NAME = 60  # characters
 
 
@@ -35,23 +35,23 @@ class AnsweredElsewhere(StudyError):
 
 
 @dataclass(frozen=True)
-class Given:
+class Answer:
     """One answer."""
 
-    pair: Pair
-    answer: Answer
+    pair: StudyPair
+    answer: Preferred
     seconds: float  # from when both pictures were there
 
 
 @dataclass
 class Rater:
-    """One rater's pairs and what they answered; use it through `Desk`."""
+    """One rater's pairs and what they answered; use it through `OpenStudy`."""
 
     key: str  # of addresses and files
     name: str
     person: str | None  # whose taste theirs is, of those whom pictures were made for
-    pairs: list[Pair]
-    given: dict[int, Given] = field(default_factory=dict)  # by number of the pair, in order of answering
+    pairs: list[StudyPair]
+    given: dict[int, Answer] = field(default_factory=dict)  # by number of the pair, in order of answering
 
     @property
     def next(self) -> int | None:
@@ -86,7 +86,7 @@ def read_raters(design: Design) -> Raters:
     return raters
 
 
-class Desk:
+class OpenStudy:
     """A study that is open: takes answers, each once, and keeps them. Threads may share it, processes not."""
 
     def __init__(self, design: Design) -> None:
@@ -96,7 +96,7 @@ class Desk:
         self.raters = read_raters(design)
         self._logs: dict[str, Log] = {}
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> OpenStudy:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -126,7 +126,7 @@ class Desk:
             raise UsageError("nobody has begun under this name; go back to the start")
         return self.raters[key]
 
-    def answer(self, key: str, number: int, answer: Answer, seconds: float) -> Rater:
+    def answer(self, key: str, number: int, answer: Preferred, seconds: float) -> Rater:
         """Keep one answer; it is on disk when this returns. Giving the same one twice is harmless.
 
         Raises AnsweredElsewhere, UsageError, StudyError.
@@ -142,7 +142,7 @@ class Desk:
             pair = rater.pairs[number]
             shown = {"left": pair.left.id, "right": pair.right.id}
             self._append(key, {**shown, "answer": answer, "seconds": round(seconds, 2)})
-            rater.given[number] = Given(pair, answer, seconds)
+            rater.given[number] = Answer(pair, answer, seconds)
             return rater
 
     def undo(self, key: str, shown: int | None) -> Rater:
@@ -227,6 +227,6 @@ def _apply(rater: Rater, numbers: dict[tuple[str, str], int], line: dict[str, An
         rater.given.pop(numbers[left, right], None)
         return
     number, seconds = numbers[line["left"], line["right"]], float(line["seconds"])
-    if line["answer"] not in get_args(Answer) or not math.isfinite(seconds):
+    if line["answer"] not in get_args(Preferred) or not math.isfinite(seconds):
         raise ValueError("no answer")
-    rater.given[number] = Given(rater.pairs[number], line["answer"], seconds)
+    rater.given[number] = Answer(rater.pairs[number], line["answer"], seconds)

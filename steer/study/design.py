@@ -37,7 +37,7 @@ Kind = Literal["base", "person", "generic"]
 
 
 @dataclass(frozen=True)
-class Picture:
+class StudyPicture:
     """One picture of a study, and what only the report may say of it."""
 
     id: str  # 16 random hex digits
@@ -62,11 +62,11 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pair:
+class StudyPair:
     """Two pictures, as they are shown."""
 
-    left: Picture
-    right: Picture
+    left: StudyPicture
+    right: StudyPicture
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Design:
     created: str
     runs: tuple[str, ...]
     prompts: tuple[str, ...]  # base prompts, by group
-    pictures: tuple[Picture, ...]
+    pictures: tuple[StudyPicture, ...]
     seed: int  # of order and sides
     limit: int | None  # pairs that one rater is asked, at most
     simulated: bool  # the people whom pictures were made for are the sandbox's
@@ -92,11 +92,11 @@ class Design:
         """Whom a rater can be, and their names: nobody is one of the sandbox's people."""
         return {p.maker: p.name for p in self.pictures if p.kind == "person" and p.world != "sandbox"}
 
-    def picture_file(self, picture: Picture) -> Path:
+    def picture_file(self, picture: StudyPicture) -> Path:
         """Its pixels, as PNG."""
         return self.folder / "pictures" / f"{picture.id}.png"
 
-    def all_pairs(self, person: str | None) -> list[tuple[Picture, Picture]]:
+    def all_pairs(self, person: str | None) -> list[tuple[StudyPicture, StudyPicture]]:
         """Every two pictures of a group that are of different conditions to this rater."""
         return [
             (first, second)
@@ -105,7 +105,7 @@ class Design:
             if first.group == second.group and first.condition(person) != second.condition(person)
         ]
 
-    def pairs(self, rater: str, person: str | None) -> list[Pair]:
+    def pairs(self, rater: str, person: str | None) -> list[StudyPair]:
         """What this rater is asked, in order: always the same for the same name.
 
         Order and sides are drawn by chance. Nobody is asked to compare a picture with itself.
@@ -115,7 +115,7 @@ class Design:
         asked = [pair for pair in self.all_pairs(person) if pair[0].pixels != pair[1].pixels]
         shown = [asked[i] for i in rng.permutation(len(asked))][: self.limit]
         return [
-            Pair(second, first) if swap else Pair(first, second)
+            StudyPair(second, first) if swap else StudyPair(first, second)
             for (first, second), swap in zip(shown, rng.random(len(shown)) < 0.5, strict=True)
         ]
 
@@ -133,7 +133,7 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
                 f"{record.folder.name} is not finished ({record.status}); first: steer runs resume "
                 f"{record.folder}"
             )
-    pictures: dict[tuple[int, str], tuple[Picture, Any]] = {}
+    pictures: dict[tuple[int, str], tuple[StudyPicture, Any]] = {}
     groups: dict[tuple[str, int, str], int] = {}
     for record in records:
         config, result = record.config, record.result
@@ -149,7 +149,7 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
                 pixels = hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest()[:16]
                 id, run = secrets.token_hex(8), record.folder.name
                 world = config["person"]["world"] if what == "person" else ""
-                picture = Picture(id, group, what, name, shown["prompt"], pixels, run, world)
+                picture = StudyPicture(id, group, what, name, shown["prompt"], pixels, run, world)
                 pictures[key] = (picture, image)
     chosen = tuple(picture for picture, _ in pictures.values())
     if not any(a.group == b.group and a.pixels != b.pixels for a in chosen for b in chosen):
@@ -211,9 +211,9 @@ def list_studies(out: Path) -> list[Path]:
     return sorted(path.parent for path in out.glob("*/study.json"))
 
 
-def _picture(data: dict[str, Any]) -> Picture:
+def _picture(data: dict[str, Any]) -> StudyPicture:
     world = split_label(data["maker"])["world"] if data["kind"] == "person" else ""
-    return Picture(**{"world": world, **data})  # studies from before worlds were kept have none
+    return StudyPicture(**{"world": world, **data})  # studies from before worlds were kept have none
 
 
 def _maker(config: dict[str, Any]) -> tuple[str, Kind]:

@@ -554,12 +554,12 @@ def test_a_signal_in_the_middle_leaves_a_run_that_can_be_resumed(isolated):
 
 def test_the_sandbox_is_built_stage_by_stage_and_says_how_long_it_took(steer, isolated, monkeypatch):
     from steer.sandbox.make.build import Built
-    from steer.sandbox.make.encoder_pairs import Progress
+    from steer.sandbox.make.encoder_pairs import StepDone
 
     def build(folder, stages, workers):
         assert stages == ("paintings", "ratings") and workers == 1
-        yield Progress("paintings", 0, 2, 0.0)
-        yield Progress("paintings", 2, 2, 61.0)
+        yield StepDone("paintings", 0, 2, 0.0)
+        yield StepDone("paintings", 2, 2, 61.0)
         yield Built(folder, {"paintings": 61.0, "ratings": 1.5})
 
     monkeypatch.setattr("steer.sandbox.make.build.build", build)

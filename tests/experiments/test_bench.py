@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from steer.errors import RecordError
-from steer.experiments.bench import Bench, Plan
+from steer.experiments.bench import Bench, BenchPlan
 from steer.experiments.caches import CachedScorer, Store
 from steer.machine.loading import load
 from steer.parts import Parts
@@ -123,7 +123,7 @@ def test_the_truth_is_what_the_raters_say_of_the_picture_and_its_scene(sandbox: 
 
 
 def test_the_committed_people_are_a_fixed_draw_of_those_known():
-    plan = Plan.load()
+    plan = BenchPlan.load()
     known = [str(i) for i in range(1, 157)]
     assert len(plan.prompts) == 18 and plan.unknown < set(plan.prompts)
     assert sorted(plan.users(known), key=int) == known

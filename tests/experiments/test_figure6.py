@@ -19,7 +19,7 @@ from steer.experiments import figure8 as figure8_module
 from steer.experiments.bench import Bench
 from steer.experiments.claims import ROCKS, claims, verdict
 from steer.experiments.consistency import consistency, scene_similarity, term_similarity
-from steer.experiments.figure6 import KINDS, MEASURES, OLD, OWN, YOUNG, Figure6, Steered, figure6, over
+from steer.experiments.courses import KINDS, MEASURES, OLD, OWN, YOUNG, Figure6, Steered, figure6, over
 from steer.machine.loading import load
 from steer.sandbox.scene import draw
 from steer.settings import Settings
@@ -163,7 +163,7 @@ def test_younger_and_older_quarters_are_those_of_the_known_people(bench, found):
 
 
 def figure6_rewards(bench):
-    from steer.experiments.figure6 import rewards
+    from steer.experiments.courses import rewards
 
     return rewards(bench, bench.users[:1])
 

@@ -18,7 +18,7 @@ from steer.experiments.figure8 import (
     BASE,
     OTHERS,
     OWN,
-    Picture,
+    ComparedPicture,
     condition,
     judge,
     own_shares,
@@ -32,10 +32,10 @@ from steer.study.ranking import rank
 USERS = ("p1", "p2")
 PICTURES = {
     "a deer": [
-        Picture(BASE, "a deer"),
-        Picture("p1", "a deer, gold"),
-        Picture("p2", "a deer, blue"),
-        Picture("population", "a deer, soft"),
+        ComparedPicture(BASE, "a deer"),
+        ComparedPicture("p1", "a deer, gold"),
+        ComparedPicture("p2", "a deer, blue"),
+        ComparedPicture("population", "a deer, soft"),
     ]
 }
 
@@ -54,9 +54,9 @@ def bench_of(truth: dict[str, list[float]], noise: float = 0.0) -> SimpleNamespa
 
 
 def test_a_picture_is_its_users_own_and_the_others_of_everybody_else():
-    picture = Picture("p1", "a deer, gold")
+    picture = ComparedPicture("p1", "a deer, gold")
     assert [condition(picture, who, USERS) for who in ("p1", "p2", "p3")] == [OWN, OTHERS, OTHERS]
-    assert condition(Picture("population", "x"), "p1", USERS) == "population"
+    assert condition(ComparedPicture("population", "x"), "p1", USERS) == "population"
 
 
 def test_all_pairs_of_unlike_conditions_are_judged_and_only_owners_judge_own():
@@ -83,7 +83,13 @@ def test_a_judge_chooses_the_picture_with_the_higher_rating_and_near_ties_are_ti
 
 
 def test_one_and_the_same_picture_is_a_tie_whatever_the_noise():
-    same = {"a deer": [Picture(BASE, "a deer"), Picture("p1", "a deer"), Picture("p2", "a deer")]}
+    same = {
+        "a deer": [
+            ComparedPicture(BASE, "a deer"),
+            ComparedPicture("p1", "a deer"),
+            ComparedPicture("p2", "a deer"),
+        ]
+    }
     found = judge(bench_of({"a deer": [3.0, 2.0, 4.0, 1.0]}, noise=5.0), same, USERS, 0, 0)
     assert (found.won == 0.5).all()
 

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reward.encoders import weights
 from reward.errors import CheckpointError
 from steer.errors import RendererError
 from steer.machine import hub
@@ -378,7 +379,7 @@ def test_a_gated_model_is_so_for_who_renders_who_plans_and_who_encodes(model, mo
     monkeypatch.setattr("reward.licences.has_token", lambda: False)
     told = f"accept its terms on https://huggingface.co/{model}, then: hf auth login && hf download {model}"
     assert told in hub.how_to_get(model)
-    for error, look in ((RendererError, find_source), (CheckpointError, resolve)):
+    for error, look in ((RendererError, find_source), (CheckpointError, weights.resolve)):
         with pytest.raises(error, match=re.escape(told)):
             look(model)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,8 @@ from PIL import Image
 
 from steer.errors import RendererError, SettingsError, UsageError
 from steer.renderer import RenderSettings, open_renderer
-from steer.renderer.load import short_text_encoder, without_head
-from steer.renderer.source import find_source
+from steer.renderer.load import Pipelines, quantization, short_text_encoder, without_head
+from steer.renderer.source import components, find_source
 from steer.renderer.stage import HEADROOM, Stage
 
 SMALL = RenderSettings(width=32, height=32, steps=2, batch_size=4, max_sequence_length=16)
@@ -296,6 +299,55 @@ def test_a_prompt_that_cannot_be_encoded_fails_alone(flux2):
     assert len(list(renderer.render(PROMPTS[2:3], [0]))) == 1
 
 
+@pytest.mark.parametrize("broken", ["denoiser's latents", "decoder's pixels"])
+def test_the_half_whose_numbers_are_not_finite_is_named(broken, flux2):
+    renderer = open_renderer(flux2, settings=SMALL)
+    pipe = renderer._pipes.image
+    module = pipe.transformer if broken.startswith("denoiser") else pipe.vae.decoder
+    module.register_forward_hook(lambda module, given, made: torch.full_like(first(made), torch.nan)[None])
+    with pytest.raises(RendererError, match=rf"the {broken} are not numbers \(NaN\)"):
+        list(renderer.render(["a"], [0]))
+
+
+def first(made: Any) -> torch.Tensor:
+    return made if torch.is_tensor(made) else made[0]
+
+
+def text_encoder_that_makes_nan(renderer: Any, rows: slice, plain_too: bool) -> list[bool]:
+    """Its hidden states are NaN in these rows, unless attention is plain; says when cuDNN's was allowed."""
+    pipe, cudnn = renderer._pipes.text, []
+    encode = type(pipe).encode_prompt
+
+    def encode_prompt(prompt, device=None, num_images_per_prompt=1, max_sequence_length=512):
+        made = encode(pipe, prompt, device, num_images_per_prompt, None, max_sequence_length)
+        cudnn.append(torch.backends.cuda.cudnn_sdp_enabled())
+        if plain_too or torch.backends.cuda.flash_sdp_enabled():
+            made[0][rows] = torch.nan
+        return made
+
+    pipe.encode_prompt = encode_prompt
+    return cudnn
+
+
+def test_prompts_are_encoded_again_with_plain_attention_where_the_fast_one_made_nan(flux2):
+    expected = list(open_renderer(flux2, settings=SMALL).render(PROMPTS, [0, 1, 2, 3]))
+    renderer = open_renderer(flux2, settings=SMALL)
+    cudnn = text_encoder_that_makes_nan(renderer, slice(1, 3), plain_too=False)
+    assert furthest(list(renderer.render(PROMPTS, [0, 1, 2, 3])), expected) <= 1
+    assert renderer.notes() == ["the text encoder's fast attention made NaN, went on with the plain one"]
+    list(renderer.render(["something new"], [0]))
+    assert cudnn == [False, False, False] and renderer.notes() == []  # the third was plain at once
+
+
+def test_a_text_encoder_that_makes_nan_all_the_same_is_named_and_its_neighbours_are_rendered(flux2):
+    renderer = open_renderer(flux2, settings=SMALL)
+    text_encoder_that_makes_nan(renderer, slice(1, 2), plain_too=True)
+    with pytest.raises(RendererError, match=r"text encoder's hidden states are not numbers \(NaN\)"):
+        list(renderer.render(PROMPTS[:2], [0, 1]))
+    assert len(list(renderer.render(PROMPTS[:1], [0]))) == 1
+    assert renderer.notes() == []
+
+
 def test_whoever_stops_looking_does_not_wait_for_the_next_batch(flux2):
     renderer = open_renderer(flux2, settings=replace(SMALL, steps=100, batch_size=1))
     steps = []
@@ -496,7 +548,100 @@ def test_a_plan_names_the_package_it_lacks(flux2, monkeypatch):
         open_renderer(flux2)
 
 
+def test_unets_are_float16_on_a_gpu_and_transformers_bfloat16(flux2, tmp_path):
+    unet = find_source(tiny.save(tiny.stable_diffusion(), tmp_path / "sd"), device="cpu")
+    dit = find_source(flux2, device="cpu")
+    assert (unet.dtype, dit.dtype) == ("float32", "float32")
+    on_gpu = [replace(source, device="cuda") for source in (unet, dit)]
+    assert [source.dtype for source in on_gpu] == ["float16", "bfloat16"]
+    assert replace(unet, device="cuda", memory="fp8").dtype == "bfloat16"  # torchao's products give no other
+    pipes = [Pipelines(source).image for source in on_gpu]
+    assert (pipes[0].unet.dtype, pipes[0].vae.dtype) == (torch.float16, torch.float16)
+    assert (pipes[1].transformer.dtype, pipes[1].vae.dtype) == (torch.bfloat16, torch.bfloat16)
+
+
+def test_fp8_never_divides_by_the_scale_of_a_row_of_zeros(flux2, monkeypatch):
+    quantized = SimpleNamespace(Float8DynamicActivationFloat8WeightConfig=SimpleNamespace, PerRow=object)
+    monkeypatch.setitem(sys.modules, "torchao", SimpleNamespace(quantization=quantized))
+    monkeypatch.setitem(sys.modules, "torchao.quantization", quantized)
+    for library in ("diffusers", "transformers"):
+        monkeypatch.setattr(f"{library}.TorchAoConfig", lambda config: config)
+    source = replace(source_of(flux2), memory="fp8", device="cuda")
+    found = quantization(source, components(source.index))
+    assert found.keys() == {"transformer", "text_encoder"}
+    assert all(config.activation_value_lb > 0 for config in found.values())
+
+
 # --- memory
+
+
+class Cudart:
+    """Page-locks what it is asked to, and remembers it; or refuses."""
+
+    def __init__(self, refuses: int = 0) -> None:
+        self.refuses, self.locked, self.calls = refuses, {}, 0
+
+    def cudaHostRegister(self, address: int, size: int, flags: int) -> int:
+        self.calls += 1
+        if not self.refuses:
+            self.locked[address] = size
+        return self.refuses
+
+    def cudaHostUnregister(self, address: int) -> int:
+        del self.locked[address]
+        return 0
+
+
+@pytest.fixture
+def cudart(monkeypatch: pytest.MonkeyPatch) -> Cudart:
+    made = Cudart()
+    monkeypatch.setattr(torch.cuda, "cudart", lambda: made)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    return made
+
+
+def awake(sizes: Sequence[int]) -> tuple[Stage, Any]:
+    module = torch.nn.ParameterList(torch.nn.Parameter(torch.randn(3, size)) for size in sizes)
+    stage = Stage([module], "cuda")
+    stage.awake = True
+    return stage, module
+
+
+def test_resting_weights_lie_in_one_page_locked_block_that_is_no_larger_than_they_are(cudart):
+    stage, module = awake([1000, 70_001, 33])  # torch's own would take 2.1 MB for these 852 kB
+    before = [parameter.detach().clone() for parameter in module]
+    stage.rest()
+    [size] = cudart.locked.values()
+    assert sum(p.nbytes for p in before) <= size <= sum(p.nbytes for p in before) + 256 * len(before)
+    assert all(torch.equal(*pair) for pair in zip(before, module, strict=True))
+    assert all(any(a <= p.data_ptr() < a + size for a in cudart.locked) for p in module)
+    stage.awake = True  # as if it had been on the device
+    for parameter in module:
+        parameter.data = torch.zeros_like(parameter)
+    stage.rest()
+    assert cudart.calls == 1 and all(torch.equal(*pair) for pair in zip(before, module, strict=True))
+    del stage
+    gc.collect()
+    assert not cudart.locked
+
+
+def test_memory_that_cannot_be_page_locked_is_used_as_it_is_and_said(cudart, flux2, monkeypatch):
+    cudart.refuses = 2
+
+    def zeros(*size, device):
+        raise RuntimeError("CUDA error: out of memory")  # of the registration, reported by the next call
+
+    stage, module = awake([100])
+    before = module[0].detach().clone()
+    monkeypatch.setattr(torch, "zeros", zeros)
+    stage.rest()
+    assert torch.equal(module[0], before)
+    renderer = open_renderer(flux2, settings=SMALL)
+    renderer._stages["text"] = stage
+    assert renderer.notes() == [
+        "main memory could not be page-locked (0 GB, CUDA error 2): models come back more slowly"
+    ]
+    assert renderer.notes() == []
 
 
 def test_rest_and_close_give_memory_back_and_rendering_goes_on_afterwards(flux2):
@@ -536,10 +681,9 @@ def test_a_half_that_does_not_fit_says_what_fits():
     assert not stage.awake
 
 
-def test_one_half_leaves_the_device_only_if_both_do_not_fit(monkeypatch):
+def test_one_half_leaves_the_device_only_if_both_do_not_fit(monkeypatch, cudart):
     free = [2 * HEADROOM]
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 0))
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     text, image = Stage([Device([9])], "cuda"), Stage([Device([9])], "cuda")
     text.wake()
     image.wake(text)

@@ -17,14 +17,14 @@ from reward.errors import BaselineError, CheckpointError, DatasetError
 from reward.evaluation.evaluate import Predictions, predict, unseen_users
 from reward.evaluation.metrics import user_level
 from reward.predictor.predictor import Predictor
-from reward.reproduce import paper, report, table3, table4
+from reward.reproduce import report, table2, table3, table4
 from reward.reproduce.baselines import baseline_scores, check_complete
 from reward.reproduce.ceilings import ceilings, reliability
 from reward.reproduce.divergence import conflicts, divergence
 from reward.reproduce.experiment import Experiment, open_experiment, sources_of
 from reward.reproduce.figure10 import figure10
 from reward.reproduce.figure11 import figure11
-from reward.reproduce.table2 import OTHER_WAYS, OURS, POPULATION, table2
+from reward.reproduce.table2 import OTHER_WAYS, OURS, POPULATION
 from reward.training.recipe import RECIPES, SANDBOX
 from reward.training.train import train
 from steer.cli.app import run_command
@@ -125,7 +125,7 @@ def test_people_without_rows_outside_their_context_are_left_out_and_counted(expe
 
 def test_a_data_set_without_a_test_split_is_one_clear_error(experiment):
     training = replace(experiment.dataset, splits=np.full_like(experiment.dataset.splits, "train"))
-    for compute in (table2, figure11, divergence):
+    for compute in (table2.table2, figure11, divergence):
         with pytest.raises(DatasetError, match=r"no ratings in test_.* or test_.*--data"):
             compute(replace(experiment, dataset=training))
 
@@ -218,7 +218,7 @@ def test_a_baseline_that_lacks_an_image_of_the_split_is_not_compared(experiment)
 def test_a_baseline_is_one_score_for_everyone_and_ours_is_each_persons(experiment):
     dataset = experiment.dataset
     liked = np.bincount(dataset.images, dataset.scores) / np.bincount(dataset.images)
-    unseen, seen = table2(experiment, {"mean rating": liked}, draws=2)
+    unseen, seen = table2.table2(experiment, {"mean rating": liked}, draws=2)
     assert (unseen.split, unseen.users, unseen.draws) == ("test_unseen", 3, 2)
     assert (seen.split, seen.users, seen.draws) == ("test_seen", 12, 1)
     rows = {row.scorer: row for row in seen.rows}
@@ -280,22 +280,19 @@ def test_what_a_token_says_cannot_reach_a_model_without_it(experiment, tmp_path,
 def test_ablations_are_kept_and_an_interrupted_table_goes_on(experiment, tmp_path):
     recipe = replace(QUICK, epochs=1)
     told = []
-    card = {"id": "../encoder", "sha256": ""}
 
     def compute(draws):
         return table3.table3(
             experiment,
             recipe,
             tmp_path,
-            card,
-            {"id": SENTENCE_ENCODER_ID},
             draws=draws,
-            tell=lambda name, epoch, of, metrics: told.append((name, epoch, of)),
+            progress=lambda name, epoch, of: told.append((name, epoch, of)),
         )
 
     first = compute(1)
     assert [name for name, *_ in told] == list(table3.ABLATIONS) == [row.name for row in first.rows]
-    assert set(table3.ABLATIONS) == set(paper.TABLE3)
+    assert set(table3.ABLATIONS) == set(table3.PAPER)
     told.clear()
     (tmp_path / "no-participant" / "predictor.json").unlink()
     again = compute(1)
@@ -444,8 +441,8 @@ def test_without_a_margin_the_curve_starts_at_the_pairwise_accuracy(experiment):
 
 
 def test_reports_are_plain_json_that_say_whose_figures_they_are(experiment):
-    result = table2(experiment, draws=1)
-    data = report.report("table2", experiment, result, {"data": paper.TABLE2_DATA, "rows": paper.TABLE2})
+    result = table2.table2(experiment, draws=1)
+    data = report.report("table2", experiment, result, table2.REPRODUCTION.published)
     text = json.dumps(data, allow_nan=False)
     assert "simulated" in data["note"] and data["simulated"] is True and data["world"] == "sandbox:0"
     assert json.loads(text)["paper"]["rows"]["HPSv3"][0] == 0.4019

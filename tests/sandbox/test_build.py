@@ -15,7 +15,7 @@ import pytest
 
 from steer.sandbox.make import build, dataset
 from steer.sandbox.make.build import Built, Layout
-from steer.sandbox.make.encoder_pairs import Progress
+from steer.sandbox.make.encoder_pairs import StepDone
 from steer.sandbox.truth.raters import semantics_of_all
 from steer.sandbox.truth.world import VERSION, Table, World, ratings_hash
 
@@ -48,7 +48,7 @@ def test_the_rating_stage_reproduces_the_frozen_ratings_and_is_then_skipped(tmp_
         layout.image(i).touch()
 
     *steps, end = build.build(tmp_path, stages=("ratings",))
-    assert [(step.done, step.total) for step in steps if isinstance(step, Progress)] == [(0, 5), (5, 5)]
+    assert [(step.done, step.total) for step in steps if isinstance(step, StepDone)] == [(0, 5), (5, 5)]
     assert isinstance(end, Built) and end.seconds["ratings"] > 0
     loaded = load(layout.pamela)
     assert len(loaded.scores) == 69_904

@@ -19,7 +19,7 @@ from steer.errors import StudyError, UsageError
 from steer.pages.server import create_app
 from steer.pages.study import study_pages
 from steer.pages.study_report import write_report
-from steer.study.answers import AnsweredElsewhere, Desk, clean_name, key_of, read_raters
+from steer.study.answers import AnsweredElsewhere, OpenStudy, clean_name, key_of, read_raters
 from steer.study.design import BASE, OTHERS, OWN, Design, make_design, read_design
 from steer.study.report import compare, make_report, to_json
 
@@ -34,12 +34,12 @@ def design(runs: list[Path], tmp_path: Path) -> Design:
     return make_design(runs, tmp_path / "studies")
 
 
-def app_of(desk: Desk) -> FastAPI:
+def app_of(desk: OpenStudy) -> FastAPI:
     pages = study_pages(desk, restart="steer study open x", report="steer study report x")
     return create_app([pages], TOKEN, "/study")
 
 
-def answer_all(desk: Desk, name: str, who: str | None, prefer: Callable[[str], float]) -> None:
+def answer_all(desk: OpenStudy, name: str, who: str | None, prefer: Callable[[str], float]) -> None:
     """Answer every pair by how much a condition is liked."""
     rater = desk.begin(name, who)
     while (number := rater.next) is not None:
@@ -112,7 +112,7 @@ def test_nothing_that_the_page_gets_tells_how_a_picture_was_made(design: Design)
         "population", "own", "others", "base", "sandbox", "person", "prompt", "generic",
     }  # fmt: skip
     secrets |= {p.prompt for p in design.pictures if p.kind != "base"}
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         client = client_of(app_of(desk))
         address = client.post("/study/raters", json={"name": "Judge", "person": "profile:me"}).json()[
             "address"
@@ -146,7 +146,7 @@ def test_the_bytes_of_a_picture_are_its_pixels_and_nothing_else(design: Design):
 
 
 def test_nobody_can_say_that_they_are_one_of_the_sandboxs_people(design: Design):
-    with Desk(design) as desk, pytest.raises(UsageError):
+    with OpenStudy(design) as desk, pytest.raises(UsageError):
         desk.begin("Judge", "sandbox:17")
 
 
@@ -156,7 +156,7 @@ def test_nobody_can_say_that_they_are_one_of_the_sandboxs_people(design: Design)
 def test_an_answer_is_on_disk_before_the_page_is_told_so(design: Design, monkeypatch: pytest.MonkeyPatch):
     synced = []
     monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(descriptor))
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         client = client_of(app_of(desk))
         address = client.post("/study/raters", json={"name": "Judge"}).json()["address"]
         before = len(synced)
@@ -167,7 +167,7 @@ def test_an_answer_is_on_disk_before_the_page_is_told_so(design: Design, monkeyp
 
 
 def test_a_study_that_was_killed_goes_on_where_it_was_even_with_a_torn_line(design: Design):
-    desk = Desk(design)
+    desk = OpenStudy(design)
     rater = desk.begin("Judge", "profile:me")
     for number in range(5):
         desk.answer(rater.key, number, "right", 1.0)
@@ -176,7 +176,7 @@ def test_a_study_that_was_killed_goes_on_where_it_was_even_with_a_torn_line(desi
     with file.open("ab") as log:
         log.write(b'{"t": 1, "left": "ab')
 
-    with Desk(read_design(design.folder)) as again:
+    with OpenStudy(read_design(design.folder)) as again:
         back = again.begin(" Judge ", "profile:me")
         assert back.next == 5 and back.pairs == rater.pairs
         again.answer(back.key, 5, "tie", 1.0)
@@ -184,7 +184,7 @@ def test_a_study_that_was_killed_goes_on_where_it_was_even_with_a_torn_line(desi
 
 
 def test_two_raters_keep_their_answers_apart(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         for name, who in (("Judge", "profile:me"), ("judge", None)):
             answer_all(desk, name, who, lambda condition: LIKED[condition])
     raters = read_raters(design)
@@ -193,7 +193,7 @@ def test_two_raters_keep_their_answers_apart(design: Design):
 
 
 def test_two_tabs_give_one_answer_to_a_pair(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         rater = desk.begin("Judge")
         desk.answer(rater.key, 0, "left", 1.0)
         assert desk.answer(rater.key, 0, "left", 1.0).next == 1  # the same request again is harmless
@@ -207,7 +207,7 @@ def test_two_tabs_give_one_answer_to_a_pair(design: Design):
 
 
 def test_the_last_answer_can_be_taken_back_once_and_is_asked_again(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         rater = desk.begin("Judge")
         for number in range(3):
             desk.answer(rater.key, number, "left", 1.0)
@@ -220,7 +220,7 @@ def test_the_last_answer_can_be_taken_back_once_and_is_asked_again(design: Desig
 
 
 def test_a_full_disk_loses_nothing_and_is_said(design: Design, monkeypatch: pytest.MonkeyPatch):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         rater = desk.begin("Judge")
         desk.answer(rater.key, 0, "left", 1.0)
         file = design.folder / "answers" / f"{rater.key}.jsonl"
@@ -240,13 +240,13 @@ def test_a_full_disk_loses_nothing_and_is_said(design: Design, monkeypatch: pyte
 
 
 def test_a_second_process_is_told_that_the_study_is_open(design: Design):
-    with Desk(design), pytest.raises(StudyError, match="open in another process"):
-        Desk(design)
-    Desk(design)._held.close()
+    with OpenStudy(design), pytest.raises(StudyError, match="open in another process"):
+        OpenStudy(design)
+    OpenStudy(design)._held.close()
 
 
 def test_who_has_answered_stays_who_they_said_they_are(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         assert desk.begin("Judge").person is None
         rater = desk.begin("Judge", "profile:me")  # nothing answered yet: they may still say so
         desk.answer(rater.key, 0, "left", 1.0)
@@ -267,13 +267,13 @@ def test_names_are_cleaned_and_never_paths():
     ["/study/nobody", "/study/nobody/state", "/study/..%2f..%2fstudy.json/state", "/study/x/pictures/0/left"],
 )
 def test_addresses_of_nobody_lead_nowhere(design: Design, path: str):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         reply = client_of(app_of(desk)).get(path)
     assert reply.status_code in (400, 404) and "schema_version" not in reply.text
 
 
 def test_answers_that_make_no_sense_are_refused(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         client = client_of(app_of(desk))
         address = client.post("/study/raters", json={"name": "<script>alert(1)</script>"}).json()["address"]
         assert "<script>alert" not in client.get(address, headers={"accept": "text/html"}).text
@@ -295,12 +295,12 @@ def test_answers_that_make_no_sense_are_refused(design: Design):
     ],
 )  # fmt: skip
 def test_a_damaged_line_is_counted_and_takes_no_other_answer_along(design: Design, line: str):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         rater = desk.begin("Judge")
         desk.answer(rater.key, 0, "left", 1.0)
     path = design.folder / "answers" / f"{rater.key}.jsonl"
     path.write_text(path.read_text() + line + "\n")
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         desk.answer(rater.key, 1, "right", 1.0)
     raters = read_raters(design)
     assert raters[rater.key].next == 2 and raters.unreadable == 1
@@ -308,13 +308,13 @@ def test_a_damaged_line_is_counted_and_takes_no_other_answer_along(design: Desig
 
 
 def test_answers_whose_first_line_is_lost_count_again_when_the_rater_comes_back(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         rater = desk.begin("Judge", "profile:me")
         for number in range(3):
             desk.answer(rater.key, number, "left", 1.0)
     path = design.folder / "answers" / f"{rater.key}.jsonl"
     path.write_text("x" + path.read_text())
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         assert desk.raters == {} and desk.raters.unreadable == 4
         assert desk.begin("Judge", "profile:me").next == 3
     assert read_raters(design)[rater.key].next == 3
@@ -324,7 +324,7 @@ def test_answers_whose_first_line_is_lost_count_again_when_the_rater_comes_back(
 
 
 def test_the_report_ranks_what_the_raters_prefer(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         answer_all(desk, "Me", "profile:me", lambda condition: LIKED[condition])
         answer_all(desk, "Anna", "profile:anna", lambda condition: LIKED[condition])
     report = make_report(design, 50)
@@ -337,7 +337,7 @@ def test_the_report_ranks_what_the_raters_prefer(design: Design):
 
 
 def test_one_rater_is_one_rater_however_clear_the_answers(design: Design):
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         answer_all(desk, "Me", "profile:me", lambda condition: LIKED[condition])
     report = make_report(design, 20)
     assert all(score.by_rater is None for score in report.ranking.elo.values())
@@ -366,7 +366,7 @@ def test_equal_pictures_are_a_tie_that_nobody_is_asked(runs: list[Path], tmp_pat
     (design.folder / "study.json").write_text(json.dumps(data))
     same = read_design(design.folder)
     assert len(same.pairs("Me", "profile:me")) == len(design.pairs("Me", "profile:me")) - 1
-    with Desk(same) as desk:
+    with OpenStudy(same) as desk:
         answer_all(desk, "Me", "profile:me", lambda condition: LIKED[condition])
     found = compare(same, list(read_raters(same).values()))
     assert len(found) == 18 and (found.won == 0.5).sum() == 1
@@ -375,7 +375,7 @@ def test_equal_pictures_are_a_tie_that_nobody_is_asked(runs: list[Path], tmp_pat
 def test_the_page_of_the_report_runs_nothing_and_escapes_prompts(tmp_path: Path):
     runs = make_runs(tmp_path / "runs", prompts=('<script>alert("1")</script> & "deer"',))
     design = make_design(runs, tmp_path / "studies")
-    with Desk(design) as desk:
+    with OpenStudy(design) as desk:
         answer_all(desk, "<b>Me</b>", "profile:me", lambda condition: LIKED[condition])
     page = write_report(make_report(design, 20)).read_text()
     assert "<script" not in page and "<b>Me" not in page and "&lt;script&gt;" in page
@@ -394,7 +394,7 @@ def test_new_report_and_their_errors(runs: list[Path], tmp_path: Path, capsys: p
     assert run_command(["study", "new", *map(str, runs), "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["pictures"] == 10 and made["pairs"] == 18 and Path(made["study"]).is_dir()
-    with Desk(read_design(Path(made["study"]))) as desk:
+    with OpenStudy(read_design(Path(made["study"]))) as desk:
         answer_all(desk, "Me", "profile:me", lambda condition: LIKED[condition])
     assert run_command(["study", "report", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ranking"]["comparisons"] == 18

@@ -15,7 +15,7 @@ from steer.pages.rate import rating_pages
 from steer.pages.server import create_app
 from steer.profiles import Profile, Profiles
 from steer.profiles.session import RatingSession
-from steer.profiles.sources import FolderSource, Source
+from steer.profiles.sources import FolderSource, PictureSource
 
 RESTART = "steer rate me"
 KNOWN = {"gender": ["female", "male"], "nationality": ["Germany", "Ghana", "Japan"]}
@@ -37,7 +37,7 @@ def open_profile(folder: Path, name: str = "me") -> Profile:
 
 @contextmanager
 def rating_app(
-    profiles: Path, panel: Panel, source: Source | Path, name: str = "me", token: str = TOKEN
+    profiles: Path, panel: Panel, source: PictureSource | Path, name: str = "me", token: str = TOKEN
 ) -> Iterator[tuple[FastAPI, Profile, RatingSession]]:
     """What `steer rate` serves."""
     profile = open_profile(profiles, name)

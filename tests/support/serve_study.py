@@ -5,11 +5,11 @@ from pathlib import Path
 
 from steer.pages.server import create_app, listen, serve
 from steer.pages.study import study_pages
-from steer.study.answers import Desk
+from steer.study.answers import OpenStudy
 from steer.study.design import read_design
 
 folder = Path(sys.argv[1])
-with Desk(read_design(folder)) as desk:
+with OpenStudy(read_design(folder)) as desk:
     address = listen(folder / ".address.json")
     pages = study_pages(desk, restart="steer study open", report="steer study report")
     print(address.url("/study"), flush=True)

@@ -28,7 +28,7 @@ from transformers import (
 from reward.encoders.image_text import SENTENCE_ENCODER_ID, ImageTextEncoder
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.person import KnownPerson
-from reward.predictor.checkpoint import Card, Tables, write_checkpoint
+from reward.predictor.checkpoint import CheckpointCard, Tables, write_checkpoint
 from reward.predictor.network import Pamela, PamelaConfig
 from reward.predictor.predictor import Predictor
 
@@ -209,7 +209,7 @@ def tiny_checkpoint(tmp_path: Path, people: int = 20, seed: int = 0, **card: Any
     write_checkpoint(
         tmp_path / "predictor",
         model,
-        Card(
+        CheckpointCard(
             **{
                 "world": "sandbox:0",
                 "simulated": True,

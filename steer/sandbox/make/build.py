@@ -22,7 +22,7 @@ from reward.files import whole
 from reward.pictures import read_image
 from steer import paths
 from steer.sandbox.make import dataset
-from steer.sandbox.make.encoder_pairs import Progress, build_pairs
+from steer.sandbox.make.encoder_pairs import StepDone, build_pairs
 from steer.sandbox.scene import Scene
 from steer.sandbox.truth import world
 from steer.sandbox.truth.measure import measure
@@ -97,7 +97,7 @@ def default_folder() -> Path:
 # ---- stages ----
 
 
-def paint_dataset(layout: Layout, seed: int, workers: int) -> Iterator[Progress]:
+def paint_dataset(layout: Layout, seed: int, workers: int) -> Iterator[StepDone]:
     """Draw the scenes, write their prompts, paint them."""
     if layout.scenes.exists():
         scenes, _ = dataset.read_scenes(layout.scenes)
@@ -111,7 +111,7 @@ def paint_dataset(layout: Layout, seed: int, workers: int) -> Iterator[Progress]
     yield from paint_files("paintings", jobs, workers)
 
 
-def measure_dataset(layout: Layout, workers: int) -> Iterator[Progress]:
+def measure_dataset(layout: Layout, workers: int) -> Iterator[StepDone]:
     """Measure every painting of the data set."""
     if layout.measured.exists():
         return
@@ -124,12 +124,12 @@ def measure_dataset(layout: Layout, workers: int) -> Iterator[Progress]:
         table.save(temporary)
 
 
-def rate_dataset(layout: Layout, made: World, raters_seed: int | None = None) -> Iterator[Progress]:
+def rate_dataset(layout: Layout, made: World, raters_seed: int | None = None) -> Iterator[StepDone]:
     """Let the participants rate: writes the five annotation files. Another seed gives another population."""
     total = len(dataset.SPLITS)
     if all(layout.annotations(name).exists() for name in dataset.SPLITS):
         return
-    yield Progress("ratings", 0, total, 0.0)
+    yield StepDone("ratings", 0, total, 0.0)
     started = time.monotonic()
     scenes, prompts = dataset.read_scenes(layout.scenes)
     table = Table.load(layout.measured)
@@ -137,30 +137,30 @@ def rate_dataset(layout: Layout, made: World, raters_seed: int | None = None) ->
     ratings = world.rate_all(made, table, raters_seed)
     people = made.participants(raters_seed)
     dataset.write_annotations(layout.pamela, scenes, prompts, assignment, ratings, people.demographics)
-    yield Progress("ratings", total, total, time.monotonic() - started)
+    yield StepDone("ratings", total, total, time.monotonic() - started)
 
 
 # ---- what learns from the data set ----
 
 
-def paint_pairs(layout: Layout, workers: int) -> Iterator[Progress]:
+def paint_pairs(layout: Layout, workers: int) -> Iterator[StepDone]:
     """Paint what the encoder learns from: scenes of its own, disjoint from the data set."""
     yield from build_pairs(layout.pairs, PAIRS, PAIRS_SIZE, workers)
 
 
-def learn_encoder(layout: Layout) -> Iterator[Progress]:
+def learn_encoder(layout: Layout) -> Iterator[StepDone]:
     from steer.sandbox.make.encoder import train_encoder
 
     if not _whole(layout.encoder):
         yield from train_encoder(layout.pairs, layout.encoder)
 
 
-def encode(layout: Layout) -> Iterator[Progress]:
+def encode(layout: Layout) -> Iterator[StepDone]:
     """Encode images, prompts and profiles of the data set into the store that training reads."""
     yield from _reported("features", lambda tell: read_features(layout, tell))
 
 
-def learn_predictor(layout: Layout, made: World, *, judge: bool = False) -> Iterator[Progress]:
+def learn_predictor(layout: Layout, made: World, *, judge: bool = False) -> Iterator[StepDone]:
     """Train the predictor; as `judge`, a second one, from another seed on a resample of the ratings."""
     out = layout.judge if judge else layout.predictor
     if not _whole(out):
@@ -227,7 +227,7 @@ def _whole(checkpoint: Path) -> bool:
 
 def build(
     folder: Path | None = None, stages: Sequence[str] = STAGES, workers: int = 2
-) -> Iterator[Progress | Built]:
+) -> Iterator[StepDone | Built]:
     """Remake the frozen world's data set and everything that learns from it; the last item is the summary.
 
     A stage whose results are whole is skipped; one that was broken off goes on. Seconds add up over resumed
@@ -239,7 +239,7 @@ def build(
     layout = Layout(folder or default_folder())
     layout.root.mkdir(parents=True, exist_ok=True)
     made = World.load()
-    work: dict[str, Callable[[], Iterator[Progress]]] = {
+    work: dict[str, Callable[[], Iterator[StepDone]]] = {
         "paintings": lambda: paint_dataset(layout, made.scenes_seed, workers),
         "measurements": lambda: measure_dataset(layout, workers),
         "ratings": lambda: rate_dataset(layout, made),
@@ -268,15 +268,15 @@ def build(
 # ---- workers ----
 
 
-def paint_files(stage: str, jobs: Sequence[tuple[Path, Scene]], workers: int) -> Iterator[Progress]:
+def paint_files(stage: str, jobs: Sequence[tuple[Path, Scene]], workers: int) -> Iterator[StepDone]:
     started = time.monotonic()
     for done, total in dataset.render(jobs, workers, SIZE):
-        yield Progress(stage, done, total, time.monotonic() - started)
+        yield StepDone(stage, done, total, time.monotonic() - started)
 
 
 def map_files(
     stage: str, work: Callable[[Path], Any], paths: Sequence[Path], results: list[Any], workers: int
-) -> Iterator[Progress]:
+) -> Iterator[StepDone]:
     """Append work(path) of every path to `results`, in order."""
     started = time.monotonic()
     with ProcessPoolExecutor(
@@ -285,16 +285,16 @@ def map_files(
         for done, result in enumerate(pool.map(work, paths, chunksize=16), 1):
             results.append(result)
             if done % 50 == 0 or done == len(paths):
-                yield Progress(stage, done, len(paths), time.monotonic() - started)
+                yield StepDone(stage, done, len(paths), time.monotonic() - started)
 
 
-def _reported(stage: str, work: Callable[[Tell], Any]) -> Iterator[Progress]:
+def _reported(stage: str, work: Callable[[Tell], Any]) -> Iterator[StepDone]:
     """Run work that reports by callback, yielding its reports. What it raises is raised here."""
-    reports: queue.Queue[Progress | None] = queue.Queue()
+    reports: queue.Queue[StepDone | None] = queue.Queue()
     started = time.monotonic()
 
     def tell(done: int, total: int, figures: Mapping[str, float]) -> None:
-        reports.put(Progress(stage, done, total, time.monotonic() - started, tuple(figures.items())))
+        reports.put(StepDone(stage, done, total, time.monotonic() - started, tuple(figures.items())))
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work, tell)

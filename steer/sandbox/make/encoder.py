@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipModel
 
 from reward.files import whole
-from steer.sandbox.make.encoder_pairs import Pairs, Progress
+from steer.sandbox.make.encoder_pairs import Pairs, StepDone
 from steer.sandbox.make.encoder_start import spread, structure
 from steer.sandbox.make.encoder_texts import (
     AXES,
@@ -71,7 +71,7 @@ class EncoderSettings:
 
 def train_encoder(
     pairs_folder: str | Path, out_folder: str | Path, settings: EncoderSettings | None = None
-) -> Iterator[Progress]:
+) -> Iterator[StepDone]:
     """Train on a folder of `build_pairs` and write the encoder to `out_folder`, replacing what is there.
 
     Resumable: a checkpoint after every epoch in the pairs' folder, used if settings and pairs are the same; a
@@ -98,7 +98,7 @@ def train_encoder(
         for epoch in range(saved.epoch if saved else 0, settings.epochs):
             for step, batch in enumerate(paintings.epoch(tokenizer, settings, epoch), epoch * steps + 1):
                 figures = learner.step(batch, step / (steps * settings.epochs))
-                yield Progress("training", step, steps * settings.epochs, time.monotonic() - started, figures)
+                yield StepDone("training", step, steps * settings.epochs, time.monotonic() - started, figures)
             _write_checkpoint(checkpoint, identity, epoch + 1, tokenizer, learner.tensors())
     facts = {"settings": asdict(settings), "paintings": len(pairs), "pairs": pairs.identity}
     _write_encoder(Path(out_folder), learner.model, tokenizer, pairs.image_size, facts)

@@ -36,7 +36,7 @@ _STREAM = 20261  # keeps these scenes' random stream apart from every other
 
 
 @dataclass(frozen=True)
-class Progress:
+class StepDone:
     """One step of a long job done: `done` of `total`, after `seconds`, with figures worth showing."""
 
     stage: str  # "pairs" | "training"
@@ -65,7 +65,7 @@ def build_pairs(
     image_size: int = IMAGE_SIZE,
     first: int = 0,
     paint: Paint = painter.paint,
-) -> Iterator[Progress]:
+) -> Iterator[StepDone]:
     """Paint scenes `first` to `first + n` at `size` pixels a side and keep them at `image_size`.
 
     Resumable: finished shards are kept, whoever painted them being the same (else PairsError).
@@ -85,13 +85,13 @@ def build_pairs(
     pending = [(start, count) for start, count in shards if _rows(_shard(folder, start)) != count]
     write_whole(folder / "pairs.json", json.dumps(manifest | {"count": n}, indent=1).encode())
     started, done = time.monotonic(), n - sum(count for _, count in pending)
-    yield Progress("pairs", done, n, 0.0)
+    yield StepDone("pairs", done, n, 0.0)
     jobs = [
         (_shard(folder, start), first + start, count, size, image_size, paint) for start, count in pending
     ]
     for count in _run(jobs, workers):
         done += count
-        yield Progress("pairs", done, n, time.monotonic() - started)
+        yield StepDone("pairs", done, n, time.monotonic() - started)
 
 
 @dataclass(frozen=True)

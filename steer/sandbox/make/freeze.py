@@ -26,7 +26,7 @@ from steer.sandbox.make.build import (
     paint_dataset,
     paint_files,
 )
-from steer.sandbox.make.encoder_pairs import Progress
+from steer.sandbox.make.encoder_pairs import StepDone
 from steer.sandbox.scene import SUBJECTS, Scene, draw
 from steer.sandbox.truth import world
 from steer.sandbox.truth.measure import EXPLICIT, NAMES, fit_readouts, settings_of, statistics
@@ -39,7 +39,7 @@ DEFAULTS = 15  # paintings of the default look, each subject
 DEFAULTS_SEED = 778
 
 
-def fit(folder: Path, workers: int = 2, n: int = READOUTS) -> Iterator[Progress]:
+def fit(folder: Path, workers: int = 2, n: int = READOUTS) -> Iterator[StepDone]:
     """Paint for the read-outs, fit them, write `folder`/measure.safetensors."""
     scenes = dataset.make_scenes(READOUTS_SEED, (n,))
     paths = [folder / "readouts" / f"{i:05d}.png" for i in range(n)]
@@ -52,7 +52,7 @@ def fit(folder: Path, workers: int = 2, n: int = READOUTS) -> Iterator[Progress]
     )
 
 
-def default_looks(folder: Path, workers: int = 2) -> Iterator[Progress]:
+def default_looks(folder: Path, workers: int = 2) -> Iterator[StepDone]:
     """Paint the look that a bare prompt gets, for every subject."""
     yield from paint_files(
         "default looks", list(zip(_default_paths(folder), default_scenes(), strict=True)), workers
@@ -71,7 +71,7 @@ def _default_paths(folder: Path) -> list[Path]:
     return [folder / "defaults" / f"{i:04d}.png" for i in range(len(SUBJECTS) * DEFAULTS)]
 
 
-def freeze(folder: Path, workers: int = 2) -> Iterator[Progress | World]:
+def freeze(folder: Path, workers: int = 2) -> Iterator[StepDone | World]:
     """Make the world of this version in `folder`: paint, fit, measure, calibrate; the last item is the World.
 
     The read-outs used are those in the package: fit them first, and commit them.
