@@ -43,8 +43,8 @@ def write_gallery(folder: str | Path) -> Path:
     path = record.folder / "gallery.html"
     try:
         write_whole(path, render(page).encode())
-        originals = [record.folder / card.image for card in (page.base, page.best) if card]
-        if page.won:
+        if page.won and page.base and page.best:  # of a damaged log the base may be lost
+            originals = [record.folder / card.image for card in (page.base, page.best)]
             with contextlib.suppress(ImageError):  # the page shows a grey square in place of the lost one
                 write_whole(record.folder / SIDE_BY_SIDE, side_by_side(originals[0], originals[1]))
     except OSError as error:

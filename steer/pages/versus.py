@@ -108,7 +108,9 @@ def _pictures(found: Versus, folder: Path, left: Path, right: Path) -> list[dict
 
 def _link(folder: Path, target: Path) -> str:
     """A relative address; the folders lie beside each other unless someone compares from afar."""
-    return quote(Path(os.path.relpath(target.resolve(), folder.resolve())).as_posix())
+    # `Path.resolve` raises at a link to itself, which a record from elsewhere may hold
+    found = os.path.relpath(os.path.realpath(target), os.path.realpath(folder))
+    return quote(Path(found).as_posix())
 
 
 def _rows(found: Versus) -> list[dict[str, Any]]:

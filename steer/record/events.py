@@ -77,6 +77,8 @@ class Event:
             values[name] = tuple(value) if isinstance(value, list) else value
         if "id" in values and not _ID.fullmatch(values["id"]):
             raise ValueError(f"{values['id'][:40]!r} is no id of a picture")
+        if "id" in values and not _agree(values["id"], values.get("role", "candidate"), values["iteration"]):
+            raise ValueError(f"{values['id']} is said to be of another role or iteration")
         if "image" in values and values["image"] != f"images/{values['id']}.png":
             raise ValueError(f"the picture of {values['id']} is said to be {values['image'][:80]!r}")
         known = {"t", "event", *schema}
@@ -249,6 +251,14 @@ def _schema(kind: type[Event]) -> dict[str, tuple[Any, bool]]:
     hints = get_type_hints(kind, include_extras=True)
     ours = [one for one in fields(kind) if one.name not in ("t", "replayed", "extra")]
     return {one.name: (hints[one.name], one.default is None) for one in ours}
+
+
+def _agree(id: str, role: Role, iteration: int) -> bool:
+    """Whether an event says of a picture what its id says."""
+    plain, _, suffix = id.partition("-")
+    if suffix:
+        return suffix.startswith(role)
+    return role == "candidate" and iteration == int(plain[1:].partition("c")[0])
 
 
 _CLASSES: tuple[type[Event], ...] = (

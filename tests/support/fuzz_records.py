@@ -69,9 +69,9 @@ class Case:
 
     def wrong(self, base: float) -> str | None:
         """What should not have happened."""
-        for sign in ("Traceback", "unexpected"):
-            if sign in self.said:
-                return self.said.strip().splitlines()[-1][:300]
+        for line in self.said.splitlines():
+            if "Traceback" in line or "unexpected" in line:
+                return line[:300]
         if self.code not in (0, 1, 2):
             return f"exit code {self.code}"
         if self.code and not self.said.strip():
@@ -345,7 +345,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for name in [name for name in os.environ if name.startswith("STEER_")]:
+        for name in [name for name in os.environ if name.startswith("STEER_") and name != "STEER_DEBUG"]:
             del os.environ[name]
         os.environ["HOME"] = folder
         fuzzer = Fuzzer(Path(folder), given.seed)
