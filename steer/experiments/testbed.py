@@ -194,7 +194,7 @@ def open_testbed(folder: Path, threads: int | None = None, size: int = SIZE) -> 
     testbed = Testbed(folder, load("sandbox", threads=threads), size=size)
     if testbed.predictor.world != testbed.raters.world.name:
         raise ResumeError(
-            f"the predictor knows {testbed.predictor.world}, but the raters are {testbed.raters.world.name}'s: "
+            f"the predictor knows {testbed.predictor.world}, but the raters are {testbed.raters.world.name}: "
             "make both alike with steer sandbox build"
         )
     return testbed

@@ -243,7 +243,7 @@ def _fingerprint(files: list[Path], root: Path | None = None) -> str:
 
 
 def _lora(given: str) -> Lora:
-    """Read "file.safetensors", a folder, "owner/name" or "owner/name/file.safetensors", with "=0.8" or not."""
+    """Read "file.safetensors", a folder, "owner/name" or "owner/name/file.safetensors", maybe with "=0.8"."""
     source, _, number = given.rpartition("=") if "=" in given else (given, "", "1")
     try:
         strength = float(number)
