@@ -26,7 +26,7 @@ from reward.reproduce.reproduction import Progress, Reproduction, silent
 from steer.experiments.testbed import Reward, Testbed
 from steer.record.folder import Record
 from steer.settings import Settings
-from steer.study.ranking import Comparisons, Ranking, Score, rank
+from steer.study.bradley_terry import Comparisons, Ranking, Score, rank
 from steer.study.tables import limits, wins
 
 if TYPE_CHECKING:

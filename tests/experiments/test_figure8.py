@@ -27,7 +27,7 @@ from steer.experiments.figure8 import (
 )
 from steer.machine.loading import load
 from steer.settings import Settings
-from steer.study.ranking import rank
+from steer.study.bradley_terry import rank
 
 USERS = ("p1", "p2")
 PICTURES = {
