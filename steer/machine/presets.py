@@ -192,7 +192,7 @@ def requirements(resolved: ResolvedPreset) -> list[Requirement]:
     if preset.llm and overrides.llm_url is None:
         needs += _needs_server(overrides.llm or preset.llm, overrides.vllm_python)
     if overrides.reward is None:
-        needs.append(_needs_predictor(preset))
+        needs.append(needs_predictor(preset))
     return needs
 
 
@@ -265,7 +265,8 @@ def _needs_server(llm: str, python: str | None) -> list[Requirement]:
     return [vllm, _needs_weights(llm)]
 
 
-def _needs_predictor(preset: Preset) -> Requirement:
+def needs_predictor(preset: Preset) -> Requirement:
+    """A predictor of ratings where it is looked for."""
     folder = predictor_folder(preset)
     met = (folder / "predictor.json").is_file()
     if preset.renderer is None:

@@ -19,9 +19,8 @@ from typing import Any
 import httpx
 
 from steer.errors import ProposerError, ServerDown, UsageError
-from steer.proposer.address import refuse_secret, without_secret
+from steer.proposer.address import KEY_VARIABLE, refuse_secret, without_secret
 
-KEY_VARIABLE = "STEER_LLM_API_KEY"
 ATTEMPTS = 4  # of one request, with pauses between them that double
 PAUSE = 0.5  # seconds before the second attempt
 MAX_WAIT = 30.0  # seconds; the longest that a server's Retry-After is obeyed

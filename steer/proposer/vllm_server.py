@@ -126,7 +126,11 @@ class VllmServer:
         """Raises `ProposerError` if that Python does not exist or has no vLLM; takes a tenth of a second."""
         look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
         try:
-            found = subprocess.run([self.python, "-c", look], capture_output=True, timeout=60, check=False)
+            # PYTHONSAFEPATH: the current folder is no place to import from.
+            safe = {**os.environ, "PYTHONSAFEPATH": "1"}
+            found = subprocess.run(
+                [self.python, "-c", look], capture_output=True, timeout=60, check=False, env=safe
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ProposerError(f"cannot run {self.python} ({error}): {INSTALL}") from error
         if found.returncode != 0:
