@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -206,8 +207,10 @@ def what_fits(resolved: ResolvedPreset, plan: MemoryPlan) -> str:
 
 
 def least_gpu(resolved: ResolvedPreset) -> int:
-    """GiB of the smallest GPU that the memory plan fits on."""
-    return next(size for size in range(1, 1000) if resolved.memory_plan_on(Gpu("", size)).fits)
+    """GiB of the smallest GPU that the memory plan fits on, whether or not there is such a card."""
+    return 1 + bisect_left(
+        range(1, 10**6), True, key=lambda size: resolved.memory_plan_on(Gpu("", size)).fits
+    )
 
 
 def predictor_folder(preset: Preset) -> Path:
