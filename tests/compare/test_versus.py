@@ -173,6 +173,7 @@ def steer(capsys, monkeypatch):
         return crowd_parts(options, scorer=Groups(), renderer=Landscapes(32), judge=None)
 
     monkeypatch.setattr("steer.machine.loading.load", load)
+    monkeypatch.setattr("steer.machine.loading.load_scorer", lambda preset, overrides: load().scorer)
 
     def run(*words):
         code = run_command(list(words))
