@@ -9,8 +9,8 @@ A page on 127.0.0.1 can be reached by every page that the browser has open. So a
 
 Another user of this machine can take the port while no server is there, and is then sent whatever the browser
 sends to it: the cookie of the last start, and what open pages ask. So the token is a new one at each start,
-and a page that was open before proves by something that never crosses that it had been let in. It was given the
-profile's key (`GET /key`) and keeps it in its script's memory only. Let out, it asks
+and a page that was open before proves by something that never crosses that it was let in once. It was given
+the profile's key (`GET /key`) and keeps it in its script's memory only. Let out, it asks
 
     POST /reconnect?nonce=N          -> {nonce: M, proof: HMAC-SHA256(key, "server N M")}
     POST /reconnect?nonce=M&proof=P  -> the new cookie, if P is HMAC-SHA256(key, "page M"); M holds once

@@ -21,7 +21,7 @@ from steer.errors import RecordError
 from steer.pages import wording
 from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
-from steer.record.files import new_folder, slug
+from steer.record.files import PROFILE, new_folder, slug, split_label
 
 _LARGE, _SMALL = (512, 84), (256, 75)
 
@@ -33,7 +33,8 @@ def write_versus(out: Path, left: Path, right: Path, found: Versus) -> Path:
     """
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
     sides = f"{slug(found.left.short, 24) or 'one'}-versus-{slug(found.right.short, 24) or 'other'}"
-    folder = new_folder(out, f"{stamp}-{slug(found.prompt) or 'prompt'}-{sides}")
+    named = any(split_label(side.label)["world"] == PROFILE for side in (found.left, found.right))
+    folder = new_folder(out, f"{stamp}-{slug(found.prompt) or 'prompt'}-{sides}", private=named)
     try:
         text = json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n"
         write_whole(folder / "versus.json", text.encode())

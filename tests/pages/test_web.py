@@ -291,6 +291,12 @@ def test_a_damaged_memory_of_the_address_is_replaced(tmp_path, text):
     assert json.loads(keep.read_text(encoding="utf-8"))["port"] == address.port
 
 
+def test_the_folder_that_remembers_the_address_is_private(tmp_path):
+    keep = tmp_path / "data" / "profiles" / ".gallery.json"
+    listen(keep).socket.close()
+    assert stat.S_IMODE(keep.parent.stat().st_mode) == 0o700
+
+
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_says_what_to_do():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
