@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,20 +30,39 @@ def open_pages(
 ) -> None:
     """Serve these pages on this machine until Ctrl-C, which is no error.
 
-    `keep` remembers port and token, `path` is the first page, `goodbye` the last line. Raises `PageError`.
+    `keep` remembers where it was, `path` is the first page, `goodbye` the last line. Raises `PageError`.
     """
     from steer.pages.server import create_app, listen, serve
 
     address = listen(keep, port)
-    app = create_app(routers, address.token, path)
+    app = create_app(routers, address.token, path, address.key)
     url = address.url(path)
     print(url, flush=True)
     hint(
         "only for this machine; Ctrl-C ends it, and every rating is on disk as soon as the page has taken it"
     )
-    if open_:
-        typer.launch(url)
-    try:
-        serve(app, address)
-    except KeyboardInterrupt:
-        hint(goodbye)
+    with handed_over(url) as door:
+        if open_:
+            typer.launch(door.as_uri())
+        try:
+            serve(app, address)
+        except KeyboardInterrupt:
+            hint(goodbye)
+
+
+@contextmanager
+def handed_over(url: str) -> Iterator[Path]:
+    """A private file that leads a browser on to `url`.
+
+    Other users can read the words that a program was started with, and `url` holds the token.
+    """
+    with tempfile.TemporaryDirectory(prefix="steer-") as folder:  # of mode 0700
+        door = Path(folder) / "open.html"
+        door.touch(mode=0o600)
+        place = escape(url)
+        door.write_text(
+            f'<!doctype html><meta charset="utf-8"><title>steer</title><a href="{place}">Open the page</a>'
+            f'<meta http-equiv="refresh" content="0; url={place}">',
+            encoding="utf-8",
+        )
+        yield door

@@ -6,13 +6,26 @@ A page on 127.0.0.1 can be reached by every page that the browser has open. So a
     Sec-Fetch-Site   same-origin or none, where the browser sends it: no other site, and no other port, asks
     Origin           our own, where there is one; and there must be one for anything but reading
     a cookie         the token, SameSite=Strict and HttpOnly; the address that was printed sets it
+
+Another user of this machine can take the port while no server is there, and is then sent whatever the browser
+sends to it: the cookie of the last start, and what open pages ask. So the token is a new one at each start,
+and a page that was open before proves by something that never crosses that it was let in once. It was given
+the profile's key (`GET /key`) and keeps it in its script's memory only. Let out, it asks
+
+    POST /reconnect?nonce=N          -> {nonce: M, proof: HMAC-SHA256(key, "server N M")}
+    POST /reconnect?nonce=M&proof=P  -> the new cookie, if P is HMAC-SHA256(key, "page M"); M holds once
+
+and answers only a server that knows the key. A page that is loaded anew has no key and needs the cookie that
+the printed address sets: whatever the browser stored, a page on the stranger's port could use. `connections`
+turns other users away, where the system names them.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import re
 import secrets
+from collections import deque
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
@@ -38,6 +51,7 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 _READING = ("GET", "HEAD")
+_NONCES = 64  # pages that come back at once
 # The icon keeps browsers from asking for one.
 _HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>steer</title><link rel="icon" href="data:,">'
@@ -47,11 +61,11 @@ _HEAD = (
 class Guard:
     """ASGI middleware around the whole app: refuses, lets in, and adds the headers of every answer."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, key: str) -> None:
         self.app = app
         self.token = token
-        # Cookies know no ports: two servers on this machine must not overwrite each other's.
-        self.cookie = "steer-" + hashlib.sha256(token.encode()).hexdigest()[:8]
+        self.key = key  # hexadecimal digits
+        self._nonces: deque[str] = deque(maxlen=_NONCES)  # given out, not yet used
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -86,20 +100,37 @@ class Guard:
             return self._enter(scope, [(name, value) for name, value in query if name != "token"])
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return _refuse(scope, "another site asked for this: use the page that steer opened")
-        if not self._is_token(self._cookie_of(headers)):
+        if scope["path"] == "/reconnect" and method == "POST":
+            return self._reconnect(scope, dict(query))
+        if not self._is_token(_cookie_of(headers, _cookie(scope))):
             return _refuse(scope, "no valid token: open the whole address that steer printed, token included")
+        if scope["path"] == "/key":
+            return JSONResponse({"key": self.key})
         return None
 
     def _is_token(self, value: str) -> bool:
         return secrets.compare_digest(value.encode(), self.token.encode())
 
-    def _cookie_of(self, headers: Headers) -> str:
-        jar: SimpleCookie = SimpleCookie()
-        try:
-            jar.load(headers.get("cookie", ""))
-        except CookieError:
-            return ""
-        return jar[self.cookie].value if self.cookie in jar else ""
+    def _reconnect(self, scope: Scope, query: dict[str, str]) -> Response:
+        """Both halves of how a page that was open before is let in again; see above."""
+        nonce = query.get("nonce", "")
+        if "proof" not in query:
+            if not re.fullmatch("[0-9a-f]{32}", nonce):
+                return _refuse(scope, "a nonce is 32 hexadecimal digits")
+            fresh = secrets.token_hex(16)
+            self._nonces.append(fresh)
+            return JSONResponse({"nonce": fresh, "proof": self._proof(f"server {nonce} {fresh}")})
+        known = nonce in self._nonces
+        if known:
+            self._nonces.remove(nonce)
+        if not (
+            known and secrets.compare_digest(query["proof"].encode(), self._proof(f"page {nonce}").encode())
+        ):
+            return _refuse(scope, "this page is of another start: open the whole address that steer printed")
+        return self._let_in(scope, JSONResponse({"connected": True}))
+
+    def _proof(self, text: str) -> str:
+        return hmac.new(bytes.fromhex(self.key), text.encode(), "sha256").hexdigest()
 
     def _enter(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
         """Turn the token of the address into the cookie, and go on to the address without it.
@@ -109,9 +140,25 @@ class Guard:
         """
         place = "/" + quote(scope["path"].lstrip("/")) + (f"?{urlencode(query)}" if query else "")
         page = f'{_HEAD}<meta http-equiv="refresh" content="0; url={escape(place)}"><p>Opening …'
-        response = HTMLResponse(page)
-        response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path="/")
+        return self._let_in(scope, HTMLResponse(page))
+
+    def _let_in(self, scope: Scope, response: Response) -> Response:
+        response.set_cookie(_cookie(scope), self.token, httponly=True, samesite="strict", path="/")
         return response
+
+
+def _cookie(scope: Scope) -> str:
+    # Cookies know no ports: two servers on this machine must not overwrite each other's.
+    return f"steer-{scope['server'][1]}"
+
+
+def _cookie_of(headers: Headers, name: str) -> str:
+    jar: SimpleCookie = SimpleCookie()
+    try:
+        jar.load(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return jar[name].value if name in jar else ""
 
 
 def _refuse(scope: Scope, why: str) -> Response:

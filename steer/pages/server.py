@@ -31,7 +31,8 @@ INSTALL = "pip install 'steer[web]', from a checkout: pip install -c constraints
 class Address:
     """Where a server listens and who may ask it."""
 
-    token: str
+    token: str  # of this start
+    key: str  # of every start here; what an open page proves that it knows, see `steer.pages.guard`
     socket: socket.socket  # bound, not yet accepting
     port: int
 
@@ -43,20 +44,22 @@ class Address:
 def listen(keep: Path | None = None, port: int = 0) -> Address:
     """Take a port of this machine, the given one or a free one.
 
-    `keep` is a private file that remembers port and token: started again, a server is where its open pages
-    look for it. If the port is taken by now, both are chosen anew. Raises `PageError` if no port can be had.
+    `keep` is a private file that remembers port and key: started again, a server is where its open pages look
+    for it. If the port is taken by now, both are chosen anew. Raises `PageError` if no port can be had.
     """
-    token, wanted = secrets.token_urlsafe(24), port
+    key, wanted = secrets.token_hex(32), port
     if keep is not None and not port:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads(keep.read_text(encoding="utf-8"))
-            wanted, token = int(kept["port"]), str(kept["token"])
+            found = str(kept["key"])
+            if len(bytes.fromhex(found)) == 32:
+                wanted, key = int(kept["port"]), found
     bound = _bind(wanted)
     if bound is None and not port:
-        token, bound = secrets.token_urlsafe(24), _bind(0)
+        key, bound = secrets.token_hex(32), _bind(0)
     if bound is None:
         raise PageError(f"port {port} of this machine cannot be used; leave --port away to take a free one")
-    address = Address(token, bound, int(bound.getsockname()[1]))
+    address = Address(secrets.token_urlsafe(24), key, bound, int(bound.getsockname()[1]))
     if keep is not None:
         _remember(keep, address)
     return address
@@ -69,8 +72,8 @@ def require() -> None:
             raise PageError(f"the pages need {package}: {INSTALL}")
 
 
-def create_app(routers: Sequence[APIRouter], token: str, home: str = "/") -> FastAPI:
-    """An app of these routers behind the guard; `/` leads to `home`.
+def create_app(routers: Sequence[APIRouter], token: str, home: str = "/", key: str | None = None) -> FastAPI:
+    """An app of these routers behind the guard; `/` leads to `home`. `key` as in `Address`.
 
     Errors that steer raises on purpose become `{"error": one line}`, or a page where a page was asked for;
     the status is 507 if the disk refused, else 400, or the error's own `status`.
@@ -87,7 +90,7 @@ def create_app(routers: Sequence[APIRouter], token: str, home: str = "/") -> Fas
 
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, max_body_size=MAX_BODY,
-        middleware=[Middleware(Guard, token=token)],
+        middleware=[Middleware(Guard, token=token, key=key or secrets.token_hex(32))],
     )  # fmt: skip
     app.mount("/static", StaticFiles(directory=str(FOLDER / "static")), name="static")
 
@@ -143,10 +146,12 @@ def serve(app: FastAPI, address: Address) -> None:
     """Answer until the process is interrupted (KeyboardInterrupt) or terminated."""
     import uvicorn
 
+    from steer.pages.connections import HEADER_BYTES, LocalProtocol
+
     sys.setswitchinterval(0.001)  # seconds: a click shall not queue behind the thread that reads pictures
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none",
-        timeout_graceful_shutdown=3,
+        app, http=LocalProtocol, h11_max_incomplete_event_size=HEADER_BYTES, log_level="error",
+        access_log=False, server_header=False, lifespan="off", ws="none", timeout_graceful_shutdown=3,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[address.socket])
 
@@ -175,6 +180,6 @@ def _bind(port: int) -> socket.socket | None:
 def _remember(keep: Path, address: Address) -> None:
     """A page that cannot find its server again is a nuisance, not a loss: failing to write is no error."""
     with contextlib.suppress(OSError):
-        keep.parent.mkdir(parents=True, exist_ok=True)
-        kept = json.dumps({"port": address.port, "token": address.token}) + "\n"
+        keep.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = json.dumps({"port": address.port, "key": address.key}) + "\n"
         write_whole(keep, kept.encode(), private=True)

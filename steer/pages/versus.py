@@ -20,7 +20,7 @@ from steer.errors import RecordError
 from steer.pages import wording
 from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
-from steer.record.files import new_folder, slug, write_json
+from steer.record.files import PROFILE, new_folder, slug, split_label, write_json
 
 _LARGE, _SMALL = (512, 84), (256, 75)
 
@@ -32,7 +32,8 @@ def write_versus(out: Path, left: Path, right: Path, found: Versus) -> Path:
     """
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}"
     sides = f"{slug(found.left.short, 24) or 'one'}-versus-{slug(found.right.short, 24) or 'other'}"
-    folder = new_folder(out, f"{stamp}-{slug(found.prompt) or 'prompt'}-{sides}")
+    named = any(split_label(side.label)["world"] == PROFILE for side in (found.left, found.right))
+    folder = new_folder(out, f"{stamp}-{slug(found.prompt) or 'prompt'}-{sides}", private=named)
     try:
         write_json(folder / "versus.json", found.to_json())
         write_whole(folder / "versus.html", render(found, folder, left, right).encode())

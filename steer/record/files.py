@@ -17,6 +17,7 @@ from reward.files import write_whole
 from steer.errors import RecordError
 from steer.parts import PersonLike
 
+PROFILE = "profile"  # the world of people of this machine, who are named: what is about them is private
 LARGEST = 16 << 20  # bytes of a JSON file: config.json and result.json have some thousand
 
 
@@ -47,13 +48,16 @@ def split_label(label: str) -> dict[str, str]:
     return {"world": world, "id": re.sub(r"@.*| \(.*", "", name)}
 
 
-def new_folder(out: Path, name: str) -> Path:
-    """A folder in `out` that no other run has: `name` and four random hex digits."""
+def new_folder(out: Path, name: str, *, private: bool = False) -> Path:
+    """A folder in `out` that no other run has: `name` and four random hex digits.
+
+    `private`: only the owner may look into it (mode 0700), as where a person is named.
+    """
     while True:
         folder = out / f"{name}-{secrets.token_hex(2)}"
         try:
             out.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
+            folder.mkdir(0o700 if private else 0o777)
             return folder
         except FileExistsError:
             if not out.is_dir():

@@ -36,6 +36,7 @@ from steer.errors import RecordError, ResumeError, RunLocked, SettingsError
 from steer.parts import Job, Parts, PersonLike
 from steer.record.events import Confirmed, Event, Failed, IterationDone, Key, Proposed, Rendered, Stopped
 from steer.record.files import (
+    PROFILE,
     new_folder,
     person_json,
     person_slug,
@@ -241,7 +242,7 @@ class Recorder(Record):
         `recipe` is whatever the caller needs to find the same person and parts again on resume.
         """
         name = f"{datetime.now():%Y%m%d-%H%M%S}-{slug(prompt) or 'prompt'}-{person_slug(person)}"
-        folder = new_folder(Path(out), name)
+        folder = new_folder(Path(out), name, private=person.world == PROFILE)
         config = {
             "schema_version": SCHEMA_VERSION,
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -319,9 +320,11 @@ class Recorder(Record):
         texts = {}
         if self.config["settings"]["metadata"]:
             renderer = self.config["parts"]["renderer"]
+            person = self.config["person"]
+            named = person["world"] == PROFILE  # pictures are passed on; who rated is nobody else's business
             chunk = {
                 "schema_version": SCHEMA_VERSION,
-                "run": self.folder.name,
+                "run": None if named else self.folder.name,
                 "id": job.id,
                 "role": job.role,
                 "iteration": job.iteration,
@@ -329,7 +332,7 @@ class Recorder(Record):
                 "prompt": job.prompt,
                 "base_prompt": self.config["prompt"],
                 "seed": job.seed,
-                "person": self.config["person"]["label"],
+                "person": f"{PROFILE}@{person['hash']}" if named else person["label"],
                 "renderer": renderer["name"],
             }
             model, steps = renderer["name"], renderer.get("steps")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import math
+import os
 import threading
 import time
 import unicodedata
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
 from steer.errors import StudyError, UsageError
-from steer.record.files import slug
+from steer.record.files import open_plain, slug
 from steer.record.log import Log
 from steer.study.design import Design, StudyPair
 
@@ -169,7 +170,10 @@ class OpenStudy:
 
     def _hold(self) -> IO[bytes]:
         try:
-            held = (self.design.folder / ".lock").open("ab")
+            # Who may open a file may lock it.
+            descriptor = open_plain(self.design.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+            held = os.fdopen(descriptor, "ab")
+            os.fchmod(descriptor, 0o600)  # earlier versions made it readable to all
         except OSError as error:
             raise StudyError(
                 f"cannot write to {self.design.folder}: {error.strerror or error}; allow writing"

@@ -159,7 +159,8 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
         )
     created = datetime.now().astimezone()
     try:
-        folder = new_folder(out, f"{created:%Y%m%d-%H%M%S}-{slug(records[0].config['prompt']) or 'study'}")
+        name = f"{created:%Y%m%d-%H%M%S}-{slug(records[0].config['prompt']) or 'study'}"
+        folder = new_folder(out, name, private=True)
         design = Design(
             folder,
             created.isoformat(timespec="seconds"),
@@ -173,7 +174,7 @@ def make_design(runs: Sequence[Path], out: Path, limit: int | None = None) -> De
         for name in ("pictures", "answers"):
             (folder / name).mkdir(mode=0o700)
         for picture, image in pictures.values():
-            write_whole(design.picture_file(picture), _png(image))
+            write_whole(design.picture_file(picture), _png(image), private=True)
         data = {"schema_version": SCHEMA_VERSION, **asdict(design), "folder": folder.name}
         write_json(folder / "study.json", data, private=True, sync=True)
     except OSError as error:

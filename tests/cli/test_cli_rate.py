@@ -1,5 +1,9 @@
 """`steer rate` and `steer runs gallery --serve` on the command line."""
 
+import stat
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
 import pytest
 
 pytest.importorskip("fastapi", reason="the pages need the extra web: pip install -e '.[web]'")
@@ -42,10 +46,29 @@ def test_rate_prints_the_address_and_ends_well_with_the_command_that_goes_on(ste
     assert Profiles().list() == ["anna"]
 
 
-def test_started_again_it_has_the_same_address(steer, tmp_path):
+def test_started_again_it_has_the_same_port_and_another_token(steer, tmp_path):
     folder = make_pictures(tmp_path / "pictures", 3)
     words = ("rate", "--images", str(folder), "--no-open")
-    assert steer(*words)[1] == steer(*words)[1]
+    (port, token), (port_then, token_then) = (steer(*words)[1].split("?token=") for _ in range(2))
+    assert port == port_then and token != token_then
+
+
+def test_the_browser_is_handed_a_private_file_and_never_the_token(steer, tmp_path, monkeypatch):
+    folder = make_pictures(tmp_path / "pictures", 3)
+    handed = []
+
+    def launch(address):
+        file = Path(unquote(urlparse(address).path))
+        handed.append((address, file, file.stat().st_mode, file.parent.stat().st_mode, file.read_text()))
+
+    monkeypatch.setattr("typer.launch", launch)
+    code, out, err = steer("rate", "--images", str(folder))
+    assert code == 0, err
+    [(address, file, mode, above, text)] = handed
+    token = out.strip().partition("?token=")[2]
+    assert address.startswith("file:") and token not in address and out.strip() in text
+    assert stat.S_IMODE(mode) == 0o600 and stat.S_IMODE(above) == 0o700
+    assert not file.exists()  # once the pages are no longer served
 
 
 @pytest.mark.parametrize(

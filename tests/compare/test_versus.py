@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -118,6 +119,12 @@ def test_the_page_shows_both_winners_the_warning_and_that_people_are_simulated(p
     assert "Simulated person" in text and "only 9 people" in text
     assert pair[1].left.short in text and pair[1].right.short in text
     assert "you will like" not in text.lower()
+
+
+def test_a_page_about_a_profile_is_private(pair, tmp_path):
+    (left, right), found = pair
+    found = replace(found, right=replace(found.right, label="profile:me@0123456789ab"))
+    assert write_versus(tmp_path, left, right, found).parent.stat().st_mode & 0o077 == 0
 
 
 def test_hostile_prompts_stay_text_on_the_page(tmp_path):

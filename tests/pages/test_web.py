@@ -1,5 +1,6 @@
 """The server behind every page: who may ask it, what it says, and what it never serves."""
 
+import hmac
 import importlib.util
 import json
 import socket
@@ -116,6 +117,67 @@ def test_what_is_sent_must_say_that_it_is_json(client):
     assert client.post("/do", json={"what": "x"}).json() == {"did": "x"}
 
 
+# --- after a new start
+
+
+KEY = "5e" * 32
+
+
+def proof_of(text, key=KEY):
+    return hmac.new(bytes.fromhex(key), text.encode(), "sha256").hexdigest()
+
+
+def reconnect(client, **values):
+    return client.post("/reconnect", params=values, headers=OWN)
+
+
+def test_the_cookie_is_of_the_port_and_one_of_an_earlier_start_is_not_accepted():
+    old = client_of(create_app([router], TOKEN, key=KEY))
+    assert list(old.cookies) == ["steer-8000"]
+    new = TestClient(create_app([router], "n" * 32, key=KEY), base_url="http://127.0.0.1:8000", headers=OWN)
+    new.cookies.update(old.cookies)
+    assert new.get("/page").status_code == 403
+
+
+def test_an_open_page_comes_back_after_both_sides_have_proved_that_they_know_the_key():
+    assert client_of(create_app([router], TOKEN, key=KEY)).get("/key").json() == {"key": KEY}
+    client = stranger(create_app([router], "n" * 32, key=KEY))
+    nonce = "0a" * 16
+    server = reconnect(client, nonce=nonce).json()
+    assert server["proof"] == proof_of(f"server {nonce} {server['nonce']}")
+    assert client.get("/page").status_code == 403  # not yet
+    answer = reconnect(client, nonce=server["nonce"], proof=proof_of(f"page {server['nonce']}"))
+    assert answer.status_code == 200 and "samesite=strict" in answer.headers["set-cookie"].lower()
+    assert client.get("/page").status_code == 200
+
+
+def test_nothing_that_crossed_lets_anybody_in_a_second_time():
+    app = create_app([router], TOKEN, key=KEY)
+    nonce = reconnect(stranger(app), nonce="0a" * 16).json()["nonce"]
+    proof = proof_of(f"page {nonce}")
+    assert reconnect(stranger(app), nonce=nonce, proof=proof).status_code == 200
+    for again in (app, create_app([router], TOKEN, key=KEY)):
+        assert reconnect(stranger(again), nonce=nonce, proof=proof).status_code == 403
+
+
+@pytest.mark.parametrize("proof", ["", "ü", proof_of("page " + "0a" * 16), "server"])
+def test_who_does_not_know_the_key_is_not_let_in(proof):
+    client = stranger(create_app([router], TOKEN, key=KEY))
+    server = reconnect(client, nonce="0a" * 16).json()
+    # The server's own proof, sent back to it, proves nothing.
+    answer = reconnect(client, nonce=server["nonce"], proof=server["proof"] if proof == "server" else proof)
+    assert answer.status_code == 403 and "set-cookie" not in answer.headers
+    assert reconnect(client, nonce="no nonce").status_code == 403
+    assert client.get("/key").status_code == 403
+
+
+def test_another_page_cannot_reconnect():
+    client = stranger(create_app([router], TOKEN, key=KEY))
+    headers = {"origin": "http://127.0.0.1:9", "sec-fetch-site": "same-site"}
+    assert client.post("/reconnect", params={"nonce": "0a" * 16}, headers=headers).status_code == 403
+    assert client.post("/reconnect", params={"nonce": "0a" * 16}).status_code == 403
+
+
 # --- what it says
 
 
@@ -194,23 +256,32 @@ def test_it_listens_on_this_machine_only_and_on_a_free_port():
         address.socket.close()
 
 
-def test_a_server_comes_back_where_its_pages_look_for_it(tmp_path):
+def test_a_server_comes_back_where_its_pages_look_for_it_with_a_new_token(tmp_path):
     keep = tmp_path / "new" / "address.json"
     first = listen(keep)
     first.socket.close()
     assert stat.S_IMODE(keep.stat().st_mode) == 0o600
     again = listen(keep)
     try:
-        assert (again.port, again.token) == (first.port, first.token)
-        beside = listen(keep)  # the port is taken: another one, and another token
+        assert (again.port, again.key) == (first.port, first.key) and again.token != first.token
+        assert again.token not in keep.read_text() and first.token not in keep.read_text()
+        beside = listen(keep)  # the port is taken: another one, and another key
         beside.socket.close()
-        assert beside.port != again.port and beside.token != again.token
+        assert beside.port != again.port and beside.key != again.key
     finally:
         again.socket.close()
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"port": "x", "token": 1}', '{"port": 99999999, "token": "t"}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"port": "x", "key": 1}',
+        f'{{"port": 99999999, "key": "{"0" * 64}"}}',
+        '{"port": 1, "key": ""}',
+    ],
 )
 def test_a_damaged_memory_of_the_address_is_replaced(tmp_path, text):
     keep = tmp_path / "address.json"
@@ -218,6 +289,12 @@ def test_a_damaged_memory_of_the_address_is_replaced(tmp_path, text):
     address = listen(keep)
     address.socket.close()
     assert json.loads(keep.read_text(encoding="utf-8"))["port"] == address.port
+
+
+def test_the_folder_that_remembers_the_address_is_private(tmp_path):
+    keep = tmp_path / "data" / "profiles" / ".gallery.json"
+    listen(keep).socket.close()
+    assert stat.S_IMODE(keep.parent.stat().st_mode) == 0o700
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_says_what_to_do():

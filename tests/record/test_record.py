@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import threading
 import time
 from datetime import datetime
@@ -21,10 +22,10 @@ from PIL import Image
 from steer.errors import LogGone, PromptError, RecordError
 from steer.loop.run import Run
 from steer.pages.gallery import write_gallery
-from steer.parts import BASE_ID
+from steer.parts import BASE_ID, Job
 from steer.record.events import Event
 from steer.record.files import person_slug, slug
-from steer.record.folder import Record, list_runs
+from steer.record.folder import Record, Recorder, list_runs
 from steer.settings import Settings, clean_prompt
 
 SMALL = Settings(iterations=2, proposals=3, confirm=2)
@@ -326,6 +327,18 @@ def test_a_png_says_how_it_was_made(tmp_path):
     assert (chunk["id"], chunk["prompt"], chunk["base_prompt"]) == (best["id"], best["prompt"], PROMPT)
     assert chunk["seed"] == 0 and chunk["run"] == record.folder.name and chunk["parents"]
     assert text == f"{best['prompt']}\nSteps: 1, Seed: 0, Size: 16x16, Model: fake renderer, Version: steer"
+
+
+def test_a_run_for_a_profile_is_private_and_its_pictures_do_not_name_the_person(tmp_path):
+    anna = FakePerson("anna", kind="new", world="profile")
+    with Recorder.create(tmp_path, PROMPT, anna, fake_parts(), SMALL) as record:
+        job = Job(BASE_ID, PROMPT, 0)
+        record.save_image(job, Image.new("RGB", (8, 8)))
+    assert stat.S_IMODE(record.folder.stat().st_mode) == 0o700
+    for path in (record.folder / "images").iterdir():
+        assert b"anna" not in path.read_bytes().replace(anna.hash.encode(), b"")
+        with Image.open(path) as image:
+            assert json.loads(image.info["steer"])["person"] == f"profile@{anna.hash}"
 
 
 def test_without_metadata_a_png_says_nothing(tmp_path):

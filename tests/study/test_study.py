@@ -97,6 +97,15 @@ def test_a_study_is_read_back_as_it_was_made_and_only_its_owner_may_read_it(desi
     assert (design.folder / "study.json").stat().st_mode & 0o077 == 0
 
 
+def test_nothing_of_a_study_is_for_others_to_read_or_to_lock(design: Design, tmp_path: Path):
+    (design.folder / ".lock").touch(0o644)  # as earlier versions left it
+    with OpenStudy(design) as desk:
+        answer_all(desk, "Anna", None, lambda condition: LIKED[condition])
+    write_report(make_report(design))
+    for path in (design.folder, *design.folder.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
 def test_runs_without_two_different_pictures_or_not_finished_are_refused(tmp_path: Path):
     [run] = make_runs(tmp_path / "runs", people=("profile:me",), prompts=("a deer",))
     (run / "result.json").unlink()

@@ -17,4 +17,4 @@ with RatingSession(profile, Panel(), FolderSource(pictures), seed=0) as session:
     address = listen(profile.folder / "address.json")
     pages = rating_pages(profile, session, simulated=True, known=KNOWN, restart=RESTART)
     print(address.url("/"), flush=True)
-    serve(create_app([pages], address.token), address)
+    serve(create_app([pages], address.token, key=address.key), address)

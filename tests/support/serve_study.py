@@ -13,4 +13,4 @@ with OpenStudy(read_design(folder)) as desk:
     address = listen(folder / ".address.json")
     pages = study_pages(desk, restart="steer study open", report="steer study report")
     print(address.url("/study"), flush=True)
-    serve(create_app([pages], address.token, "/study"), address)
+    serve(create_app([pages], address.token, "/study", address.key), address)

@@ -37,6 +37,29 @@ export const trouble = (text, action = null) => {
   box.append(" ", button);
 };
 
+// Given to pages that were let in, and kept here only: what is stored, a stranger on our port could read.
+const reconnectionKey = fetch("/key").then((response) => (response.ok ? response.json() : {}))
+  .then(({ key }) => key ?? "", () => "");
+
+const toHex = (bytes) => [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Whether a server that was started anew lets this page in. It must prove first that it is ours: see guard.py. */
+const reconnect = async () => {
+  const key = await reconnectionKey;
+  if (!key) return false;
+  const bytes = Uint8Array.from(key.match(/../g), (pair) => Number.parseInt(pair, 16));
+  const signer = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const proofOf = async (text) => toHex(await crypto.subtle.sign("HMAC", signer, new TextEncoder().encode(text)));
+  const send = async (values) => {
+    const response = await fetch(`/reconnect?${new URLSearchParams(values)}`, { method: "POST", signal: AbortSignal.timeout(20000) });
+    return response.ok ? response.json() : {};
+  };
+  const nonce = toHex(crypto.getRandomValues(new Uint8Array(16)));
+  const server = await send({ nonce });
+  if (server.proof !== await proofOf(`server ${nonce} ${server.nonce}`)) return false;
+  return (await send({ nonce: server.nonce, proof: await proofOf(`page ${server.nonce}`) })).connected === true;
+};
+
 /** One request. `body` is sent as JSON, or as it is if it is a Blob. Throws Refused or Unreachable. */
 export const ask = async (method, path, body, patience = 20000) => {
   const options = { method, signal: AbortSignal.timeout(patience) };
@@ -48,17 +71,21 @@ export const ask = async (method, path, body, patience = 20000) => {
   let response, answer;
   try {
     response = await fetch(path, options);
+    if (response.status === 403 && await reconnect()) response = await fetch(path, options);
     answer = await response.json();
   } catch { throw new Unreachable("the server does not answer"); }
   if (!response.ok) throw new Refused(answer.error || `error ${response.status}`, response.status);
   return answer;
 };
 
+/** No is the answer, however often it is asked. A page that is not let in may be, once its person opens the new address. */
+const isFinal = (error) => error instanceof Refused && error.status < 500 && error.status !== 403;
+
 const warn = (event) => { event.preventDefault(); };
 
 /**
  * The same request until the server has done it. Asking twice must be harmless. What stands in the way is
- * shown, with a button to give up, and who leaves the page meanwhile is warned. Throws Refused for a 4xx
+ * shown, with a button to give up, and who leaves the page meanwhile is warned. Throws Refused for a final
  * answer, and if the person gives up.
  */
 export const insist = async (method, path, body, { what, restart }) => {
@@ -72,7 +99,7 @@ export const insist = async (method, path, body, { what, restart }) => {
       if (late) say("Connected again");
       return answer;
     } catch (error) {
-      if (error instanceof Refused && error.status < 500) { end(); throw error; }
+      if (isFinal(error)) { end(); throw error; }
       if (!late) { late = true; addEventListener("beforeunload", warn); }
       trouble(error instanceof Refused
         ? `${what} is not saved: ${error.message}. Trying again …`
@@ -129,7 +156,7 @@ export class Live {
     this.#lost = true;
     trouble(error instanceof Refused ? sentence(error.message)
       : `The server does not answer. Start it again with “${this.restart}”; this page waits and tries again.`);
-    if (!(error instanceof Refused && error.status < 500)) this.lookIn(1000);
+    if (!isFinal(error)) this.lookIn(1000);
   }
 
   /** Ask in so many milliseconds, unless something else is asked before. */
