@@ -49,7 +49,7 @@ def test_no_escape_of_a_record_reaches_the_terminal(hostile, capsys, words):
     if words == ("list",):
         assert "2J" in said.out  # it was there, and lost its teeth
     if words == ("list", "--json"):
-        assert "\x1b" in json.loads(said.out)["runs"][0]["prompt"]
+        assert json.loads(said.out)["runs"][0]["prompt"] == f"floating mossy rocks {EVIL}"
 
 
 def test_on_a_terminal_only_our_own_colours_are_left():
