@@ -85,7 +85,7 @@ def load(folder: Path) -> dict[str, float]:
     from PIL import Image
 
     from steer.profiles import Profiles
-    from steer.profiles.store import NewRating
+    from steer.profiles.ratings_on_disk import NewRating
 
     profile = Profiles(folder).create("many")
     pictures = folder / "pictures"

@@ -22,7 +22,7 @@ from common import write_json
 from PIL import Image, ImageDraw, ImageFont
 from steering import SIZE, USERS
 
-from steer.experiments.testbed import Testbed, open_testbed
+from steer.experiments.lab import Lab, open_lab
 from steer.sandbox.paint.painter import paint
 from steer.sandbox.scene import LIGHTING_LOOK, PALETTE_LOOK, SUBJECTS, draw
 from steer.settings import Settings
@@ -98,7 +98,7 @@ def paintings(out: Path) -> None:
 
 def winners(runs: Path, out: Path) -> None:
     """Write sheet-2.jpg and key-2.json; runs that are not in the folder yet are made."""
-    bench = open_testbed(runs, size=SIZE)
+    bench = open_lab(runs, size=SIZE)
     prompts = bench.plan.prompts[: MARKED + ASKED]
     first, second = opposed(bench, prompts[0])
     rng = np.random.default_rng(SEED)
@@ -117,7 +117,7 @@ def winners(runs: Path, out: Path) -> None:
     print(f"A is user {first}, B is user {second}")
 
 
-def opposed(bench: Testbed, prompt: str) -> tuple[str, str]:
+def opposed(bench: Lab, prompt: str) -> tuple[str, str]:
     """The two people whose ratings of the population's candidates, less everyone's mean, agree least."""
     crowd = bench.run(bench.population(), prompt, Settings())
     shown = [c.prompt for c in crowd.candidates if c.score is not None]

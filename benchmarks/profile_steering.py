@@ -24,7 +24,7 @@ from common import RESULTS, clustered, machine, write_json
 from steering import HALF, RANDOM
 
 from reward.people.active import most_telling
-from steer.experiments.testbed import Reward, Testbed, open_testbed
+from steer.experiments.lab import Lab, Reward, open_lab
 from steer.parts import BASE_ID
 from steer.profiles import Demographics, Profile, Profiles
 from steer.profiles.pool import MOST
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/profile-steering"))
     parser.add_argument("--people", type=int, default=PEOPLE)
     args = parser.parse_args()
-    bench = open_testbed(args.out)
+    bench = open_lab(args.out)
     raters = Raters.sample(PEOPLE, SEED, World.load().constants)
     profiles = rated(Layout(args.build), bench, raters, args.out / "profiles")
     prompts = bench.plan.prompts[:PROMPTS]
@@ -67,7 +67,7 @@ def main() -> None:
     print(json.dumps(summary(rows), indent=1))
 
 
-def rated(layout: Layout, bench: Testbed, raters: Raters, folder: Path) -> list[Profile]:
+def rated(layout: Layout, bench: Lab, raters: Raters, folder: Path) -> list[Profile]:
     """Everybody's profile of 15 ratings, made once."""
     profiles = Profiles(folder)
     names = [f"fresh-{number}" for number in range(PEOPLE)]
@@ -100,7 +100,7 @@ def rated(layout: Layout, bench: Testbed, raters: Raters, folder: Path) -> list[
     return [profiles.open(name) for name in names]
 
 
-def known_of(layout: Layout, bench: Testbed, pool: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
+def known_of(layout: Layout, bench: Lab, pool: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
     """What the known people would give the pool's pictures [known people, pictures]."""
     from PIL import Image
 
@@ -112,7 +112,7 @@ def known_of(layout: Layout, bench: Testbed, pool: np.ndarray, prompts: Sequence
     return np.concatenate(columns, 1)
 
 
-def chosen(bench: Testbed, known: np.ndarray, rng: np.random.Generator) -> list[int]:
+def chosen(bench: Lab, known: np.ndarray, rng: np.random.Generator) -> list[int]:
     """Which pictures of the pool someone is shown, as `steer.profiles.session` chooses them."""
     targets, prior = bench.predictor.sample_ratings, bench.predictor.calibration.prior
     assert targets is not None
@@ -126,7 +126,7 @@ def chosen(bench: Testbed, known: np.ndarray, rng: np.random.Generator) -> list[
     return order
 
 
-def compare(bench: Testbed, raters: Raters, number: int, run: Record, crowd: Record) -> dict[str, Any]:
+def compare(bench: Lab, raters: Raters, number: int, run: Record, crowd: Record) -> dict[str, Any]:
     """True ratings of the winner and of what it is compared with."""
     prompt, seeds = str(run.result["prompt"]), Settings().confirm_seeds
 

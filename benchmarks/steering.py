@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from common import RESULTS, clustered, machine, write_json
 
-from steer.experiments.testbed import Testbed, open_testbed
+from steer.experiments.lab import Lab, open_lab
 from steer.parts import BASE_ID
 from steer.record.folder import Record
 from steer.settings import Settings
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=USERS)
     parser.add_argument("--prompts", type=int, default=3)
     args = parser.parse_args()
-    bench = open_testbed(args.out, size=SIZE)
+    bench = open_lab(args.out, size=SIZE)
     users = list(bench.users[: args.users])
     judge = Judge(bench)
     rows: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ def main() -> None:
 class Judge:
     """True expected ratings of prompts' pictures."""
 
-    def __init__(self, bench: Testbed) -> None:
+    def __init__(self, bench: Lab) -> None:
         self.renderer = bench.renderer
         self.truth = bench.raters
         self._bench = bench

@@ -23,7 +23,7 @@ from common import HERE, RESULTS, clustered, machine, write_json
 from reward.evaluation.metrics import srocc
 from reward.predictor.predictor import Predictor
 from steer.experiments.caches import CachedProposer, CachedRenderer
-from steer.gates.parse import parse
+from steer.gates.replies import parse
 from steer.gates.text import TextGate, normalize
 from steer.machine.loading import load
 from steer.parts import Scored

@@ -62,7 +62,7 @@ class LaionAesthetics:
         with readable(tower), quiet():
             settings = json.loads((tower / "preprocessor_config.json").read_text(encoding="utf-8"))
             model = CLIPModel.from_pretrained(tower, local_files_only=True, dtype=torch.float32)
-            tokenizer = AutoTokenizer.from_pretrained(tower, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(tower, local_files_only=True, trust_remote_code=False)
             processor = pil_processor("CLIPImageProcessor").from_dict(settings)
         with readable(top):
             layers = _head(load_file(top / "model.safetensors"), model.config.projection_dim, top)

@@ -58,8 +58,10 @@ class ImageTextEncoder:
         folder = resolve(id_or_folder, revision)
         with readable(folder), quiet():
             preprocessing = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-            model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = AutoModel.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if model.config.model_type not in ("siglip", "siglip2"):
             raise CheckpointError(
                 f"{folder} holds a {model.config.model_type!r} model, not an image-text encoder: "

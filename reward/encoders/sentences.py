@@ -83,8 +83,12 @@ class SentenceEncoder:
                 tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
             else:
                 dtype = getattr(torch, precision)
-                model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=dtype)
-                tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+                model = AutoModel.from_pretrained(
+                    folder, local_files_only=True, dtype=dtype, trust_remote_code=False
+                )
+                tokenizer = AutoTokenizer.from_pretrained(
+                    folder, local_files_only=True, trust_remote_code=False
+                )
         return cls(model.to(device), tokenizer, id or str(id_or_folder), reading, folder)
 
     @cached_property

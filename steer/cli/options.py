@@ -6,6 +6,7 @@ Those of `Settings` and `Overrides` are made of their fields, which say all that
 from __future__ import annotations
 
 import math
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import Field, fields, is_dataclass
@@ -16,6 +17,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 import typer
 
 from steer.machine.overrides import Overrides
+from steer.proposer.address import KEY_VARIABLE
 from steer.settings import Settings
 
 CONFIG_FILE = "steer.toml"
@@ -103,11 +105,22 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
             raise typer.BadParameter(
                 f"{chosen} has an unknown key {key!r}; keys are {', '.join(sorted(known))}"
             )
+        if path is None and param.name in _by_word_only():
+            flag = f"--{param.name.replace('_', '-')}"
+            raise typer.BadParameter(
+                f"./{chosen} has the key {key!r}, which no file that merely lies here may say; "
+                f"give {flag} yourself, or --config {chosen} if that file is yours"
+            )
         if isinstance(value, dict) or (isinstance(value, list) and not param.multiple):
             raise typer.BadParameter(f"{chosen}: {key} must be a single value")
         defaults[param.name] = value
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
+
+
+def _by_word_only() -> tuple[str, ...]:
+    """Options that start a program, or say where a secret goes: only a person says them, no folder does."""
+    return ("vllm_python", "llm_url") if os.environ.get(KEY_VARIABLE) else ("vllm_python",)
 
 
 def _keys(ctx: typer.Context) -> dict[str, Any]:

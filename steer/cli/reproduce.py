@@ -72,7 +72,7 @@ def one_of(*known: str) -> Callable[[typer.CallbackParam, Any], Any]:
     return check
 
 
-# ---- on a data set, and on the testbed of the experiments with the loop ----
+# ---- on a data set, and in the lab of the experiments with the loop ----
 
 
 def on_data(
@@ -118,7 +118,7 @@ def on_data(
     _reproduce(name, reproduction, experiment, options | {"seed": seed}, to, as_json)
 
 
-def on_testbed(
+def on_lab(
     name: str,
     options: dict[str, Any],
     *,
@@ -127,28 +127,28 @@ def on_testbed(
     to: Out = OUT,
     as_json: opt.Json = False,
 ) -> None:
-    """Reproduce `steer.experiments.NAME`, on the testbed of all experiments in the output folder."""
+    """Reproduce `steer.experiments.NAME` in the lab that all experiments share, in the output folder."""
     from reward.reproduce import plots
 
     plots.require()
     from steer.experiments.figure8 import FULL, SHORT
-    from steer.experiments.testbed import open_testbed
+    from steer.experiments.lab import open_lab
 
-    testbed = open_testbed(to / "bench", threads)
-    people, users = len(testbed.users), options["users"]
+    lab = open_lab(to / "bench", threads)
+    people, users = len(lab.users), options["users"]
     hint(
-        f"{people} simulated people of {testbed.predictor.world}, pictures and runs in {testbed.folder}",
+        f"{people} simulated people of {lab.predictor.world}, pictures and runs in {lab.folder}",
         "yellow",
     )
     if users > people:
         raise UsageError(f"{people} people are known, {users} were asked for; lower --users")
     found = {
-        "users": testbed.users[:users],
-        "prompts": testbed.plan.prompts[: options["prompts"]],
+        "users": lab.users[:users],
+        "prompts": lab.plan.prompts[: options["prompts"]],
         "settings": FULL if options["full"] else SHORT,
     }
     reproduction = import_module(f"steer.experiments.{name}").REPRODUCTION
-    _reproduce(name, reproduction, testbed, found | {"seed": seed}, to, as_json)
+    _reproduce(name, reproduction, lab, found | {"seed": seed}, to, as_json)
 
 
 def _reproduce(
@@ -343,11 +343,11 @@ def figure11(baselines: Baselines = None, draws: Draws = 5) -> None:
     """
 
 
-@reproduces(on_testbed)
+@reproduces(on_lab)
 def figure8(full: Full = False, users: Users = 6, prompts: Prompts = 18) -> None:
     """Figure 8: whose pictures win in blind pairs: own, others', of generic rewards, or the unsteered one.
 
-    Runs, pictures and scores are kept in OUT/testbed: an interrupted command goes on where it was.
+    Runs, pictures and scores are kept in OUT/bench: an interrupted command goes on where it was.
 
     [bold]Examples[/bold]
 
@@ -357,7 +357,7 @@ def figure8(full: Full = False, users: Users = 6, prompts: Prompts = 18) -> None
     """
 
 
-@reproduces(on_testbed, "seed")
+@reproduces(on_lab, "seed")
 def figure6(full: Full = False, users: Users = 2, prompts: Prompts = 6) -> None:
     """Figures 4 to 6: what steering does to pictures, iteration by iteration, under several rewards.
 
@@ -372,7 +372,7 @@ def figure6(full: Full = False, users: Users = 2, prompts: Prompts = 6) -> None:
     """
 
 
-@reproduces(on_testbed)
+@reproduces(on_lab)
 def consistency(full: Full = False, users: Users = 6, prompts: Prompts = 3) -> None:
     """Section 6.2: how alike two runs of one person are, against runs of different people.
 

@@ -99,10 +99,21 @@ def show(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False) -> None
 
 
 @app.command()
-def resume(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False, quiet: opt.Quiet = False) -> None:
+def resume(
+    run: Name,
+    vllm_python: Annotated[
+        str | None, typer.Option(help="Python of vLLM's environment, where the run was started with one.")
+    ] = None,
+    llm_url: Annotated[
+        str | None, typer.Option(help="Address of the language model's server, where it was or is another.")
+    ] = None,
+    out_: opt.Out = opt.RUNS,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
     """Go on with an interrupted run, with exactly what it was started with.
 
-    A complete run is left untouched.
+    A complete run is left untouched. No program is started by the word of a record: name vLLM's Python again.
 
     [bold]Example[/bold]
 
@@ -110,7 +121,7 @@ def resume(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False, quiet
     """
     from steer.cli.session import resume as go_on
 
-    go_on(find(run, out_), as_json, quiet)
+    go_on(find(run, out_), as_json, quiet, vllm_python, llm_url)
 
 
 @app.command()

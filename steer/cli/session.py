@@ -70,7 +70,9 @@ def begin(request: Request, prompt: str, parts: Parts) -> Run:
     return run
 
 
-def resume(folder: Path, as_json: bool, quiet: bool) -> None:
+def resume(
+    folder: Path, as_json: bool, quiet: bool, vllm_python: str | None = None, llm_url: str | None = None
+) -> None:
     """Go on with an interrupted run, with exactly what it was started with."""
     from steer.cli.report import finish
     from steer.library import Run, by_name
@@ -82,7 +84,7 @@ def resume(folder: Path, as_json: bool, quiet: bool) -> None:
         finish(folder, as_json)
         return
     preset, overrides, who = by_name(record, f"resume it there: steer.resume({str(folder)!r}, person, parts)")
-    parts = load(preset, overrides)
+    parts = load(preset, overrides.by_word(vllm_python, llm_url))
     run = Run.resume(folder, who, parts)
     announce(parts, who)
     _say_judge(run, parts)

@@ -54,11 +54,12 @@ def versus(request: Request, other: Who) -> None:
 def compare_runs(left: Path, right: Path, to: Path, as_json: bool) -> None:
     """Two finished runs, whoever they were made for."""
     from steer.library import by_name
+    from steer.machine.loading import load_scorer
     from steer.record.folder import Record
 
     remedy = "compare it there: steer.compare.versus.compare"
     (preset, overrides, one), (_, _, other) = (by_name(Record.read(run), remedy) for run in (left, right))
-    deliver(left, right, load(preset, overrides).scorer, (one, other), to, as_json)
+    deliver(left, right, load_scorer(preset, overrides), (one, other), to, as_json)
 
 
 def deliver(left: Path, right: Path, scorer: Scorer, whos: tuple[Who, ...], to: Path, as_json: bool) -> None:

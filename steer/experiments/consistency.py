@@ -24,7 +24,7 @@ from steer.gates.text import content_stems
 from steer.sandbox.scene import Scene
 
 if TYPE_CHECKING:
-    from steer.experiments.testbed import Testbed
+    from steer.experiments.lab import Lab
     from steer.settings import Settings
 
 SEEDS = (0, 1)  # of the language model
@@ -68,7 +68,7 @@ class Consistency:
 
 
 def consistency(
-    testbed: Testbed,
+    lab: Lab,
     users: Sequence[str],
     prompts: Sequence[str],
     settings: Settings,
@@ -85,15 +85,15 @@ def consistency(
     for prompt in prompts:
         for llm_seed in seeds:
             for user in users:
-                record = testbed.run(testbed.personal(user), prompt, replace(settings, llm_seed=llm_seed))
+                record = lab.run(lab.personal(user), prompt, replace(settings, llm_seed=llm_seed))
                 winners[llm_seed, prompt, user] = str(record.result["best"]["prompt"])
                 progress("runs", len(winners), total)
     first, second = ([[winners[s, p, u] for u in users] for p in prompts] for s in seeds)
     measures = [
         matched("text terms", _over(prompts, first, second, term_similarity), seed),
-        matched("image features", _features(testbed, first, second, settings.seed), seed),
-        matched("attributes", _scenes(testbed, first, second, settings.seed), seed),
-        matched("pixel figures", _pixels(testbed, first, second, settings.seed), seed),
+        matched("image features", _features(lab, first, second, settings.seed), seed),
+        matched("attributes", _scenes(lab, first, second, settings.seed), seed),
+        matched("pixel figures", _pixels(lab, first, second, settings.seed), seed),
     ]
     pairs = [
         WinnerPair(user, prompt, one, two, sorted(terms(one, prompt) & terms(two, prompt)))
@@ -148,35 +148,35 @@ def _over(
 
 
 def _features(
-    testbed: Testbed, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
+    lab: Lab, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
 ) -> np.ndarray:
     """Cosines of the predictor's image embeddings."""
 
     def vectors(winners: Sequence[str]) -> np.ndarray:
-        return testbed.predictor.image_features(testbed.images([(w, seed) for w in winners]))
+        return lab.predictor.image_features(lab.images([(w, seed) for w in winners]))
 
     return np.stack([vectors(a) @ vectors(b).T for a, b in zip(first, second, strict=True)])
 
 
 def _scenes(
-    testbed: Testbed, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
+    lab: Lab, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
 ) -> np.ndarray:
     """By what the painter was told to paint: known exactly, and only in the sandbox."""
 
     def scenes(winners: Sequence[str]) -> list[Scene]:
-        return [testbed.renderer.scene(w, seed) for w in winners]
+        return [lab.renderer.scene(w, seed) for w in winners]
 
     painted = [(scenes(left), scenes(right)) for left, right in zip(first, second, strict=True)]
     return np.array([[[scene_similarity(a, b) for b in right] for a in left] for left, right in painted])
 
 
 def _pixels(
-    testbed: Testbed, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
+    lab: Lab, first: Sequence[Sequence[str]], second: Sequence[Sequence[str]], seed: int
 ) -> np.ndarray:
     """Minus the distance of the figures of `compare.pixels`, each in units of its spread over all winners."""
 
     def figures(winners: Sequence[Sequence[str]]) -> np.ndarray:
-        return np.stack([looks(testbed.images([(w, seed) for w in row])) for row in winners])
+        return np.stack([looks(lab.images([(w, seed) for w in row])) for row in winners])
 
     a, b = figures(first), figures(second)
     spread = np.concatenate([a, b]).std((0, 1))

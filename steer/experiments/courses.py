@@ -24,7 +24,7 @@ from steer.settings import Settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from steer.experiments.testbed import Reward, Testbed
+    from steer.experiments.lab import Lab, Reward
 
 OWN, POPULATION, YOUNG, OLD, AGREEMENT = "own", "population", "youngest", "oldest", "agreement"
 KINDS = (OWN, POPULATION, YOUNG, OLD, AGREEMENT)
@@ -79,7 +79,7 @@ class Figure6:
 
 
 def figure6(
-    testbed: Testbed,
+    lab: Lab,
     users: Sequence[str],
     prompts: Sequence[str],
     settings: Settings,
@@ -88,21 +88,21 @@ def figure6(
     """Run, or find, every reward's run of every prompt, and measure them.
 
     `users` are steered for, each with every prompt; generic rewards run once for each prompt and are judged
-    by the same people. Everything that is made stays in the testbed, from where an interrupted call goes on.
+    by the same people. Everything that is made stays in the lab, from where an interrupted call goes on.
     """
     runs: list[Steered] = []
     slopes: list[float] = []
     total = len(prompts) * (len(users) + len(KINDS) - 1)
     for prompt in prompts:
         made = []
-        for kind, user, reward in rewards(testbed, users):
-            record = testbed.run(reward, prompt, settings)
+        for kind, user, reward in rewards(lab, users):
+            record = lab.run(reward, prompt, settings)
             judges = [user] if user else list(users)
-            made.append(_measure(testbed, kind, user, judges, record))
+            made.append(_measure(lab, kind, user, judges, record))
             if kind == POPULATION:
-                slopes.append(_realism_slope(testbed, record))
+                slopes.append(_realism_slope(lab, record))
             progress("runs", len(runs) + len(made), total)
-        runs += _by_others(testbed, made, fresh_seeds(record))
+        runs += _by_others(lab, made, fresh_seeds(record))
     lines = [
         Line(kind, measure, _course(runs, kind, place))
         for kind in KINDS
@@ -119,20 +119,20 @@ def figure6(
     )
 
 
-def rewards(testbed: Testbed, users: Sequence[str]) -> list[tuple[str, str, Reward]]:
+def rewards(lab: Lab, users: Sequence[str]) -> list[tuple[str, str, Reward]]:
     """(kind, user, reward) of everything that is steered by."""
-    ages = sorted(int(age) for p in testbed.predictor.people if (age := p.demographics.get("age")))
-    oldest = testbed.group(age=(ages[len(ages) - (len(ages) + 3) // 4], ages[-1]))
-    agreement = testbed.other(
+    ages = sorted(int(age) for p in lab.predictor.people if (age := p.demographics.get("age")))
+    oldest = lab.group(age=(ages[len(ages) - (len(ages) + 3) // 4], ages[-1]))
+    agreement = lab.other(
         "agreement",
-        Agreement(testbed.scorer),
-        testbed.predictor.population(),
-        f"agreement-{testbed.scorer.sha256}",
+        Agreement(lab.scorer),
+        lab.predictor.population(),
+        f"agreement-{lab.scorer.sha256}",
     )
     return [
-        *((OWN, user, testbed.personal(user)) for user in users),
-        (POPULATION, "", testbed.population()),
-        (YOUNG, "", testbed.youngest()),
+        *((OWN, user, lab.personal(user)) for user in users),
+        (POPULATION, "", lab.population()),
+        (YOUNG, "", lab.youngest()),
         (OLD, "", oldest),
         (AGREEMENT, "", agreement),
     ]
@@ -161,7 +161,7 @@ def over(values: Sequence[float]) -> Interval:
 # ---- parts ----
 
 
-def _measure(testbed: Testbed, kind: str, user: str, judges: Sequence[str], record: Record) -> Steered:
+def _measure(lab: Lab, kind: str, user: str, judges: Sequence[str], record: Record) -> Steered:
     prompt = str(record.config["prompt"])
     settings = record.config["settings"]
     seed = int(settings["seed"])
@@ -170,14 +170,14 @@ def _measure(testbed: Testbed, kind: str, user: str, judges: Sequence[str], reco
     ids = [BASE_ID, *best] + (best or [BASE_ID])[-1:] * (int(settings["iterations"]) - len(best))
     course = [by_id[id].prompt for id in ids]  # a search that stopped early stays where it was
     distinct = list(dict.fromkeys(course))
-    rows = dict(zip(distinct, _figures(testbed, prompt, [(p, seed) for p in distinct], judges), strict=True))
+    rows = dict(zip(distinct, _figures(lab, prompt, [(p, seed) for p in distinct], judges), strict=True))
     winner = course[-1]
     seeds = fresh_seeds(record)
-    fresh = [_figures(testbed, prompt, [(p, s) for s in seeds], judges).mean(0) for p in (prompt, winner)]
+    fresh = [_figures(lab, prompt, [(p, s) for s in seeds], judges).mean(0) for p in (prompt, winner)]
     scored = [
         c.prompt for c in by_id.values() if c.id != BASE_ID and c.score is not None and c.reason is None
     ]
-    moved = [_moved(testbed, prompt, candidate, seed) for candidate in scored]
+    moved = [_moved(lab, prompt, candidate, seed) for candidate in scored]
     return Steered(
         kind=kind,
         user=user,
@@ -185,22 +185,22 @@ def _measure(testbed: Testbed, kind: str, user: str, judges: Sequence[str], reco
         winner=winner,
         course=np.stack([rows[p] for p in course]),
         fresh=np.stack(fresh),
-        moved=_moved(testbed, prompt, winner, seed),
+        moved=_moved(lab, prompt, winner, seed),
         moved_anyway=float(np.mean(moved)) if moved else 0.0,
     )
 
 
-def _by_others(testbed: Testbed, runs: Sequence[Steered], seeds: Sequence[int]) -> list[Steered]:
+def _by_others(lab: Lab, runs: Sequence[Steered], seeds: Sequence[int]) -> list[Steered]:
     """The runs of one prompt, the personal ones with what their owners give the other people's winners."""
     own = [run for run in runs if run.kind == OWN]
     if len(own) < 2:
         return list(runs)
     pairs = [(run.winner, seed) for run in own for seed in seeds]
-    by_winner = testbed.truth(pairs).reshape(-1, len(own), len(seeds)).mean(2)  # [people, winners]
+    by_winner = lab.truth(pairs).reshape(-1, len(own), len(seeds)).mean(2)  # [people, winners]
     filled = []
     for run in runs:
         if run.kind == OWN:
-            rated = by_winner[testbed.raters.ids.index(run.user)]
+            rated = by_winner[lab.raters.ids.index(run.user)]
             run = replace(
                 run, others=float(np.mean([t for t, o in zip(rated, own, strict=True) if o is not run]))
             )
@@ -213,21 +213,19 @@ def fresh_seeds(record: Record) -> tuple[int, ...]:
     return replace(Settings(**record.config["settings"]), confirm=FRESH).confirm_seeds
 
 
-def _figures(
-    testbed: Testbed, prompt: str, pairs: Sequence[tuple[str, int]], judges: Sequence[str]
-) -> np.ndarray:
+def _figures(lab: Lab, prompt: str, pairs: Sequence[tuple[str, int]], judges: Sequence[str]) -> np.ndarray:
     """[pictures, MEASURES] of (candidate, seed)."""
-    images = testbed.images(pairs)
-    scenes = [testbed.renderer.scene(*pair) for pair in pairs]
-    subjects = [testbed.renderer.scene(prompt, seed).subject for _, seed in pairs]
+    images = lab.images(pairs)
+    scenes = [lab.renderer.scene(*pair) for pair in pairs]
+    subjects = [lab.renderer.scene(prompt, seed).subject for _, seed in pairs]
     pixels = looks(images)
-    truth = testbed.truth(pairs)
-    rows = [testbed.raters.ids.index(judge) for judge in judges]
+    truth = lab.truth(pairs)
+    rows = [lab.raters.ids.index(judge) for judge in judges]
     columns = [
         pixels[:, NAMES.index("saturation")],
         pixels[:, NAMES.index("contrast")],
         [scene.realism for scene in scenes],
-        testbed.scorer.adherence(images, prompt),
+        lab.scorer.adherence(images, prompt),
         [float(scene.subject == subject) for scene, subject in zip(scenes, subjects, strict=True)],
         truth[rows].mean(0),
         truth.mean(0),
@@ -235,20 +233,20 @@ def _figures(
     return np.column_stack([np.asarray(column, np.float64) for column in columns])
 
 
-def _moved(testbed: Testbed, prompt: str, candidate: str, seed: int) -> bool:
-    base, scene = testbed.renderer.scene(prompt, seed), testbed.renderer.scene(candidate, seed)
+def _moved(lab: Lab, prompt: str, candidate: str, seed: int) -> bool:
+    base, scene = lab.renderer.scene(prompt, seed), lab.renderer.scene(candidate, seed)
     return (base.lighting, base.angle) != (scene.lighting, scene.angle) or abs(
         base.distance - scene.distance
     ) > 0.15
 
 
-def _realism_slope(testbed: Testbed, record: Record) -> float:
+def _realism_slope(lab: Lab, record: Record) -> float:
     """By how much everyone's true rating rises from no realism to full, over a run's scored pictures."""
     seed = int(record.config["settings"]["seed"])
     prompts = list(dict.fromkeys(c.prompt for c in record.candidates if c.score is not None))
     pairs = [(prompt, seed) for prompt in prompts]
-    realism = np.array([testbed.renderer.scene(*pair).realism for pair in pairs])
-    rating = testbed.truth(pairs).mean(0)
+    realism = np.array([lab.renderer.scene(*pair).realism for pair in pairs])
+    rating = lab.truth(pairs).mean(0)
     spread = float(((realism - realism.mean()) ** 2).sum())
     return float(((realism - realism.mean()) * rating).sum() / spread) if spread > 1e-9 else 0.0
 

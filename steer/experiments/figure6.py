@@ -85,7 +85,7 @@ def _line(axes: Axes, line: Line, colour: str) -> None:
 
 
 REPRODUCTION = Reproduction(
-    lambda testbed, seed, **options: figure6(testbed, **options),  # nothing in it is drawn
+    lambda lab, seed, **options: figure6(lab, **options),  # nothing in it is drawn
     _rows,
     _plot,
     {"data": "section 5, Figures 4 to 7: pictures and words, no numbers"},

@@ -23,10 +23,10 @@ from reward.reproduce.paper import FIGURE8, FIGURE8_DATA
 from reward.reproduce.plots import GREY, OTHER, drawing, panels, titled
 from reward.reproduce.plots import OWN as OURS
 from reward.reproduce.reproduction import Progress, Reproduction, silent
-from steer.experiments.testbed import Reward, Testbed
+from steer.experiments.lab import Lab, Reward
 from steer.record.folder import Record
 from steer.settings import Settings
-from steer.study.ranking import Comparisons, Ranking, Score, rank
+from steer.study.bradley_terry import Comparisons, Ranking, Score, rank
 from steer.study.tables import limits, wins
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Figure8:
 
 
 def figure8(
-    testbed: Testbed,
+    lab: Lab,
     users: Sequence[str],
     prompts: Sequence[str],
     settings: Settings = SHORT,
@@ -71,20 +71,20 @@ def figure8(
     resamples: int = 1000,
     progress: Progress = silent,
 ) -> Figure8:
-    """Make the runs that are missing and let everybody judge. Resumable: see `steer.experiments.testbed`."""
-    rewards = [*(testbed.personal(user) for user in users), testbed.population(), testbed.youngest()]
-    pictures = make_pictures(testbed, rewards, prompts, settings, progress)
-    answers = judge(testbed, pictures, users, settings.seed, seed)
-    fresh = judge(testbed, pictures, users, unseen_seed(settings), seed)
+    """Make the runs that are missing and let everybody judge. Resumable: see `steer.experiments.lab`."""
+    rewards = [*(lab.personal(user) for user in users), lab.population(), lab.youngest()]
+    pictures = make_pictures(lab, rewards, prompts, settings, progress)
+    answers = judge(lab, pictures, users, settings.seed, seed)
+    fresh = judge(lab, pictures, users, unseen_seed(settings), seed)
     return Figure8(
         users=tuple(users),
         prompts=tuple(prompts),
-        judges=len(testbed.predictor.people),
+        judges=len(lab.predictor.people),
         settings=settings.to_json(),
         ranking=rank(answers, resamples, seed),
         fresh=rank(fresh, resamples, seed),
-        owners=own_shares(answers, [person.id for person in testbed.predictor.people]),
-        true=true_differences(testbed, pictures, users, settings.seed, seed),
+        owners=own_shares(answers, [person.id for person in lab.predictor.people]),
+        true=true_differences(lab, pictures, users, settings.seed, seed),
         same_as_base=sum(p.made_by != BASE and p.prompt == base for base, ps in pictures.items() for p in ps),
         pictures={prompt: tuple(shown) for prompt, shown in pictures.items()},
     )
@@ -96,7 +96,7 @@ def unseen_seed(settings: Settings) -> int:
 
 
 def make_pictures(
-    testbed: Testbed,
+    lab: Lab,
     rewards: Sequence[Reward],
     prompts: Sequence[str],
     settings: Settings,
@@ -109,7 +109,7 @@ def make_pictures(
         shown = [ComparedPicture(BASE, prompt)]
         for reward in rewards:
             progress("runs", done, len(prompts) * len(rewards))
-            record: Record = testbed.run(reward, prompt, settings)
+            record: Record = lab.run(reward, prompt, settings)
             shown.append(ComparedPicture(reward.name, str(record.result["best"]["prompt"])))
             done += 1
         pictures[prompt] = shown
@@ -125,7 +125,7 @@ def condition(picture: ComparedPicture, judge: str, users: Sequence[str]) -> str
 
 
 def judge(
-    testbed: Testbed,
+    lab: Lab,
     pictures: dict[str, list[ComparedPicture]],
     users: Sequence[str],
     image_seed: int,
@@ -135,19 +135,19 @@ def judge(
 
     One and the same picture under two conditions is a tie.
     """
-    people = [person.id for person in testbed.predictor.people]
-    rows = [testbed.raters.ids.index(id) for id in people]
+    people = [person.id for person in lab.predictor.people]
+    rows = [lab.raters.ids.index(id) for id in people]
     generic = sorted({p.made_by for shown in pictures.values() for p in shown} - {*users, BASE})
     names = (OWN, OTHERS, *sorted(generic, key=lambda name: name != "population"), BASE)
     place = {name: i for i, name in enumerate(names)}
     raters, left, right, won = [], [], [], []
     for number, shown in enumerate(pictures.values()):
-        t = testbed.truth([(picture.prompt, image_seed) for picture in shown])[rows]
+        t = lab.truth([(picture.prompt, image_seed) for picture in shown])[rows]
         rng = np.random.default_rng((seed, number))
         kinds = np.array([[place[condition(p, person, users)] for p in shown] for person in people])
         for a in range(len(shown)):
             for b in range(a + 1, len(shown)):
-                y = testbed.raters.people.rate(t[:, [a, b]], rng)
+                y = lab.raters.people.rate(t[:, [a, b]], rng)
                 difference = y[:, 0] - y[:, 1]
                 tied = (np.abs(difference) < TIE) | (shown[a].prompt == shown[b].prompt)
                 asked = kinds[:, a] != kinds[:, b]
@@ -172,7 +172,7 @@ def own_shares(answers: Comparisons, people: Sequence[str]) -> dict[str, float]:
 
 
 def true_differences(
-    testbed: Testbed,
+    lab: Lab,
     pictures: dict[str, list[ComparedPicture]],
     users: Sequence[str],
     image_seed: int,
@@ -184,10 +184,10 @@ def true_differences(
     """
     from reward.evaluation.metrics import interval
 
-    rows = [testbed.raters.ids.index(user) for user in users]
+    rows = [lab.raters.ids.index(user) for user in users]
     values: dict[str, list[np.ndarray]] = {}
     for shown in pictures.values():
-        t = testbed.truth([(picture.prompt, image_seed) for picture in shown])[rows]
+        t = lab.truth([(picture.prompt, image_seed) for picture in shown])[rows]
         by_kind: dict[str, np.ndarray] = {}
         for name in dict.fromkeys(condition(p, user, users) for p in shown for user in users):
             mine = np.array([[condition(p, user, users) == name for p in shown] for user in users])

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from itertools import chain
 
-from steer.gates.parse import MAX_REPLY, parse
+from steer.gates.replies import MAX_REPLY, parse
 from steer.gates.text import TextGate, normalize
 from steer.loop.steps import Steps
 from steer.parts import Job, Scored

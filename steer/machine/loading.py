@@ -10,8 +10,8 @@ from typing import Any
 from steer.errors import PresetError, UsageError
 from steer.machine.gpu_memory import KV_CACHE, vllm_share
 from steer.machine.overrides import Overrides
-from steer.machine.presets import WEIGHTS, ResolvedPreset, requirements, resolve, what_fits
-from steer.parts import Loaded, Parts, Proposer, Renderer, Seat
+from steer.machine.presets import WEIGHTS, ResolvedPreset, needs_predictor, requirements, resolve, what_fits
+from steer.parts import Loaded, Parts, Proposer, Renderer, Scorer, Seat
 
 # Where there is room for everyone, nobody rests.
 TOGETHER: Mapping[Seat, tuple[Seat, ...]] = {
@@ -59,6 +59,17 @@ def load(preset: str = "auto", **overrides: Any) -> Parts:
     memory = resolved.precision if resolved.renderer else resolved.overrides.memory
     asked = {"preset": resolved.name, **replace(resolved.overrides, memory=memory).to_json()}
     return replace(parts, loaded=Loaded(asked, parts))
+
+
+def load_scorer(preset: str, overrides: Overrides) -> Scorer:
+    """The predictor alone: no language model, no renderer, no program. Raises as `load` does."""
+    resolved = resolve(preset, overrides)
+    needs = [] if overrides.reward is not None else [needs_predictor(resolved.preset)]
+    if missing := [need for need in needs if not need.met]:
+        raise PresetError(f"the preset {resolved.name} lacks {missing[0].what}; first: {missing[0].fix}")
+    from reward.baselines import load_reward
+
+    return load_reward(resolved.predictor, "cuda" if resolved.gpu else "cpu")
 
 
 def _judge(resolved: ResolvedPreset) -> str | None:

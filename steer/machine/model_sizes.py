@@ -1,7 +1,7 @@
 """How large the known models are, and how much they compute: counted from their configs, without weights.
 
 A config is what a model's `config.json` says. Those of the models that the presets name are kept in
-`model_sizes.json`; a folder or a snapshot on this machine is read instead where there is one. The counts
+`model_configs.json`; a folder or a snapshot on this machine is read instead where there is one. The counts
 equal those of the models that diffusers and transformers build from the same configs (tests).
 """
 
@@ -39,7 +39,7 @@ class Size:
 @lru_cache(maxsize=1)
 def known() -> dict[str, Any]:
     """Configs of the models that the presets name, by hub id."""
-    return dict(json.loads(Path(__file__).with_name("model_sizes.json").read_text(encoding="utf-8")))
+    return dict(json.loads(Path(__file__).with_name("model_configs.json").read_text(encoding="utf-8")))
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from steer.errors import UsageError
-from steer.proposer.address import refuse_secret
+from steer.proposer.address import KEY_VARIABLE, refuse_secret
 from steer.record.schema import built
 from steer.settings import check_ranges, option
 
@@ -77,6 +78,28 @@ class Overrides:
         """
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         return built(cls, {**known, "lora": known.get("lora") or ()}, "the recipe of the run")
+
+    def by_word(self, vllm_python: str | None, llm_url: str | None) -> Overrides:
+        """The recipe of a run that goes on, with the program and the server that the user names now.
+
+        A record may come from anybody: no program is started by its word, and the key to a language model is
+        sent to no address of its choice. Raises `UsageError` with what to name.
+        """
+        if llm_url is not None or vllm_python is not None:
+            return replace(self, vllm_python=vllm_python, llm_url=llm_url)
+        mine = {name: os.environ.get(f"STEER_{name.upper()}") or None for name in ("vllm_python", "llm_url")}
+        if self.vllm_python is not None and mine["vllm_python"] is None:
+            raise UsageError(
+                f"the run was started with the interpreter {self.vllm_python!r}, and a record starts no "
+                "program; name it, or another: --vllm-python PYTHON"
+            )
+        if self.llm_url is not None and mine["llm_url"] is None and os.environ.get(KEY_VARIABLE):
+            raise UsageError(
+                f"the run was started with the server at {self.llm_url!r}, and {KEY_VARIABLE} goes to no "
+                "address that stands only in a record; name it, or another: --llm-url URL"
+            )
+        named: dict[str, Any] = {name: mine[name] for name in mine if mine[name] and getattr(self, name)}
+        return replace(self, **named)
 
     @classmethod
     def given(cls, **values: Any) -> Overrides:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -192,7 +193,7 @@ def requirements(resolved: ResolvedPreset) -> list[Requirement]:
     if preset.llm and overrides.llm_url is None:
         needs += _needs_server(overrides.llm or preset.llm, overrides.vllm_python)
     if overrides.reward is None:
-        needs.append(_needs_predictor(preset))
+        needs.append(needs_predictor(preset))
     return needs
 
 
@@ -206,8 +207,10 @@ def what_fits(resolved: ResolvedPreset, plan: MemoryPlan) -> str:
 
 
 def least_gpu(resolved: ResolvedPreset) -> int:
-    """GiB of the smallest GPU that the memory plan fits on."""
-    return next(size for size in range(1, 1000) if resolved.memory_plan_on(Gpu("", size)).fits)
+    """GiB of the smallest GPU that the memory plan fits on, whether or not there is such a card."""
+    return 1 + bisect_left(
+        range(1, 10**6), True, key=lambda size: resolved.memory_plan_on(Gpu("", size)).fits
+    )
 
 
 def predictor_folder(preset: Preset) -> Path:
@@ -265,7 +268,8 @@ def _needs_server(llm: str, python: str | None) -> list[Requirement]:
     return [vllm, _needs_weights(llm)]
 
 
-def _needs_predictor(preset: Preset) -> Requirement:
+def needs_predictor(preset: Preset) -> Requirement:
+    """A predictor of ratings where it is looked for."""
     folder = predictor_folder(preset)
     met = (folder / "predictor.json").is_file()
     if preset.renderer is None:

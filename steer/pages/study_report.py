@@ -13,8 +13,8 @@ from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
 from steer.record.files import write_json
 from steer.study.answers import Answer
+from steer.study.bradley_terry import Ranking, Score
 from steer.study.design import BASE, OTHERS, OWN
-from steer.study.ranking import Ranking, Score
 from steer.study.report import WON, Report, paper, rater_json, to_json
 
 FEW_RATERS = 10  # below this an interval over raters is a guess

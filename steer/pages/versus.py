@@ -5,7 +5,6 @@ Thumbnails are inside the page; originals and both galleries are linked by relat
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,7 @@ from steer.errors import RecordError
 from steer.pages import wording
 from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
-from steer.record.files import PROFILE, new_folder, slug, split_label
+from steer.record.files import PROFILE, new_folder, slug, split_label, write_json
 
 _LARGE, _SMALL = (512, 84), (256, 75)
 
@@ -36,8 +35,7 @@ def write_versus(out: Path, left: Path, right: Path, found: Versus) -> Path:
     named = any(split_label(side.label)["world"] == PROFILE for side in (found.left, found.right))
     folder = new_folder(out, f"{stamp}-{slug(found.prompt) or 'prompt'}-{sides}", private=named)
     try:
-        text = json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n"
-        write_whole(folder / "versus.json", text.encode())
+        write_json(folder / "versus.json", found.to_json())
         write_whole(folder / "versus.html", render(found, folder, left, right).encode())
     except OSError as error:
         raise RecordError(

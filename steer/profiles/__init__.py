@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from steer.profiles.ratings_on_disk import Profile, Profiles
 from steer.profiles.snapshot import Demographics, ProfileState, Rating
-from steer.profiles.store import Profile, Profiles
 
 __all__ = ["Demographics", "Profile", "ProfileState", "Profiles", "Rating"]

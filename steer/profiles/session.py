@@ -19,9 +19,9 @@ from steer.errors import NotReady, ProfileError, SteerError
 from steer.profiles.learnt import Learnt, learn, rated_ids
 from steer.profiles.pictures import PictureFile, ending_of, read_bytes
 from steer.profiles.pool import RECALLED, Item, Pool, Ready
+from steer.profiles.ratings_on_disk import Profile
 from steer.profiles.snapshot import Rating, predictor_of
 from steer.profiles.sources import PictureSource
-from steer.profiles.store import Profile
 
 if TYPE_CHECKING:
     from steer.parts import Scorer

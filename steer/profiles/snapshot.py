@@ -126,7 +126,7 @@ def known_ratings(predictor: Predictor, state: ProfileState, ratings: Sequence[R
 
 
 def apply(given: dict[str, Rating], told: Demographics, line: Mapping[str, Any]) -> Demographics:
-    """Let a line of the log (see `steer.profiles.store`) change the ratings by id; returns what is told now.
+    """Let a line of the log (see `ratings_on_disk`) change the ratings by id; returns what is told now.
 
     Raises KeyError, TypeError, ValueError, OverflowError, ProfileError for a line that is none.
     """

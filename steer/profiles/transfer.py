@@ -11,8 +11,8 @@ from pathlib import Path
 from reward.files import write_whole
 from steer.errors import ProfileError
 from steer.profiles.pictures import read_picture
+from steer.profiles.ratings_on_disk import NewRating
 from steer.profiles.snapshot import ProfileState
-from steer.profiles.store import NewRating
 
 CSV = "ratings.csv"
 COLUMNS = ("image", "rating", "prompt", "held_out")

@@ -11,7 +11,7 @@ server      a language model on any OpenAI-compatible server (client: the reques
 vllm        vLLM, started and stopped by steer (vllm_server: the process; vllm_guard: what ends it)
 """
 
-from steer.gates.parse import parse
+from steer.gates.replies import parse
 from steer.gates.text import TextGate, normalize
 
 __all__ = ["TextGate", "normalize", "parse"]

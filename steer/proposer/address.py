@@ -6,6 +6,8 @@ import re
 
 from steer.errors import UsageError
 
+KEY_VARIABLE = "STEER_LLM_API_KEY"
+
 
 def without_secret(url: str) -> str:
     """`url` without user name, password, query and fragment, however badly it is written."""
@@ -22,5 +24,5 @@ def refuse_secret(url: str) -> None:
     if (shown := without_secret(url)) != url:
         raise UsageError(
             f"--llm-url {shown!r} holds a user name, a query or a fragment: put a key into "
-            "STEER_LLM_API_KEY instead; an address looks like: --llm-url http://127.0.0.1:8000/v1"
+            f"{KEY_VARIABLE} instead; an address looks like: --llm-url http://127.0.0.1:8000/v1"
         )

@@ -14,14 +14,14 @@ import time
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from steer.errors import ProposerError, ServerDown, UsageError
-from steer.proposer.address import refuse_secret, without_secret
+from steer.proposer.address import KEY_VARIABLE, refuse_secret, without_secret
 
-KEY_VARIABLE = "STEER_LLM_API_KEY"
 ATTEMPTS = 4  # of one request, with pauses between them that double
 PAUSE = 0.5  # seconds before the second attempt
 MAX_WAIT = 30.0  # seconds; the longest that a server's Retry-After is obeyed
@@ -63,6 +63,7 @@ class Client:
     """Requests to the API at `url` (with or without `/v1`). Threads may share it. Close it at the end.
 
     `timeout` is how many seconds one answer may take. `key` is sent as a bearer token and written nowhere.
+    `unix_socket` is the file through which a server of this machine is reached, whatever `url` says.
     """
 
     def __init__(
@@ -73,11 +74,12 @@ class Client:
         timeout: float = 600.0,
         attempts: int = ATTEMPTS,
         pause: float = PAUSE,
+        unix_socket: Path | None = None,
     ) -> None:
         self.url = base_url(url)
         self._timeout, self._attempts, self._pause = timeout, attempts, pause
         key = key if key is not None else os.environ.get(KEY_VARIABLE)
-        self._http = _open_http(self.url, timeout)
+        self._http = _open_http(self.url, timeout, unix_socket)
         if key:
             self._http.headers["Authorization"] = f"Bearer {key}"
 
@@ -210,9 +212,9 @@ class Client:
         return answer
 
 
-def local_http(timeout: float) -> httpx.Client:
-    """Plain HTTP to this machine; `timeout` in seconds."""
-    return _open_http("http://127.0.0.1", timeout)
+def local_http(timeout: float, unix_socket: Path) -> httpx.Client:
+    """Plain HTTP through a socket of this machine; `timeout` in seconds."""
+    return _open_http("http://localhost", timeout, unix_socket)
 
 
 def base_url(url: str) -> str:
@@ -233,12 +235,15 @@ def base_url(url: str) -> str:
     return text if httpx.URL(text).path.strip("/") else f"{text}/v1"
 
 
-def _open_http(url: str, timeout: float) -> httpx.Client:
+def _open_http(url: str, timeout: float, unix_socket: Path | None = None) -> httpx.Client:
     parsed = httpx.URL(url)
+    limits = httpx.Limits(max_connections=None)
+    socket = httpx.HTTPTransport(uds=str(unix_socket), limits=limits) if unix_socket else None
     return httpx.Client(
         headers={"Accept-Encoding": "identity"},  # a packed answer may hold a thousand times what is sent
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-        limits=httpx.Limits(max_connections=None),
+        limits=limits,
+        transport=socket,
         verify=parsed.scheme == "https",  # to load the certificates takes longer than a local request
         trust_env=parsed.host not in _LOCAL,  # a proxy cannot reach this machine's own ports
     )

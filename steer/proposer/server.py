@@ -21,7 +21,7 @@ from threading import Semaphore, Thread
 from typing import Any, Literal, get_args
 
 from steer.errors import ProposerError, SettingsError
-from steer.gates.parse import MAX_REPLY, parse
+from steer.gates.replies import MAX_REPLY, parse
 from steer.gates.text import normalize
 from steer.parts import Scored
 from steer.proposer.client import BadRequest, Client, Model, NotFound, one_line

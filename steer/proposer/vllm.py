@@ -96,7 +96,9 @@ class VllmProposer:
         if self._proposer is None or self.server.url is None:
             self._let_go()
             url = self.server.start()
-            client = Client(url, key=self.server.key, timeout=self._timeout, attempts=2)
+            client = Client(
+                url, key=self.server.key, timeout=self._timeout, attempts=2, unix_socket=self.server.socket
+            )
             self._proposer = ServerProposer(
                 url,
                 self.server.name,

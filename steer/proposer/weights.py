@@ -107,9 +107,13 @@ def _dequantize(file: Path) -> tuple[Any, Any]:
     """In half precision, as the copy in the cache is: the model is the same with and without a cache."""
     # The converter draws a progress bar of its own that no setting turns off.
     with _quiet(), contextlib.redirect_stderr(io.StringIO()):
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, dtype=torch.float32, attn_implementation="sdpa"
+            file.parent,
+            gguf_file=file.name,
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+            trust_remote_code=False,
         )
     # transformers refuses to save or convert what it still takes for a quantized model.
     model.hf_quantizer = None
@@ -122,8 +126,11 @@ def _dequantize(file: Path) -> tuple[Any, Any]:
 
 def _from_pretrained(source: str | Path, device: str) -> tuple[Any, Any]:
     with _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto", attn_implementation="sdpa")
+        # Left out, transformers asks on a terminal whether to run the code that lies beside the weights.
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype="auto", attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True
+        )
     return _ready(model, device), tokenizer
 
 

@@ -141,7 +141,7 @@ def short_text_encoder(source: PipelineSource, kind: str, layers: int, mapping: 
     import transformers
 
     folder = source.folder / "text_encoder"
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     text = config.get_text_config()
     if text.num_hidden_layers < layers:
         raise RendererError(

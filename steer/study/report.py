@@ -10,8 +10,8 @@ import numpy as np
 
 from steer.errors import StudyError
 from steer.study.answers import Rater, read_raters
+from steer.study.bradley_terry import RESAMPLES, Comparisons, Ranking, rank
 from steer.study.design import Design
-from steer.study.ranking import RESAMPLES, Comparisons, Ranking, rank
 
 SCHEMA_VERSION = 1
 WON = {"left": 1.0, "tie": 0.5, "right": 0.0}

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from steer.study.ranking import Ranking
+from steer.study.bradley_terry import Ranking
 from steer.study.report import Report, paper
 
 

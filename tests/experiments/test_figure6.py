@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from reward.evaluation.metrics import Interval
 from steer.cli.app import run_command
 from steer.experiments import figure8 as figure8_module
-from steer.experiments import testbed as testbed_module
+from steer.experiments import lab as lab_module
 from steer.experiments.claims import ROCKS, claims, verdict
 from steer.experiments.consistency import consistency, scene_similarity, term_similarity
 from steer.experiments.courses import KINDS, MEASURES, OLD, OWN, YOUNG, Figure6, Steered, figure6, over
-from steer.experiments.testbed import Testbed
+from steer.experiments.lab import Lab
 from steer.machine.loading import load
 from steer.sandbox.scene import draw
 from steer.settings import Settings
@@ -34,38 +34,38 @@ def sandbox():
 
 
 @pytest.fixture(scope="module")
-def testbed(sandbox, tmp_path_factory):
-    return Testbed(tmp_path_factory.mktemp("testbed"), sandbox, size=128)
+def lab(sandbox, tmp_path_factory):
+    return Lab(tmp_path_factory.mktemp("lab"), sandbox, size=128)
 
 
 @pytest.fixture(scope="module")
-def found(testbed):
-    return figure6(testbed, testbed.users[:2], [ROCKS], SHORT)
+def found(lab):
+    return figure6(lab, lab.users[:2], [ROCKS], SHORT)
 
 
-def test_every_reward_runs_once_for_a_prompt_and_personal_ones_once_for_each_person(testbed, found):
+def test_every_reward_runs_once_for_a_prompt_and_personal_ones_once_for_each_person(lab, found):
     kinds = [run.kind for run in found.runs]
     assert kinds == [OWN, OWN, *KINDS[1:]]
-    assert [run.user for run in found.runs[:2]] == list(testbed.users[:2])
+    assert [run.user for run in found.runs[:2]] == list(lab.users[:2])
 
 
-def test_a_course_begins_with_the_base_and_own_ratings_are_the_owners(testbed, found):
+def test_a_course_begins_with_the_base_and_own_ratings_are_the_owners(lab, found):
     rating = MEASURES.index("true rating")
-    base = testbed.truth([(ROCKS, 0)])
+    base = lab.truth([(ROCKS, 0)])
     for run in found.runs:
         assert run.course.shape == (2, len(MEASURES)) and run.fresh.shape == (2, len(MEASURES))
-        judges = [run.user] if run.user else list(testbed.users[:2])
-        rows = [testbed.raters.ids.index(judge) for judge in judges]
+        judges = [run.user] if run.user else list(lab.users[:2])
+        rows = [lab.raters.ids.index(judge) for judge in judges]
         assert run.course[0, rating] == pytest.approx(base[rows].mean(), abs=1e-4)
         assert run.course[0, MEASURES.index("subject kept")] == 1
     own = [run for run in found.runs if run.kind == OWN]
     assert all(np.isfinite(run.others) for run in own)
 
 
-def test_asked_again_nothing_is_painted_and_the_figures_are_the_same(testbed, found):
-    painted = testbed.renderer.painted
-    again = figure6(testbed, testbed.users[:2], [ROCKS], SHORT)
-    assert testbed.renderer.painted == painted
+def test_asked_again_nothing_is_painted_and_the_figures_are_the_same(lab, found):
+    painted = lab.renderer.painted
+    again = figure6(lab, lab.users[:2], [ROCKS], SHORT)
+    assert lab.renderer.painted == painted
     assert np.array_equal(again.runs[0].course, found.runs[0].course)
 
 
@@ -153,19 +153,19 @@ def test_a_statement_is_confirmed_only_where_the_whole_interval_is_on_its_side(v
     assert (found == "the opposite") == (value + above < 0)
 
 
-def test_younger_and_older_quarters_are_those_of_the_known_people(testbed, found):
-    ages = [p.demographics["age"] for p in testbed.predictor.people]
-    rewards = {kind: reward for kind, _, reward in figure6_rewards(testbed)}
+def test_younger_and_older_quarters_are_those_of_the_known_people(lab, found):
+    ages = [p.demographics["age"] for p in lab.predictor.people]
+    rewards = {kind: reward for kind, _, reward in figure6_rewards(lab)}
     low, high = (int(a) for a in rewards[OLD].name.removeprefix("age ").split("-"))
     share = np.mean([low <= age <= high for age in ages])
     assert high == max(ages) and 0.2 <= share <= 0.35
     assert rewards[YOUNG].name.startswith(f"age {min(ages)}-")
 
 
-def figure6_rewards(testbed):
+def figure6_rewards(lab):
     from steer.experiments.courses import rewards
 
-    return rewards(testbed, testbed.users[:1])
+    return rewards(lab, lab.users[:1])
 
 
 # --- consistency
@@ -185,18 +185,16 @@ def test_a_scene_is_most_like_itself():
         assert all(0 <= scene_similarity(one, other) < 1 for other in scenes if other is not one)
 
 
-def test_both_runs_differ_in_the_language_models_seed_alone_and_four_measures_compare_them(testbed):
-    found = consistency(testbed, testbed.users[:2], [ROCKS], SHORT)
+def test_both_runs_differ_in_the_language_models_seed_alone_and_four_measures_compare_them(lab):
+    found = consistency(lab, lab.users[:2], [ROCKS], SHORT)
     assert [each.name for each in found.measures] == [
         "text terms", "image features", "attributes", "pixel figures",
     ]  # fmt: skip
-    configs = [
-        json.loads(path.read_text()) for path in testbed.folder.glob(f"runs/{testbed.users[0]}/*/config.json")
-    ]
+    configs = [json.loads(path.read_text()) for path in lab.folder.glob(f"runs/{lab.users[0]}/*/config.json")]
     assert sorted(c["settings"]["llm_seed"] for c in configs) == [0, 1]
     assert {c["settings"]["seed"] for c in configs} == {0}
     assert not found.confirmed  # two people can be dealt out in two ways only
-    assert [pair.user for pair in found.pairs] == list(testbed.users[:2])
+    assert [pair.user for pair in found.pairs] == list(lab.users[:2])
 
 
 # --- commands
@@ -205,8 +203,8 @@ def test_both_runs_differ_in_the_language_models_seed_alone_and_four_measures_co
 @pytest.mark.parametrize(
     ("name", "words"), [("figure6", "statements confirmed"), ("consistency", "different people")]
 )
-def test_the_commands_write_table_picture_and_json(name, words, testbed, monkeypatch, capsys):
-    monkeypatch.setattr(testbed_module, "open_testbed", lambda to, threads: testbed)
+def test_the_commands_write_table_picture_and_json(name, words, lab, monkeypatch, capsys):
+    monkeypatch.setattr(lab_module, "open_lab", lambda to, threads: lab)
     monkeypatch.setattr(figure8_module, "SHORT", SHORT)
     assert run_command(["reproduce", name, "--prompts", "1", "--users", "2", "--out", "out"]) == 0
     shown = capsys.readouterr()

@@ -13,7 +13,7 @@ from fakes import FakeProposer
 
 from steer.cli.app import run_command
 from steer.experiments import figure8 as figure8_module
-from steer.experiments import testbed as testbed_module
+from steer.experiments import lab as lab_module
 from steer.experiments.figure8 import (
     BASE,
     OTHERS,
@@ -27,7 +27,7 @@ from steer.experiments.figure8 import (
 )
 from steer.machine.loading import load
 from steer.settings import Settings
-from steer.study.ranking import rank
+from steer.study.bradley_terry import rank
 
 USERS = ("p1", "p2")
 PICTURES = {
@@ -128,9 +128,7 @@ def test_the_command_writes_table_picture_and_json_and_says_what_is_simulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     sandbox = replace(load("sandbox"), proposer=FakeProposer())
-    monkeypatch.setattr(
-        testbed_module, "open_testbed", lambda to, threads: testbed_module.Testbed(to, sandbox)
-    )
+    monkeypatch.setattr(lab_module, "open_lab", lambda to, threads: lab_module.Lab(to, sandbox))
     monkeypatch.setattr(figure8_module, "SHORT", Settings(iterations=1, proposals=2, confirm=0))
     assert run_command(["reproduce", "figure8", "--prompts", "1", "--users", "2", "--out", "out"]) == 0
     shown = capsys.readouterr()

@@ -253,6 +253,15 @@ def test_a_plan_that_fits_on_a_card_fits_on_every_larger_one(name, preset):
         assert resolve(preset).memory_plan_on(Gpu("any", least + more), name).fits
 
 
+@pytest.mark.parametrize("preset", ["flux2", "klein"])
+def test_a_size_and_a_batch_that_no_card_holds_still_have_a_least_card(preset):
+    resolved = resolve(preset, Overrides(size=4096, batch=256))
+    least = least_gpu(resolved)
+    assert least > 1000
+    fits = [resolved.memory_plan_on(Gpu("any", size)).fits for size in (least - 1, least)]
+    assert fits == [False, True]
+
+
 def test_smaller_numbers_take_less_memory():
     sizes = [
         sum(part.bytes(memory) for part in on("80 GB", memory).components)

@@ -19,7 +19,7 @@ from steer.errors import LogGone, ProfileError, UnknownProfile
 from steer.profiles import Demographics, Profile, Profiles
 from steer.profiles.names import checked_name
 from steer.profiles.pictures import read_picture
-from steer.profiles.store import NewRating
+from steer.profiles.ratings_on_disk import NewRating
 from steer.profiles.transfer import read_ratings, write_ratings
 
 

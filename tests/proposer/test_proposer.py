@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from steer.errors import ProposerError
-from steer.gates.parse import parse
+from steer.gates.replies import parse
 from steer.gates.text import TextGate, normalize
 from steer.parts import Scored
 from steer.proposer import smollm, weights

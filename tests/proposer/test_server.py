@@ -13,7 +13,7 @@ from fakes import FakePerson, fake_parts
 
 from steer import Settings, resume, steer
 from steer.errors import ProposerError, ServerDown, SettingsError, UsageError
-from steer.gates.parse import parse
+from steer.gates.replies import parse
 from steer.machine.overrides import Overrides
 from steer.parts import Scored
 from steer.proposer import client as client_module

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from test_vllm import ended
 
-from steer.gates.parse import parse
+from steer.gates.replies import parse
 from steer.parts import Scored
 from steer.proposer import weights
 from steer.proposer.vllm import VllmProposer, VllmServer

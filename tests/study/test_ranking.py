@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import log_expit
 
 from steer.errors import StudyError
-from steer.study.ranking import Comparisons, fit, rank
+from steer.study.bradley_terry import Comparisons, fit, rank
 
 NAMES = ("own", "others", "base", "generic")
 

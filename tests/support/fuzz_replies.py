@@ -93,7 +93,7 @@ def _timed(read: Callable[[str], object], text: str) -> float:
 
 
 if __name__ == "__main__":
-    from steer.gates.parse import parse
+    from steer.gates.replies import parse
     from steer.gates.text import TextGate
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -10,8 +10,17 @@ import os
 import subprocess
 import sys
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+
+
+class Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+    def get_request(self):
+        request, _ = super().get_request()
+        return request, ("local", 0)  # the handler names the client by host and port
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,8 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--model")
-    parser.add_argument("--host")
-    parser.add_argument("--port", type=int)
+    parser.add_argument("--uds")
     parser.add_argument("--served-model-name")
     parser.add_argument("--max-model-len", type=int)
     parser.add_argument("--enable-sleep-mode", action="store_true")
@@ -77,4 +85,4 @@ if __name__ == "__main__":
     if trouble == "hang":
         time.sleep(600)
     print("serving", " ".join(sys.argv[1:]), flush=True)
-    ThreadingHTTPServer((options.host, options.port), Handler).serve_forever()
+    Server(options.uds, Handler).serve_forever()

@@ -8,7 +8,7 @@ from fuzz_replies import mutated, repeats, replies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steer.gates.parse import MAX_PARTS, MAX_REPLY, parse
+from steer.gates.replies import MAX_PARTS, MAX_REPLY, parse
 
 # One line of printable text that does not itself begin like a list item or a quotation.
 WORDS = st.text(

@@ -1,8 +1,8 @@
-"""A testbed for experiments with the loop: committed prompts and people, rewards by name, and the truth.
+"""A lab for experiments with the loop: committed prompts and people, rewards by name, and the truth.
 
-    testbed = open_testbed(Path("reproduce/bench"))
-    record = testbed.run(testbed.personal("84"), "a deer", Settings(iterations=3, proposals=10, confirm=0))
-    t = testbed.truth([(record.result["best"]["prompt"], 0)])
+    lab = open_lab(Path("reproduce/bench"))
+    record = lab.run(lab.personal("84"), "a deer", Settings(iterations=3, proposals=10, confirm=0))
+    t = lab.truth([(record.result["best"]["prompt"], 0)])
 
 Every run, picture and score is made once and kept, so an experiment that is stopped goes on where it was
 when it is started again, and experiments share what they have in common.
@@ -41,7 +41,7 @@ SIZE = 256  # pixels: the data set's size and the raters'; painting takes a quar
 
 
 @dataclass(frozen=True)
-class TestbedPlan:
+class LabPlan:
     """The prompts and people that were committed before anything was measured."""
 
     prompts: tuple[str, ...]  # 18, in the order in which experiments take them
@@ -49,7 +49,7 @@ class TestbedPlan:
     users_seed: int
 
     @classmethod
-    def load(cls) -> TestbedPlan:
+    def load(cls) -> LabPlan:
         data = json.loads(PROMPTS.read_text(encoding="utf-8"))
         return cls(tuple(data["order"]), frozenset(data["unknown_to_the_painter"]), data["users_seed"])
 
@@ -67,15 +67,15 @@ class Reward:
     person: PersonLike
 
 
-class Testbed:
-    """Runs that are made once. See `open_testbed`."""
+class Lab:
+    """Runs that are made once. See `open_lab`."""
 
     simulated = True
 
     def __init__(self, folder: Path, parts: Parts, truth: Truth | None = None, size: int = SIZE) -> None:
         assert isinstance(parts.renderer, SandboxRenderer) and isinstance(parts.scorer, Predictor)
         self.folder = folder
-        self.plan = TestbedPlan.load()
+        self.plan = LabPlan.load()
         self.predictor = parts.scorer
         self.store = Store(folder / "numbers.sqlite")
         self.proposer = CachedProposer(parts.proposer, folder / "replies")
@@ -118,7 +118,7 @@ class Testbed:
         return self.group(age=(ages[0], ages[(len(ages) - 1) // 4]))
 
     def other(self, name: str, scorer: Scorer, person: PersonLike, sha256: str) -> Reward:
-        """Any other scorer; pictures must keep to the prompt as this testbed's predictor sees it."""
+        """Any other scorer; pictures must keep to the prompt as this lab's predictor sees it."""
         return Reward(name, CachedScorer(scorer, sha256, self.store, gate=self.scorer), person)
 
     # --- runs
@@ -184,20 +184,20 @@ class Testbed:
         return np.asarray(self.measured(pairs).expected(self.raters.people))
 
 
-def open_testbed(folder: Path, threads: int | None = None, size: int = SIZE) -> Testbed:
+def open_lab(folder: Path, threads: int | None = None, size: int = SIZE) -> Lab:
     """The sandbox's parts and people, with everything that they make kept in `folder`.
 
     Raises ResumeError where the truth that is installed is not the one that the predictor was trained on.
     """
     from steer.machine.loading import load
 
-    testbed = Testbed(folder, load("sandbox", threads=threads), size=size)
-    if testbed.predictor.world != testbed.raters.world.name:
+    lab = Lab(folder, load("sandbox", threads=threads), size=size)
+    if lab.predictor.world != lab.raters.world.name:
         raise ResumeError(
-            f"the predictor knows {testbed.predictor.world}, but the raters are {testbed.raters.world.name}: "
+            f"the predictor knows {lab.predictor.world}, but the raters are {lab.raters.world.name}: "
             "make both alike with steer sandbox build"
         )
-    return testbed
+    return lab
 
 
 def weights_of(predictor: Predictor) -> str:

@@ -1,4 +1,4 @@
-"""The testbed of the experiments: everything is made once, and the truth is the raters'."""
+"""The lab of the experiments: everything is made once, and the truth is the raters'."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from steer.errors import RecordError
 from steer.experiments.caches import CachedScorer, Store
-from steer.experiments.testbed import Testbed, TestbedPlan
+from steer.experiments.lab import Lab, LabPlan
 from steer.machine.loading import load
 from steer.parts import Parts
 from steer.sandbox.truth.world import Truth
@@ -43,87 +43,87 @@ class Counting(PlainScorer):
 
 
 def test_a_second_user_of_a_prompt_shares_the_base_and_the_first_iteration(sandbox: Parts, tmp_path: Path):
-    testbed = Testbed(tmp_path, sandbox)
-    first = testbed.run(testbed.personal(testbed.users[0]), PROMPT, SHORT)
-    painted = testbed.renderer.painted
-    second = testbed.run(testbed.personal(testbed.users[1]), PROMPT, SHORT)
+    lab = Lab(tmp_path, sandbox)
+    first = lab.run(lab.personal(lab.users[0]), PROMPT, SHORT)
+    painted = lab.renderer.painted
+    second = lab.run(lab.personal(lab.users[1]), PROMPT, SHORT)
 
     assert first.folder != second.folder
     rounds = [[c.prompt for c in record.candidates if c.iteration <= 1] for record in (first, second)]
     assert rounds[0] == rounds[1] and len(rounds[0]) == 3
     assert painted == 5 + 2 + 2  # base and its calibration, two iterations
-    assert testbed.renderer.painted - painted <= 2
+    assert lab.renderer.painted - painted <= 2
 
 
 def test_what_was_made_is_found_again_by_the_next_process(sandbox: Parts, tmp_path: Path):
-    testbed = Testbed(tmp_path, sandbox)
-    reward = testbed.personal(testbed.users[0])
-    record = testbed.run(reward, PROMPT, SHORT)
-    t = testbed.truth([(PROMPT, 0)])
+    lab = Lab(tmp_path, sandbox)
+    reward = lab.personal(lab.users[0])
+    record = lab.run(reward, PROMPT, SHORT)
+    t = lab.truth([(PROMPT, 0)])
 
-    again = Testbed(tmp_path, replace(sandbox, proposer=FakeProposer([])))
-    assert again.run(again.personal(testbed.users[0]), PROMPT, SHORT).folder == record.folder
+    again = Lab(tmp_path, replace(sandbox, proposer=FakeProposer([])))
+    assert again.run(again.personal(lab.users[0]), PROMPT, SHORT).folder == record.folder
     assert np.array_equal(again.truth([(PROMPT, 0)]), t)
     assert again.renderer.painted == 0
 
 
 def test_a_run_that_was_stopped_goes_on_in_its_folder(sandbox: Parts, tmp_path: Path):
-    testbed = Testbed(tmp_path, sandbox)
-    whole = testbed.run(testbed.population(), PROMPT, SHORT)
+    lab = Lab(tmp_path, sandbox)
+    whole = lab.run(lab.population(), PROMPT, SHORT)
     best = whole.result["best"]
     log = whole.folder / "events.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[: len(lines) // 2]))
     (whole.folder / "result.json").unlink()
 
-    again = testbed.run(testbed.population(), PROMPT, SHORT)
+    again = lab.run(lab.population(), PROMPT, SHORT)
     assert again.folder == whole.folder and again.result["best"] == best
 
 
 def test_other_settings_or_another_reward_are_another_run(sandbox: Parts, tmp_path: Path):
-    testbed = Testbed(tmp_path, sandbox)
+    lab = Lab(tmp_path, sandbox)
     one = replace(SHORT, iterations=1)
     folders = {
-        testbed.run(reward, PROMPT, settings).folder
-        for reward in (testbed.population(), testbed.youngest())
+        lab.run(reward, PROMPT, settings).folder
+        for reward in (lab.population(), lab.youngest())
         for settings in (one, replace(one, llm_seed=1))
     }
     assert len(folders) == 4
 
 
 def test_the_youngest_quarter_is_a_quarter_of_the_people_and_the_youngest(sandbox: Parts, tmp_path: Path):
-    testbed = Testbed(tmp_path, sandbox)
-    reward = testbed.youngest()
-    people = testbed.predictor.people
+    lab = Lab(tmp_path, sandbox)
+    reward = lab.youngest()
+    people = lab.predictor.people
     ages = sorted(p.demographics["age"] for p in people)
     assert reward.person.kind == "group" and reward.name.startswith(f"age {ages[0]}-")
     assert 0.2 * len(people) <= reward.person.size <= 0.35 * len(people)
 
 
 def test_any_other_scorer_can_be_the_reward_and_keeps_the_gate_of_the_bench(sandbox: Parts, tmp_path: Path):
-    testbed = Testbed(tmp_path, sandbox)
+    lab = Lab(tmp_path, sandbox)
     scorer = Counting()
-    reward = testbed.other("first pixel", scorer, FakePerson("nobody", "population"), "1")
-    record = testbed.run(reward, PROMPT, replace(SHORT, iterations=1))
+    reward = lab.other("first pixel", scorer, FakePerson("nobody", "population"), "1")
+    record = lab.run(reward, PROMPT, replace(SHORT, iterations=1))
     base = next(event for event in record.events if event.event == "scored")
     assert base.gate["threshold"] is not None
     asked = scorer.asked
-    images = testbed.images([(PROMPT, 0)])
+    images = lab.images([(PROMPT, 0)])
     assert reward.scorer.score(images, PROMPT, reward.person) == [base.score]
     assert scorer.asked == asked
 
 
 def test_the_truth_is_what_the_raters_say_of_the_picture_and_its_scene(sandbox: Parts, tmp_path: Path):
-    testbed = Testbed(tmp_path, sandbox)
+    lab = Lab(tmp_path, sandbox)
     pairs = [(PROMPT, 0), ("a deer, vivid saturated colours", 0), (PROMPT, 0)]
-    images = [np.asarray(image) for image in testbed.images(pairs)]
-    wanted = Truth().expected(images, [testbed.renderer.scene(*pair) for pair in pairs])
-    assert np.allclose(testbed.truth(pairs), wanted, atol=1e-5)
-    assert testbed.measured(pairs).values.shape[0] == 3
+    images = [np.asarray(image) for image in lab.images(pairs)]
+    wanted = Truth().expected(images, [lab.renderer.scene(*pair) for pair in pairs])
+    assert np.allclose(lab.truth(pairs), wanted, atol=1e-5)
+    assert lab.measured(pairs).values.shape[0] == 3
 
 
 def test_the_committed_people_are_a_fixed_draw_of_those_known():
-    plan = TestbedPlan.load()
+    plan = LabPlan.load()
     known = [str(i) for i in range(1, 157)]
     assert len(plan.prompts) == 18 and plan.unknown < set(plan.prompts)
     assert sorted(plan.users(known), key=int) == known
