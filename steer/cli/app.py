@@ -15,7 +15,7 @@ import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
 from steer.cli import doctor, people, rate, reproduce, reward, run, runs, sandbox, study
-from steer.cli.console import hint, print_json
+from steer.cli.console import hint, print_json, say
 from steer.errors import SteerError, UsageError
 
 # Typer keeps Click to itself; the parent of BadParameter is what both raise for wrong usage.
@@ -46,7 +46,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"steer {version('steer')}")
+        say(f"steer {version('steer')}")
         raise typer.Exit
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steer.cli.console import hint
+from steer.cli.console import hint, say
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -37,7 +37,7 @@ def open_pages(
     address = listen(keep, port)
     app = create_app(routers, address.token, path, address.key)
     url = address.url(path)
-    print(url, flush=True)
+    say(url)
     hint(
         "only for this machine; Ctrl-C ends it, and every rating is on disk as soon as the page has taken it"
     )

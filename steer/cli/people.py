@@ -11,7 +11,7 @@ import typer
 
 from steer.cli import options as opt
 from steer.cli import people_profiles
-from steer.cli.console import hint, out, print_json
+from steer.cli.console import hint, out, print_json, say
 from steer.errors import PresetError, UsageError
 from steer.whom import Who, parse_age
 
@@ -98,7 +98,7 @@ def list_(
     ]
     if not sys.stdout.isatty():
         for line in lines:
-            print("\t".join(line))
+            say("\t".join(line))
         return
     from rich.table import Table
 
@@ -150,9 +150,9 @@ def show(
         print_json({"schema_version": 1, **about, "person": person, "looks": looks})
         return
     _about(card, len(known))
-    print(f"id {person['id']} (position {row + 1} of {len(known)}), {person['ratings']} ratings")
+    say(f"id {person['id']} (position {row + 1} of {len(known)}), {person['ratings']} ratings")
     for key, value in person["demographics"].items():
-        print(f"{key:<13}{_known(value)}")
+        say(f"{key:<13}{_known(value)}")
     if looks is not None:
         show_looks(looks)
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint, hint_unreadable, out, print_json
+from steer.cli.console import hint, hint_unreadable, out, print_json, say
 from steer.errors import ProfileError, UnknownProfile, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def import_(
     again = len(new) - (total - before)
     if again:
         hint(f"{again} of these pictures had a rating already, or two in the file: the last one counts")
-    print(f"profile:{name}@{profile.hash}: {len(new)} ratings taken, {total} count")
+    say(f"profile:{name}@{profile.hash}: {len(new)} ratings taken, {total} count")
     hint(f"steer for it: steer run --user {shlex.quote(name)}")
 
 
@@ -82,7 +82,7 @@ def export(
         count = len(state.ratings)
         print_json({"schema_version": 1, "profile": state.name, "file": str(written), "ratings": count})
         return
-    print(written)
+    say(written)
     hint(f"{len(state.ratings)} ratings and their pictures, exactly as they were rated; no demographics")
 
 
@@ -113,7 +113,7 @@ def delete(
     if as_json:
         print_json({"schema_version": 1, "profile": profile.name, "deleted": True, "ratings": count})
         return
-    print(f"deleted the profile {profile.name} with {count} ratings")
+    say(f"deleted the profile {profile.name} with {count} ratings")
 
 
 def listed() -> list[dict[str, Any]]:
@@ -151,12 +151,12 @@ def show_profile(
         return
     hint(f"{state.label}; its files are in {state.folder}")
     held_out = f", {learnt.held_out} of them drawn at random" if learnt.held_out else ""
-    print(f"profile {state.name}: {learnt.ratings} ratings{held_out}")
+    say(f"profile {state.name}: {learnt.ratings} ratings{held_out}")
     for field, value in state.demographics.known().items():
         if value is not None:
-            print(f"{field:<13}{value}")
+            say(f"{field:<13}{value}")
     for line in _said(learnt):
-        print(line)
+        say(line)
     if looks is not None:
         show_looks(looks)
     else:
@@ -203,7 +203,7 @@ def print_profiles(profiles: list[dict[str, Any]]) -> None:
     """A table of them, for people or for pipes."""
     if not sys.stdout.isatty():
         for one in profiles:
-            print(f"profile\t{one['name']}\t{one['ratings']}")
+            say(f"profile\t{one['name']}\t{one['ratings']}")
         return
     from rich.table import Table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steer.cli.console import hint_unreadable, out, print_json
+from steer.cli.console import hint_unreadable, out, print_json, say
 from steer.compare.prompt_diff import prompt_diff
 from steer.pages import wording
 from steer.pages.gallery import SIDE_BY_SIDE
@@ -26,7 +26,7 @@ def finish(folder: Path, as_json: bool) -> None:
         print_json(record.result)
         return
     report(record)
-    print(folder)
+    say(folder)
 
 
 def report(record: Record) -> None:

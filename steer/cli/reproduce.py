@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint, out, print_json
+from steer.cli.console import hint, out, print_json, say
 from steer.cli.progress_bars import bar
 from steer.cli.training import feature_store, subjects_of
 from steer.errors import PresetError, UsageError
@@ -172,7 +172,7 @@ def _reproduce(
         out().print(table)
     if subject.simulated:
         hint(data["note"], style="yellow")
-    print(*files, sep="\n")
+    say(*files)
 
 
 def _judged(experiment: Experiment, source: str | None) -> Experiment:

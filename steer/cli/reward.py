@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint, out, print_json
+from steer.cli.console import hint, out, print_json, say
 from steer.cli.progress_bars import bar
 from steer.cli.training import Store, feature_store, subjects_of, train
 from steer.errors import UsageError
@@ -59,13 +59,13 @@ def prepare(
         return
     for name, counts in prepared.counts["datasets"].items():
         people = f"{counts['users']:,} people"
-        print(f"{name}: {counts['ratings']:,} ratings of {counts['images']:,} images by {people}")
+        say(f"{name}: {counts['ratings']:,} ratings of {counts['images']:,} images by {people}")
         for split, part in counts["splits"].items():
-            print(f"  {split:<12}{part['ratings']:>9,} ratings {part['users']:>5,} people")
+            say(f"  {split:<12}{part['ratings']:>9,} ratings {part['users']:>5,} people")
     if not prepared.written:
         hint("the table was there already, nothing to do")
     hint(f"train on it: steer reward train {to} --out weights")
-    print(prepared.table)
+    say(prepared.table)
 
 
 @app.command()
@@ -188,7 +188,7 @@ def score(
     whose = "simulated person, " if predictor.simulated else ""
     hint(f"predicted ratings, {whose}{person.label}", style="yellow" if predictor.simulated else None)
     for path, value in zip(images, scores, strict=True):
-        print(f"{value:.3f}\t{path}")
+        say(f"{value:.3f}\t{path}")
 
 
 def _scores(predictor: Predictor, paths: Sequence[Path], prompt: str, person: Any) -> Iterator[float]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint, out, print_json
+from steer.cli.console import hint, out, print_json, say
 from steer.cli.open_pages import Port, open_pages
 from steer.errors import RecordError, UsageError
 from steer.pages import wording as words
@@ -51,7 +51,7 @@ def list_(
     if not sys.stdout.isatty():
         for row in rows:
             told = ("baseline", "best", "prompt") if row["status"] != "damaged" else ("error",)
-            print("\t".join(str(row[key]) for key in ("run", "status", "person", *told)))
+            say("\t".join(str(row[key]) for key in ("run", "status", "person", *told)))
         return
     from rich.table import Table
     from rich.text import Text
@@ -95,7 +95,7 @@ def show(run: Name, out_: opt.Out = opt.RUNS, as_json: opt.Json = False) -> None
     if config["simulated"]:
         hint(words.simulated_notice(config["person"]["kind"]), style="yellow")
     report(record)
-    print(record.folder)
+    say(record.folder)
 
 
 @app.command()
@@ -161,7 +161,7 @@ def gallery(
     page = write_gallery(find(run, out_))
     if open_:
         typer.launch(page.absolute().as_uri())
-    print(page)
+    say(page)
 
 
 def _serve(folder: Path | None, out_: Path, user: str, port: int, open_: bool) -> None:
@@ -217,7 +217,7 @@ def path(run: Name, out_: opt.Out = opt.RUNS) -> None:
 
     cd "$(steer runs path last)"
     """
-    print(find(run, out_))
+    say(find(run, out_))
 
 
 def find(name: str, out_: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint, print_json
+from steer.cli.console import hint, print_json, say
 from steer.errors import UsageError
 from steer.pages import wording
 
@@ -74,7 +74,7 @@ def build(
         hint(f"{name:<14}{wording.seconds(seconds)}")
     hint(f"in all {wording.seconds(sum(built.seconds.values()))}")
     hint(f"steer for its people: steer run --user 17 --reward {built.folder / 'weights' / 'predictor'}")
-    print(built.folder)
+    say(built.folder)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import typer
 
 from reward.errors import RewardError
 from steer.cli import options as opt
-from steer.cli.console import hint, print_json
+from steer.cli.console import hint, print_json, say
 from steer.errors import SteerError
 from steer.machine.overrides import NO_OVERRIDES, Overrides
 from steer.parts import people_of
@@ -232,14 +232,14 @@ def show_plan(request: Request) -> None:
         print_json({"schema_version": 1, "status": "planned", "plan": asdict(most)})
         return
     limit, rewrites = "at most " if most.may_stop_early else "", request.settings.proposals
-    print(f"preset   {resolved.name} ({resolved.reason})")
-    print(f"images   {limit}{most.images}: the base, {most.iterations} x {rewrites} rewrites, checks")
-    print(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
-    print(f"memory   about {most.memory_gb:.0f} GB")
+    say(f"preset   {resolved.name} ({resolved.reason})")
+    say(f"images   {limit}{most.images}: the base, {most.iterations} x {rewrites} rewrites, checks")
+    say(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
+    say(f"memory   about {most.memory_gb:.0f} GB")
     if most.gpu:
         for line in words.memory_plan(most.gpu):
-            print(f"         {line}")
-    print(f"disk     {limit}{most.disk_mb:.0f} MB in {request.out}")
+            say(f"         {line}")
+    say(f"disk     {limit}{most.disk_mb:.0f} MB in {request.out}")
 
 
 def _status(text: str) -> Any:

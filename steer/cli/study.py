@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from steer.cli import options as opt
-from steer.cli.console import hint, hint_unreadable, out, print_json
+from steer.cli.console import hint, hint_unreadable, out, print_json, say
 from steer.cli.open_pages import Open, Port, open_pages
 from steer.errors import StudyError, UsageError
 
@@ -79,7 +79,7 @@ def new(
         print_json(_about(design))
         return
     hint(f"open it: {shlex.join(['steer', 'study', 'open', str(design.folder)])}")
-    print(design.folder)
+    say(design.folder)
 
 
 @app.command("open")
@@ -122,7 +122,7 @@ def report(study: Study = None, to: Studies = STUDIES, as_json: opt.Json = False
 
     for table in tables(found):
         out().print(table)
-    print(page)
+    say(page)
 
 
 @app.command("start", hidden=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steer.cli import options as opt
-from steer.cli.console import hint, print_json
+from steer.cli.console import hint, print_json, say
 from steer.cli.progress_bars import bar
 from steer.errors import UsageError
 
@@ -213,4 +213,4 @@ def _finish(
     for line in licences:
         hint(f"licence of {line}")
     hint(f"evaluate it: steer reward evaluate {folder} DATA")
-    print(folder)
+    say(folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from steer.cli.console import hint, out, print_json
+from steer.cli.console import hint, out, print_json, say
 from steer.cli.session import Request, announce, begin, follow, load, say_marks, show_plan
 from steer.errors import UsageError
 from steer.pages import wording
@@ -75,7 +75,7 @@ def deliver(left: Path, right: Path, scorer: Scorer, whos: tuple[Who, ...], to: 
         print_json({**found.to_json(), "page": str(page)})
         return
     _show(found)
-    print(page)
+    say(page)
 
 
 def _people(whos: tuple[Who, ...], scorer: Scorer) -> tuple[Any, Any]:

@@ -125,6 +125,8 @@ def _webp(path: Path, size: int, quality: int) -> bytes:
     from PIL import Image
 
     try:
+        if path.is_symlink():
+            raise ImageError(f"{path} is a link to another place")
         small = read_image(path)
         small.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
     except ImageError:

@@ -121,9 +121,9 @@ def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart
     def rate(name: str, given: GalleryRating) -> dict[str, Any]:
         record = record_of(name)
         sha256 = _pictures(record).get(given.id)
-        if sha256 is None:
-            raise _Gone(f"there is no picture {given.id} in this run: reload the page")
         image = record.folder / "images" / f"{given.id}.png"
+        if sha256 is None or image.is_symlink():
+            raise _Gone(f"there is no picture {given.id} in this run: reload the page")
         prompt = str(record.config["prompt"])
         book.rate(image, sha256, given.value, prompt, f"run:{record.folder.name}")
         return {"id": given.id, "value": given.value}

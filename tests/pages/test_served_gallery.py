@@ -1,5 +1,7 @@
 """A gallery that is served: ratings flow into a profile, and nothing else of the disk is seen."""
 
+import base64
+import io
 import json
 import re
 
@@ -8,9 +10,11 @@ import pytest
 pytest.importorskip("fastapi", reason="the pages need the extra web: pip install -e '.[web]'")
 
 from fake_run import Landscapes, fake_run
+from PIL import Image
 from web_client import TOKEN, client_of
 
-from steer.pages.gallery import write_gallery
+from steer.errors import RecordError
+from steer.pages.gallery import open_page, write_gallery
 from steer.pages.served_gallery import Book, gallery_pages
 from steer.pages.server import create_app
 from steer.profiles import Profiles
@@ -118,6 +122,46 @@ def test_nothing_outside_the_record_is_served(client, runs, tmp_path):
         answer = client.get(path)
         assert answer.status_code in (307, 404) and "secret" not in answer.text, path
     link.unlink()
+
+
+@pytest.fixture
+def private(tmp_path):
+    """A picture that is no part of any run."""
+    (tmp_path / "private").mkdir()
+    Image.new("RGB", (8, 8), (255, 0, 255)).save(tmp_path / "private" / "r01c00.png")
+    return tmp_path / "private"
+
+
+def test_a_folder_of_pictures_that_is_a_link_is_neither_served_nor_read(tmp_path, private):
+    folder = fake_run(tmp_path / "runs", renderer=Landscapes(32))
+    (folder / "images").rename(folder / "kept")
+    (folder / "images").symlink_to(private)
+    profiles = Profiles(tmp_path / "profiles")
+    pages = gallery_pages(lambda: {folder.name: folder}, Book(profiles, "me"), "steer runs gallery --serve")
+    client = client_of(create_app([pages], TOKEN, "/runs/"))
+    for path in (f"/runs/{folder.name}/", f"/runs/{folder.name}/images/r01c00.png"):
+        assert "link to another place" in client.get(path).json()["error"]
+    answer = client.post(f"/runs/{folder.name}/ratings", json={"id": "r01c00", "value": 3})
+    assert answer.status_code == 400 and "me" not in profiles
+    assert "damaged" in client.get("/runs/").text
+    with pytest.raises(RecordError, match="link to another place"):
+        write_gallery(folder)
+
+
+def test_a_picture_that_is_a_link_is_neither_served_nor_shown_nor_rated(client, tmp_path, private):
+    folder = fake_run(tmp_path / "runs", renderer=Landscapes(32))
+    picture = folder / "images" / "r01c00.png"
+    picture.unlink()
+    picture.symlink_to(private / "r01c00.png")
+    profiles = Profiles(tmp_path / "profiles")
+    pages = gallery_pages(lambda: {folder.name: folder}, Book(profiles, "me"), "steer runs gallery --serve")
+    client = client_of(create_app([pages], TOKEN, "/runs/"))
+    assert client.get(f"/runs/{folder.name}/images/r01c00.png").status_code == 404
+    answer = client.post(f"/runs/{folder.name}/ratings", json={"id": "r01c00", "value": 3})
+    assert answer.status_code == 404 and "me" not in profiles
+    [card] = [card for card in open_page(Record.read(folder)).cards if card.id == "r01c00"]
+    with Image.open(io.BytesIO(base64.b64decode(card.thumb.partition(",")[2]))) as shown:
+        assert shown.getpixel((0, 0))[0] < 200  # grey, and not the other picture's magenta
 
 
 def test_the_served_page_runs_only_its_own_scripts_and_the_static_ones(client, runs):
