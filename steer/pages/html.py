@@ -15,8 +15,8 @@ FOLDER = resources.files("steer") / "pages"
 
 
 def fill(template: str, **values: Any) -> str:
-    """A template of `templates/`, filled in."""
-    return _environment().get_template(template).render(**values)
+    """A template of `templates/`, filled in; half a character, as logs may hold one, becomes "?"."""
+    return _environment().get_template(template).render(**values).encode(errors="replace").decode()
 
 
 def inline(*names: str) -> Any:

@@ -5,7 +5,6 @@ Thumbnails are inside the page; originals and both galleries are linked by relat
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,7 @@ from steer.errors import RecordError
 from steer.pages import wording
 from steer.pages.gallery import picture_address
 from steer.pages.html import fill, inline
-from steer.record.files import new_folder, slug
+from steer.record.files import new_folder, slug, write_json
 
 _LARGE, _SMALL = (512, 84), (256, 75)
 
@@ -35,8 +34,7 @@ def write_versus(out: Path, left: Path, right: Path, found: Versus) -> Path:
     sides = f"{slug(found.left.short, 24) or 'one'}-versus-{slug(found.right.short, 24) or 'other'}"
     folder = new_folder(out, f"{stamp}-{slug(found.prompt) or 'prompt'}-{sides}")
     try:
-        text = json.dumps(found.to_json(), ensure_ascii=False, indent=2) + "\n"
-        write_whole(folder / "versus.json", text.encode())
+        write_json(folder / "versus.json", found.to_json())
         write_whole(folder / "versus.html", render(found, folder, left, right).encode())
     except OSError as error:
         raise RecordError(

@@ -19,7 +19,7 @@ def encode_png(image: Image.Image, texts: Mapping[str, str]) -> bytes:
     """`image` as PNG with text chunks (iTXt where a text needs more than Latin-1)."""
     info = PngImagePlugin.PngInfo()
     for key, text in texts.items():
-        info.add_text(key, text)
+        info.add_text(key, text.encode(errors="replace").decode())  # half a character cannot be written
     buffer = io.BytesIO()
     # Run-length coding of filtered rows: as small as the default on renders, and faster than it.
     image.save(buffer, "PNG", pnginfo=info, compress_level=1, compress_type=zlib.Z_RLE)

@@ -190,6 +190,21 @@ def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path):
         write_gallery(tmp_path)
 
 
+def test_a_log_that_lost_the_base_pictures_line_still_has_a_page(tmp_path):
+    folder = fake_run(tmp_path)
+    log = folder / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(line for line in lines if b'"rendered", "id": "r00c00",' not in line))
+    assert "the best" in write_gallery(folder).read_text()
+
+
+def test_half_a_character_in_a_record_does_not_stop_its_page(tmp_path):
+    folder = fake_run(tmp_path)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace("no GPU was found", "no \\ud800 was found"))
+    assert "no ? was found" in write_gallery(folder).read_text()
+
+
 def test_a_folder_that_cannot_be_written_is_told_with_the_next_command(tmp_path, monkeypatch):
     folder = fake_run(tmp_path)
 

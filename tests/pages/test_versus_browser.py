@@ -2,7 +2,7 @@
 
 import pytest
 from test_gallery_browser import CHROMIUM, CONTRAST, browser, until  # noqa: F401
-from test_versus import compared
+from versus_runs import compared
 
 from steer.pages.versus import write_versus
 

@@ -232,12 +232,12 @@ def storm_study(folder: Path, storm: Storm, kills: int) -> None:
             number, told = 0, {}
 
         def work(say: Say, first: int = number) -> None:
-            with OpenStudy(read_design(design.folder)) as desk:
+            with OpenStudy(read_design(design.folder)) as study:
                 for rater_number in range(first, first + 20):
-                    rater = desk.begin(f"rater {rater_number}")
+                    rater = study.begin(f"rater {rater_number}")
                     while (pair := rater.next) is not None:
                         answer = ("left", "right", "tie")[(pair + rater_number) % 3]
-                        desk.answer(rater.key, pair, answer, 1.0)
+                        study.answer(rater.key, pair, answer, 1.0)
                         say([rater.key, pair, answer])
 
         said, _ = storm.kill(work)
