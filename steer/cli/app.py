@@ -6,6 +6,7 @@ Exit codes: 0 done (an early stop is done), 1 failed, 2 wrong usage, 130 interru
 from __future__ import annotations
 
 import os
+import reprlib
 import sys
 import warnings
 from collections.abc import Sequence
@@ -86,6 +87,10 @@ def run_command(args: Sequence[str]) -> int:
         # The reader of our output has left, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a name that is too long, a disk that is full, a folder that may not be read
+        name = "a file" if error.filename is None else reprlib.repr(str(error.filename))
+        why = error.strerror or type(error).__name__
+        return _fail(f"cannot use {name}: {why}; STEER_DEBUG=1 shows where", 1, as_json, error)
     except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
         kind = type(error).__name__
         return _fail(f"unexpected {kind}: {error}; STEER_DEBUG=1 shows where", 1, as_json, error)

@@ -132,7 +132,12 @@ def command(words: tuple[str, ...]) -> tuple[int, str, float]:
     signal.alarm(STUCK)
     started = time.process_time()
     try:
-        with redirect_stdout(said), redirect_stderr(said), mock.patch("steer.machine.loading.load", load):
+        with (
+            redirect_stdout(said),
+            redirect_stderr(said),
+            mock.patch("steer.machine.loading.load", load),
+            mock.patch("steer.machine.loading.load_scorer", lambda preset, overrides: load().scorer),
+        ):
             code = run_command(words)
     finally:
         signal.alarm(0)
