@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import time
 import zlib
 from collections.abc import Collection, Mapping
@@ -235,15 +236,34 @@ def base_url(url: str) -> str:
     return text if httpx.URL(text).path.strip("/") else f"{text}/v1"
 
 
+class _SocketTransport(httpx.HTTPTransport):
+    """HTTP through a socket of this machine, which is asked first whether anyone listens.
+
+    httpcore leaves the socket of a failed attempt open, and a server takes minutes to start.
+    """
+
+    def __init__(self, path: Path, limits: httpx.Limits) -> None:
+        super().__init__(uds=str(path), limits=limits)
+        self._path = str(path)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(self._path)
+            except OSError as error:
+                raise httpx.ConnectError(str(error), request=request) from error
+        return super().handle_request(request)
+
+
 def _open_http(url: str, timeout: float, unix_socket: Path | None = None) -> httpx.Client:
     parsed = httpx.URL(url)
     limits = httpx.Limits(max_connections=None)
-    socket = httpx.HTTPTransport(uds=str(unix_socket), limits=limits) if unix_socket else None
+    transport = _SocketTransport(unix_socket, limits) if unix_socket else None
     return httpx.Client(
         headers={"Accept-Encoding": "identity"},  # a packed answer may hold a thousand times what is sent
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
         limits=limits,
-        transport=socket,
+        transport=transport,
         verify=parsed.scheme == "https",  # to load the certificates takes longer than a local request
         trust_env=parsed.host not in _LOCAL,  # a proxy cannot reach this machine's own ports
     )
