@@ -1,4 +1,4 @@
-"""Images on disk: PNG files that say how they were made, written whole or not at all."""
+"""PNG with metadata: pictures as bytes that say how they were made, and read back if they are whole."""
 
 from __future__ import annotations
 
