@@ -84,7 +84,7 @@ class Config(TypedDict):
     simulated: bool
     settings: dict[str, Any]
     seeds: Seeds
-    parts: Seats
+    parts: Annotated[Seats, lambda parts: problem(dict[str, Part | None], parts) is None]
     recipe: Recipe
     argv: list[str]
     versions: dict[str, str]

@@ -431,6 +431,8 @@ def test_a_result_is_not_made_from_a_log_that_may_have_lost_the_best_score(tmp_p
         ("argv", ["run", 3], "an entry of argv is wrong"),
         ("parts", {"proposer": {"name": "a"}, "renderer": {}, "scorer": {"name": "b"}, "judge": None},
          "parts.renderer.name is missing"),
+        ("parts", {"proposer": {"name": "a"}, "renderer": {"name": "b"}, "scorer": {"name": "c"},
+                   "judge": None, "studio": "d"}, "parts is wrong"),
         ("settings", {"seed": "0"}, "seed is wrong"),
         ("settings", {"colour": 1}, "there is no colour"),
         ("settings", {"confirm": 101}, "--confirm is 101"),
