@@ -13,15 +13,14 @@ import io
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
+from reward.encoders.weights import quiet
 from steer import paths
 from steer.errors import ProposerError
 
@@ -75,7 +74,7 @@ def _smollm2(device: str) -> tuple[Any, Any]:
             return _ready(model, device), tokenizer
         try:
             model, tokenizer = _dequantize(file)
-            with _quiet():
+            with quiet():
                 model.save_pretrained(scratch)
                 tokenizer.save_pretrained(scratch)
             del model
@@ -106,7 +105,7 @@ def _digest(file: Path) -> str:
 def _dequantize(file: Path) -> tuple[Any, Any]:
     """In half precision, as the copy in the cache is: the model is the same with and without a cache."""
     # The converter draws a progress bar of its own that no setting turns off.
-    with _quiet(), contextlib.redirect_stderr(io.StringIO()):
+    with quiet(), contextlib.redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
             file.parent,
@@ -125,7 +124,7 @@ def _dequantize(file: Path) -> tuple[Any, Any]:
 
 
 def _from_pretrained(source: str | Path, device: str) -> tuple[Any, Any]:
-    with _quiet():
+    with quiet():
         # Left out, transformers asks on a terminal whether to run the code that lies beside the weights.
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
@@ -150,17 +149,3 @@ def _ready(model: Any, device: str) -> Any:
             else:
                 parameter.data = parameter.data.float()
     return model.eval().to(device)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars or advice for the seconds that loading takes; the caller's setting is restored."""
-    shown, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if shown:
-            transformers_logging.enable_progress_bar()
