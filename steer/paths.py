@@ -43,6 +43,12 @@ def cache() -> Path:
     return _named("STEER_CACHE") or (_absolute("XDG_CACHE_HOME") or Path.home() / ".cache") / "steer"
 
 
+def prompts() -> list[Path]:
+    """The folders of the language model's editable texts: the installed package's, and a checkout's."""
+    here = Path(__file__).parent
+    return [folder for folder in (here / "prompts", here.parent / "prompts") if folder.is_dir()]
+
+
 def hub() -> Path:
     """Where the hub's library keeps what it downloads: $HF_HUB_CACHE, $HF_HOME, or what it says itself."""
     from huggingface_hub import constants

@@ -6,12 +6,10 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
+from steer import paths
 from steer.errors import ProposerError
-
-_CHECKOUT = Path(__file__).resolve().parents[2] / "prompts"
 
 
 def template(name: str) -> str:
@@ -19,14 +17,14 @@ def template(name: str) -> str:
 
     Raises `ProposerError` naming the templates that exist.
     """
-    for folder in _folders():
+    for folder in paths.prompts():
         file = folder / f"{name}.txt"
         if re.fullmatch(r"[\w-]+", name) and file.is_file():
             return file.read_text(encoding="utf-8")
     known = sorted(
         {
             Path(file.name).stem
-            for folder in _folders()
+            for folder in paths.prompts()
             for file in folder.iterdir()
             if file.name.endswith(".txt")
         }
@@ -126,8 +124,3 @@ def _example(line: str, where: str) -> tuple[str, str]:
     if not picture or not phrase:
         raise ProposerError(f"{where}: the example {line!r} must be a picture, ' -> ' and the words about it")
     return picture, phrase
-
-
-def _folders() -> list[Path]:
-    installed = resources.files("steer") / "prompts"
-    return [folder for folder in (Path(str(installed)), _CHECKOUT) if folder.is_dir()]

@@ -264,7 +264,7 @@ def test_a_few_shot_template_that_cannot_be_used_says_why(text, message):
 
 
 def test_an_unknown_template_names_the_known_ones():
-    with pytest.raises(ProposerError, match="fanout, paper"):
+    with pytest.raises(ProposerError, match="fanout, looks, paper"):
         template("../paper")
 
 
