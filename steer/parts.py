@@ -47,6 +47,19 @@ class Scored:
     id: str = ""
 
 
+@dataclass(frozen=True)
+class Guide:
+    """What a language model may be told beside prompts and scores; see `steer.loop.guided`."""
+
+    taste: tuple[str, ...] = ()  # lines: "likes golden hour, low angle"
+    why: Mapping[str, str] = field(
+        default_factory=dict
+    )  # id in the memory -> "golden hour helps, sepia hurts"
+    strengths: Mapping[str, float] = field(
+        default_factory=dict
+    )  # phrase -> points that it is thought to bring
+
+
 class Proposer(Protocol):
     """The language model that rewrites the prompt."""
 
@@ -125,6 +138,15 @@ class KeepsLog(Protocol):
     def keep_log(self, folder: Path) -> None: ...
 
 
+@runtime_checkable
+class TakesGuide(Protocol):
+    """A proposer that can use what is known of someone's taste."""
+
+    def propose_by(self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide) -> list[str]:
+        """As `propose`, told more."""
+        ...
+
+
 # --- what a scorer may do besides
 
 
@@ -174,6 +196,18 @@ class KnowsGroups(KnowsPeople, Protocol):
 
 
 @runtime_checkable
+class ReadsTaste(Protocol):
+    """A scorer that can say which looks someone likes, before anything is rendered."""
+
+    def likings(self, person: Any, phrases: Sequence[str]) -> np.ndarray:
+        """[phrases, 3]: strength, own part and its standard error, in rating points (`reward.people.taste`).
+
+        No row where it cannot tell.
+        """
+        ...
+
+
+@runtime_checkable
 class LearnsTaste(Protocol):
     """A scorer that learns the taste of someone new from a few ratings, as `reward`'s `Predictor` does."""
 
@@ -186,7 +220,7 @@ def people_of(scorer: object) -> Sequence[KnownPerson]:
 
 
 Seat = Literal["proposer", "renderer", "scorer"]
-Role = Literal["candidate", "gate", "confirm"]  # of a render
+Role = Literal["candidate", "gate", "final", "confirm"]  # of a render
 SEATS = ("proposer", "renderer", "scorer", "judge")
 
 
@@ -216,6 +250,7 @@ class Parts:
     scorer: Scorer
     judge: Scorer | None = None  # a second predictor that has no part in the search; for `held_out` only
     similarity: Callable[[str, str], float] | None = None  # of two texts, -1 to 1; for the text gate
+    embed: Callable[[Sequence[str]], np.ndarray] | None = None  # unit vectors [n, d] of texts; for forecasts
     preset: str = "custom"
     reason: str = ""  # why this preset was chosen, for people
     simulated: bool = False  # True where the people are the sandbox's
@@ -229,7 +264,7 @@ class Parts:
 class Job:
     """One image to make."""
 
-    id: str  # "r02c05"; calibration and confirmation renders add "-gate1", "-confirm1"
+    id: str  # "r02c05"; renders for calibration, finals and confirmation add "-gate1", "-final1", "-confirm1"
     prompt: str
     seed: int
     iteration: int = 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, Self
 
 from steer.errors import PromptError, SettingsError, SteerError
 
@@ -14,6 +15,7 @@ DEFAULT_PROMPT = "floating mossy rocks"  # the paper's Figure 6
 MAX_PROMPT = 2_000  # characters
 MAX_SEED = 2**31 - 1  # what every renderer's generator takes
 GATE_RENDERS = 4  # of the base prompt, to calibrate the image gate
+FINAL_RENDERS = 2  # of each finalist
 RETRIES = 3  # how often what is missing of an iteration is asked for again
 
 # Bidirectional overrides would let a prompt rewrite the look of the text around it.
@@ -45,16 +47,25 @@ def check_ranges(options: Any, error: type[SteerError]) -> None:
             )
 
 
+SEARCHES = ("guided", "paper")
+
+
 @dataclass(frozen=True)
 class Settings:
-    """How a run searches. The defaults are the paper's (section 5).
+    """How a run searches. The defaults are the paper's (section 5) but for the search itself.
 
     Raises `SettingsError`, naming the option, for a value out of its range.
     """
 
+    search: Literal["guided", "paper"] = option(
+        "guided", "guided: taste and a forecast choose what to render; paper: the paper's loop."
+    )
+    finalists: int = option(4, "Best prompts tried on fresh seeds before one wins (guided search).", 0, 100)
     iterations: int = option(5, "Rounds of rewriting, at most.", 1, 1_000)
     proposals: int = option(20, "New prompts per round.", 1, 1_000)  # the paper's T
-    keep: int = option(1, "Best prompts that the language model sees.", 1, 1_000)  # the paper's t
+    keep: int | None = option(  # the paper's t
+        None, "Best prompts that the language model sees; 4, or 1 as in the paper.", 1, 1_000
+    )
     patience: int = option(
         2, "Stop after this many rounds without a new best; 0 never stops early.", 0, 1_000
     )
@@ -68,6 +79,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_ranges(self, SettingsError)
+        if self.search not in SEARCHES:
+            raise SettingsError(
+                f"there is no search {self.search!r}: choose {' or '.join(SEARCHES)}; see: steer run --help"
+            )
         for name in ("target", "gate_sd"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
@@ -76,22 +91,39 @@ class Settings:
             raise SettingsError(f"gate_sd is {self.gate_sd}, but must be 0 or more; see: steer run --help")
 
     @property
+    def memory(self) -> int:
+        """How many of the best prompts the language model sees."""
+        return self.keep if self.keep is not None else 1 if self.search == "paper" else 4
+
+    @property
+    def final_seeds(self) -> tuple[int, ...]:
+        """Seeds on which the finalists are compared; none in the paper's search."""
+        count = FINAL_RENDERS if self.search == "guided" and self.finalists else 0
+        return derive_seeds(self.seed, "final", count, avoid={self.seed, *self.gate_seeds})
+
+    @property
     def gate_seeds(self) -> tuple[int, ...]:
         """Seeds of the base prompt's calibration renders; none equals `seed`."""
         return derive_seeds(self.seed, "gate", GATE_RENDERS, avoid={self.seed})
 
     @property
     def confirm_seeds(self) -> tuple[int, ...]:
-        """Seeds that the search never saw: neither `seed` nor the gate's."""
-        return derive_seeds(self.seed, "confirm", self.confirm, avoid={self.seed, *self.gate_seeds})
+        """Seeds that the search never saw: neither `seed` nor those of gate and finals."""
+        seen = {self.seed, *self.gate_seeds, *self.final_seeds}
+        return derive_seeds(self.seed, "confirm", self.confirm, avoid=seen)
 
     def llm_seed_of(self, iteration: int, attempt: int) -> int:
         """Seed of one request to the language model."""
         return _hash_seed(f"llm:{self.llm_seed}:{iteration}:{attempt}")
 
     def to_json(self) -> dict[str, Any]:
-        """For config.json; `Settings(**...)` reads it back."""
+        """For config.json; `from_json` reads it back."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """What a record holds; the first ones knew no search but the paper's. Raises SettingsError."""
+        return cls(**{"search": "paper", **values})
 
 
 DEFAULTS = Settings()

@@ -32,6 +32,7 @@ from reward.people.person import (
     make_person,
     preference_profile,
 )
+from reward.people.taste import likings
 from reward.predictor.caches import FeatureCache, content_key
 from reward.predictor.checkpoint import SENTENCE_FILES, CheckpointCard, Tables, read_checkpoint
 from reward.predictor.network import Pamela
@@ -211,6 +212,35 @@ class Predictor:
         """
         known = self.calibration.known(self.model, self.tables.demographics)
         return None if known is None else known.astype(np.float64)
+
+    def likings(self, person: Person, phrases: Sequence[str]) -> np.ndarray:
+        """How each look goes with this person's predicted ratings, [phrases, 3]; see `reward.people.taste`.
+
+        No row where the checkpoint has no sample of pictures.
+        """
+        sample = self.sample_ratings
+        if sample is None or self.calibration.image is None or not phrases:
+            return np.zeros((0, 3))
+        texts = self._texts.rows(list(phrases), self.encoder.texts, self.encoder.text_dim)
+        return likings(self.calibration.image @ texts.T, self._sample_ratings_of(person, sample), sample)
+
+    def _sample_ratings_of(self, person: Person, sample: np.ndarray) -> np.ndarray:
+        """What anyone would give the sample's pictures [sample]; `sample` is what the known people would."""
+        calibration = self.calibration
+        assert calibration.image is not None
+        if person.mix is not None:
+            return np.asarray(person.mix[:-1] @ sample + person.mix[-1])
+        stored = (calibration.image, calibration.text, calibration.metadata)
+        tokens = [None if array is None else self._tensor(array) for array in stored]
+        with torch.inference_mode():
+            content = self.model.project(*tokens)
+            described = self.model.project(
+                demographics=self._stack([person.demographics]), user=self._stack([person.user])
+            )
+            ratings = self.model.grid(content, described, 1)[0].cpu().numpy().astype(np.float64)
+        if person.residual is not None:
+            ratings += calibration.image @ person.residual[:-1] + person.residual[-1]
+        return np.asarray(ratings)
 
     def expected_accuracy(self, ratings: int) -> float | None:
         """Rank correlation to expect of the scores of someone new who rated so many images.

@@ -13,6 +13,7 @@ import importlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,16 @@ from PIL import Image
 from reward.files import write_whole
 from reward.pictures import read_image
 from steer.errors import RecordError
-from steer.parts import MeasuresAdherence, PersonLike, Proposer, Scored, Scorer
+from steer.parts import (
+    Guide,
+    MeasuresAdherence,
+    PersonLike,
+    Proposer,
+    ReadsTaste,
+    Scored,
+    Scorer,
+    TakesGuide,
+)
 from steer.sandbox.renderer import SandboxRenderer
 from steer.sandbox.scene import Scene
 
@@ -161,9 +171,21 @@ class CachedProposer:
 
     def propose(self, prompt: str, memory: Sequence[Scored], n: int, seed: int) -> list[str]:
         """See `steer.parts.Proposer`."""
-        path = self.folder / f"{digest([self.name, prompt, [m.prompt for m in memory], n, seed])}.json"
+        asked = [self.name, prompt, [m.prompt for m in memory], n, seed]
+        return self._kept(asked, lambda: self.proposer.propose(prompt, memory, n, seed))
+
+    def propose_by(self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide) -> list[str]:
+        """See `steer.parts.TakesGuide`."""
+        if not isinstance(self.proposer, TakesGuide):
+            return self.propose(prompt, memory, n, seed)
+        told, proposer = asdict(guide), self.proposer
+        asked = [self.name, prompt, [m.prompt for m in memory], n, seed, told]
+        return self._kept(asked, lambda: proposer.propose_by(prompt, memory, n, seed, guide))
+
+    def _kept(self, asked: list[Any], ask: Callable[[], list[str]]) -> list[str]:
+        path = self.folder / f"{digest(asked)}.json"
         if not path.exists():
-            replies = self.proposer.propose(prompt, memory, n, seed)
+            replies = ask()
             keep(path, json.dumps(replies, ensure_ascii=False, indent=1).encode())
         kept: list[str] = json.loads(path.read_text(encoding="utf-8"))
         return kept
@@ -205,6 +227,11 @@ class CachedScorer:
             return list(scorer.adherence([images[i] for i in missing], prompt))
 
         return [float(value) for value in self.store.rows(keys, ask)[:, 0]]
+
+    def likings(self, person: PersonLike, phrases: Sequence[str]) -> np.ndarray:
+        """See `steer.parts.ReadsTaste`; no row for a scorer that cannot tell."""
+        scorer = self.scorer
+        return scorer.likings(person, phrases) if isinstance(scorer, ReadsTaste) else np.zeros((0, 3))
 
 
 def _png(image: Image.Image) -> bytes:

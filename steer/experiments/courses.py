@@ -210,7 +210,7 @@ def _by_others(lab: Lab, runs: Sequence[Steered], seeds: Sequence[int]) -> list[
 
 def fresh_seeds(record: Record) -> tuple[int, ...]:
     """Seeds that the run never saw, whether it confirmed its winner or not."""
-    return replace(Settings(**record.config["settings"]), confirm=FRESH).confirm_seeds
+    return replace(Settings.from_json(record.config["settings"]), confirm=FRESH).confirm_seeds
 
 
 def _figures(lab: Lab, prompt: str, pairs: Sequence[tuple[str, int]], judges: Sequence[str]) -> np.ndarray:

@@ -154,6 +154,7 @@ class Lab:
             renderer=self.renderer,
             scorer=reward.scorer,
             similarity=self._parts.similarity,
+            embed=self._parts.embed,
             preset="sandbox",
             reason="the experiments that know the truth run in the sandbox",
             simulated=True,

@@ -63,3 +63,14 @@ def draw_looks(
 def with_look(prompt: str, look: Sequence[str]) -> str:
     """The prompt in this look: its phrases after it, each behind a comma."""
     return ", ".join([prompt.strip().rstrip(".,;:!?。，、") or prompt, *look])
+
+
+def look_phrases(base: str, prompt: str) -> list[str]:
+    """The comma-separated phrases that `prompt` adds to `base`: light, angle, medium, ..."""
+    position = prompt.casefold().find(base.casefold())
+    if position >= 0 and len(prompt) == len(prompt.casefold()):
+        parts = [prompt[:position], prompt[position + len(base) :]]
+    else:
+        parts = ["", prompt.partition(",")[2]]  # reworded: its first phrase is the subject
+    phrases = [phrase.strip(" .") for part in parts for phrase in re.split(r"[,;，、]", part)]
+    return list(dict.fromkeys(phrase for phrase in phrases if phrase))

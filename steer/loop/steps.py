@@ -14,6 +14,7 @@ from steer.errors import ProposerError, RendererError, ScorerError, ServerDown, 
 from steer.gates.image import ImageGate
 from steer.parts import (
     BASE_ID,
+    Guide,
     Job,
     MeasuresAdherence,
     Parts,
@@ -24,6 +25,7 @@ from steer.parts import (
     Scored,
     Scorer,
     Seat,
+    TakesGuide,
     TakesNotes,
     Wakes,
 )
@@ -100,7 +102,7 @@ class Steps:
     # --- propose
 
     def replies(
-        self, iteration: int, attempt: int, memory: Sequence[Scored], n: int
+        self, iteration: int, attempt: int, memory: Sequence[Scored], n: int, guide: Guide | None = None
     ) -> Generator[Event, None, list[str]]:
         """Raw replies of the language model, logged before anyone reads them."""
         event = self.record.find(Proposed, iteration, attempt)
@@ -109,7 +111,11 @@ class Steps:
             self.enter("proposer")
             start = time.perf_counter()
             try:
-                replies = self.parts.proposer.propose(self.prompt, memory, n, seed)
+                proposer = self.parts.proposer
+                if guide is not None and isinstance(proposer, TakesGuide):
+                    replies = proposer.propose_by(self.prompt, memory, n, seed, guide)
+                else:
+                    replies = proposer.propose(self.prompt, memory, n, seed)
                 replies = [replies] if isinstance(replies, str) else [str(reply) for reply in replies]
             except ServerDown as error:  # started again, it can go on from here
                 raise ServerDown(f"{error}; {self._again}") from error
@@ -273,6 +279,11 @@ class Steps:
             elif isinstance(event, Rated):
                 self._known[key] = event.score, event.adherence
             yield event
+
+    def judge(self, images: Sequence[Image]) -> list[tuple[float | str, float | None]]:
+        """Score, or the reason why there is none, and adherence of each picture."""
+        self.enter("scorer")
+        return self._judge(images)
 
     def _judge(self, images: Sequence[Image]) -> list[tuple[float | str, float | None]]:
         if not images:

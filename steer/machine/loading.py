@@ -43,13 +43,14 @@ def load(preset: str = "auto", **overrides: Any) -> Parts:
 
     device = "cpu" if plan is None else "cuda"
     judge = _judge(resolved)
-    scorer = load_reward(resolved.predictor, device)
+    scorer, sentences = load_reward(resolved.predictor, device), sentence_encoder()
     parts = Parts(
         proposer=_proposer(resolved),
         renderer=_renderer(resolved),
         scorer=scorer,
         judge=load_reward(judge, device) if judge is not None else None,
-        similarity=sentence_encoder().similarity,
+        similarity=sentences.similarity,
+        embed=sentences.encode,
         preset=resolved.name,
         reason=resolved.reason,
         simulated=scorer.simulated,

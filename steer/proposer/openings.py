@@ -9,10 +9,10 @@ never leave the first good idea. Every proposal starts with the base prompt, so 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from steer.gates.looks import look_phrases
 from steer.gates.text import content_stems
 
 FRESH = 0.25  # share of the proposals that start again from the base prompt
@@ -26,17 +26,6 @@ class Opening:
 
     kept: tuple[str, ...]  # look phrases of the best prompt
     aspects: tuple[int, ...]
-
-
-def look_phrases(base: str, prompt: str) -> list[str]:
-    """The comma-separated phrases that `prompt` adds to `base`: light, angle, medium, ..."""
-    position = prompt.casefold().find(base.casefold())
-    if position >= 0 and len(prompt) == len(prompt.casefold()):
-        parts = [prompt[:position], prompt[position + len(base) :]]
-    else:
-        parts = ["", prompt.partition(",")[2]]  # reworded: its first phrase is the subject
-    phrases = [phrase.strip(" .") for part in parts for phrase in re.split(r"[,;，、]", part)]
-    return list(dict.fromkeys(phrase for phrase in phrases if phrase))
 
 
 def add_phrase(phrases: Sequence[str], new: str) -> list[str]:

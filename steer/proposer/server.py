@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 from steer.errors import ProposerError, SettingsError
 from steer.gates.replies import MAX_REPLY, parse
 from steer.gates.text import normalize
-from steer.parts import Scored
+from steer.parts import Guide, Scored
 from steer.proposer.client import BadRequest, Client, Model, NotFound, one_line
 from steer.proposer.fewshot import FanOut
 from steer.proposer.request import instruction
@@ -164,26 +164,48 @@ class ServerProposer:
         Where a whole answer is of no use it is asked once more with another seed.
         Raises `ProposerError`; `ServerDown` if the server does not answer.
         """
+        return self._propose(prompt, memory, n, seed, None)
+
+    def propose_by(self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide) -> list[str]:
+        """The same by `prompts/guided.txt`, or by worked examples in the order of the person's taste."""
+        return self._propose(prompt, memory, n, seed, guide)
+
+    def _propose(
+        self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide | None
+    ) -> list[str]:
         if n < 1:
             return []
         ask = {"list": self._list, "fanout": self._fan_out, "few-shot": self._few_shot}[self.mode]
-        replies = ask(prompt, memory, n, seed)
+        replies = ask(prompt, memory, n, seed, guide)
         if not any(reply.prompts for reply in replies):
-            again = ask(prompt, memory, n, seed + 1)
+            again = ask(prompt, memory, n, seed + 1, guide)
             if not any(reply.prompts for reply in again):
                 raise ProposerError(self._useless([*replies, *again]))
             replies += again
         self._remark(replies, n)
         return [reply.text for reply in replies]
 
-    def _list(self, prompt: str, memory: Sequence[Scored], n: int, seed: int) -> list[Reply]:
-        return self._chat(instruction(prompt, memory, n, self._template), n, 1, seed)
+    def _list(
+        self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide | None
+    ) -> list[Reply]:
+        return self._chat(self._instruction(prompt, memory, n, guide), n, 1, seed)
 
-    def _fan_out(self, prompt: str, memory: Sequence[Scored], n: int, seed: int) -> list[Reply]:
-        return self._chat(instruction(prompt, memory, 1, self._template), 1, n, seed)
+    def _fan_out(
+        self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide | None
+    ) -> list[Reply]:
+        return self._chat(self._instruction(prompt, memory, 1, guide), 1, n, seed)
 
-    def _few_shot(self, prompt: str, memory: Sequence[Scored], n: int, seed: int) -> list[Reply]:
-        plan = FanOut(FewShot.read(template("fanout"), "prompts/fanout.txt"), prompt, memory, n, seed)
+    def _instruction(self, prompt: str, memory: Sequence[Scored], n: int, guide: Guide | None) -> str:
+        guided = guide is not None and self._template == "paper"  # a template of one's own says it its way
+        return instruction(
+            prompt, memory, n, "guided" if guided else self._template, guide if guided else None
+        )
+
+    def _few_shot(
+        self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide | None
+    ) -> list[Reply]:
+        few_shot = FewShot.read(template("fanout"), "prompts/fanout.txt").guided(guide)
+        plan = FanOut(few_shot, prompt, memory, n, seed)
         texts = [plan.shown(aspect) + plan.opened(proposal) for proposal, aspect in plan.jobs]
         # Samples of the same text belong into one request: two with the same seed would be the same.
         requests = list(Counter(texts).items())

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from steer.errors import ProposerError
-from steer.parts import Scored
+from steer.parts import Guide, Scored
 from steer.proposer.fewshot import END_OF_PHRASE, FanOut
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
@@ -56,6 +56,15 @@ class LocalProposer:
 
         The same arguments give the same replies on the same machine. Raises `ProposerError`.
         """
+        return self._propose(prompt, memory, n, seed, None)
+
+    def propose_by(self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide) -> list[str]:
+        """The same by `prompts/guided.txt`, or by worked examples in the order of the person's taste."""
+        return self._propose(prompt, memory, n, seed, guide)
+
+    def _propose(
+        self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide | None
+    ) -> list[str]:
         if n < 1:
             return []
         self.load()
@@ -63,15 +72,15 @@ class LocalProposer:
         model, tokenizer = self._loaded
         with _threads(self._threads):
             if model.num_parameters() >= BIG:
-                return self._list(model, tokenizer, prompt, memory, n, seed)
-            return self._fan_out(model, tokenizer, prompt, memory, n, seed)
+                asked = instruction(prompt, memory, n, "paper" if guide is None else "guided", guide)
+                return self._list(model, tokenizer, asked, n, seed)
+            plan = FanOut(self._few_shot.guided(guide), prompt, memory, n, seed)
+            return self._fan_out(model, tokenizer, plan, seed)
 
-    def _list(
-        self, model: Any, tokenizer: Any, prompt: str, memory: Sequence[Scored], n: int, seed: int
-    ) -> list[str]:
+    def _list(self, model: Any, tokenizer: Any, asked: str, n: int, seed: int) -> list[str]:
         if tokenizer.chat_template is None:
             raise ProposerError(f"{self.name} has no chat template; choose an instruct model")
-        turns = [{"role": "user", "content": instruction(prompt, memory, n)}]
+        turns = [{"role": "user", "content": asked}]
         ids = _tokens(
             tokenizer, tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         )
@@ -82,10 +91,7 @@ class LocalProposer:
         )
         return [tokenizer.decode(reply, skip_special_tokens=True)]
 
-    def _fan_out(
-        self, model: Any, tokenizer: Any, prompt: str, memory: Sequence[Scored], n: int, seed: int
-    ) -> list[str]:
-        plan = FanOut(self._few_shot, prompt, memory, n, seed)
+    def _fan_out(self, model: Any, tokenizer: Any, plan: FanOut, seed: int) -> list[str]:
         shown = [_tokens(tokenizer, plan.shown(aspect)) for aspect in range(len(self._few_shot.aspects))]
         prompts = [
             Prompt(shown[aspect], _tokens(tokenizer, plan.opened(proposal))) for proposal, aspect in plan.jobs

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steer import paths
 from steer.errors import ProposerError
+from steer.gates.text import content_stems
+from steer.parts import Guide
 
 
 def template(name: str) -> str:
@@ -103,6 +105,22 @@ class FewShot:
         if not request.endswith("{descriptions}"):
             raise ProposerError(f"{where}: [request] must end with {{descriptions}}; move what follows it up")
         return cls(request, tuple(aspects), where)
+
+    def guided(self, guide: Guide | None) -> FewShot:
+        """The same with the examples that this person would like at the end, where they weigh most.
+
+        An example is judged by the phrases of the guide that it shares a word with.
+        """
+        if guide is None or not guide.strengths:
+            return self
+        known = [(content_stems(phrase), strength) for phrase, strength in guide.strengths.items()]
+
+        def strength(example: tuple[str, str]) -> float:
+            said = [value for stems, value in known if stems & content_stems(example[1])]
+            return sum(said) / len(said) if said else 0.0
+
+        sort = (replace(a, examples=tuple(sorted(a.examples, key=strength))) for a in self.aspects)
+        return replace(self, aspects=tuple(sort))
 
     def shown(self, aspect: Aspect) -> str:
         """The worked examples of one aspect, up to where the picture to describe follows."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from steer.errors import ServerDown
-from steer.parts import Scored
+from steer.parts import Guide, Scored
 from steer.proposer.client import Client
 from steer.proposer.server import Mode, ServerProposer, billions
 from steer.proposer.vllm_server import VllmServer
@@ -90,6 +90,10 @@ class VllmProposer:
     def propose(self, prompt: str, memory: Sequence[Scored], n: int, seed: int) -> list[str]:
         """The same as `ServerProposer.propose`. Raises `ProposerError`."""
         return self._revive(lambda: self._ready().propose(prompt, memory, n, seed))
+
+    def propose_by(self, prompt: str, memory: Sequence[Scored], n: int, seed: int, guide: Guide) -> list[str]:
+        """The same as `ServerProposer.propose_by`. Raises `ProposerError`."""
+        return self._revive(lambda: self._ready().propose_by(prompt, memory, n, seed, guide))
 
     def _ready(self) -> ServerProposer:
         """The way to a server that runs and is awake."""

@@ -6,7 +6,10 @@
     proposed   Proposed
     rejected   PromptRejected  by the text gate: it never became a candidate, so it has no id
                Rejected        a candidate: its render failed, it has no score, or its picture left the prompt
+    taste      TasteRead       guided search, once: what is thought of the looks of the bank
+    forecast   Forecasted      guided search: what was chosen to be rendered, and why
     iteration  IterationDone
+    finals     Finals          guided search: the best on fresh seeds
     confirmed  Confirmed
     stopped    Stopped
     note       Note            before the events of the phase in which it happened
@@ -25,7 +28,16 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 from steer.parts import Role, Seat
-from steer.record.schema import ID, Calibration, Confirmation, Specificity, fits
+from steer.record.schema import (
+    ID,
+    Calibration,
+    Choice,
+    Confirmation,
+    Finalist,
+    LikingRow,
+    Specificity,
+    fits,
+)
 
 Key = tuple[str | int, ...]
 
@@ -178,6 +190,32 @@ class Rated(OfPicture):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TasteRead(Event):
+    """What this person is thought to like, before any render; empty where the scorer cannot tell."""
+
+    event: ClassVar[str] = "taste"
+    likings: Annotated[tuple[Mapping[str, Any], ...], fits(list[LikingRow])]
+
+    @property
+    def key(self) -> Key:
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecasted(Event):
+    """What an iteration renders, chosen by its forecast."""
+
+    event: ClassVar[str] = "forecast"
+    iteration: int
+    forecast: int  # rewrites that were forecast
+    chosen: Annotated[tuple[Mapping[str, Any], ...], fits(list[Choice])]  # in the order of choice
+
+    @property
+    def key(self) -> Key:
+        return (self.iteration,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class IterationDone(Event):
     """Where the search stands after an iteration."""
 
@@ -197,6 +235,20 @@ class IterationDone(Event):
     @property
     def key(self) -> Key:
         return (self.iteration,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finals(Event):
+    """The best were rendered on seeds that the search had not seen, and the best mean wins."""
+
+    event: ClassVar[str] = "finals"
+    seeds: tuple[int, ...]
+    finalists: Annotated[tuple[Mapping[str, Any], ...], fits(list[Finalist])]  # the winner first
+    seconds: float
+
+    @property
+    def key(self) -> Key:
+        return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,8 +314,8 @@ def _agree(id: str, role: Role, iteration: int) -> bool:
 
 
 _CLASSES: tuple[type[Event], ...] = (
-    Started, Proposed, PromptRejected, Rendered, Rejected, Rated, IterationDone, Confirmed, Stopped, Note,
-    Failed,
+    Started, Proposed, PromptRejected, TasteRead, Forecasted, Rendered, Rejected, Rated, IterationDone,
+    Finals, Confirmed, Stopped, Note, Failed,
 )  # fmt: skip
 _KINDS = {kind.event: kind for kind in _CLASSES}
 _SCHEMAS = {kind: _schema(kind) for kind in _CLASSES}

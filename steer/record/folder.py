@@ -34,7 +34,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reward.files import write_whole
 from steer.errors import RecordError, ResumeError, RunLocked, SettingsError
 from steer.parts import Job, Parts, PersonLike
-from steer.record.events import Confirmed, Event, Failed, IterationDone, Key, Proposed, Rendered, Stopped
+from steer.record.events import (
+    Confirmed,
+    Event,
+    Failed,
+    Finals,
+    Forecasted,
+    IterationDone,
+    Key,
+    Proposed,
+    Rendered,
+    Stopped,
+)
 from steer.record.files import (
     PROFILE,
     new_folder,
@@ -58,7 +69,14 @@ _VERSIONS = (
     *("steer", "numpy", "pillow", "torch", "transformers", "tokenizers", "safetensors", "scipy"),
     *("diffusers", "torchao", "bitsandbytes", "peft"),
 )
-_SYNCED = (Proposed, IterationDone, Confirmed, Stopped)  # a kill loses nothing; these survive a power cut
+_SYNCED = (
+    Proposed,
+    Forecasted,
+    IterationDone,
+    Finals,
+    Confirmed,
+    Stopped,
+)  # a kill loses nothing; these survive a power cut
 _E = TypeVar("_E", bound=Event)
 
 
@@ -120,7 +138,7 @@ class Record:
     @property
     def settings(self) -> Settings:
         """How the run searches."""
-        return Settings(**self.config["settings"])
+        return Settings.from_json(self.config["settings"])
 
     @cached_property
     def events(self) -> list[Event]:
@@ -255,6 +273,7 @@ class Recorder(Record):
             "seeds": {
                 "image": settings.seed,
                 "gate": settings.gate_seeds,
+                "final": settings.final_seeds,
                 "confirm": settings.confirm_seeds,
                 "llm": settings.llm_seed,
             },

@@ -26,7 +26,7 @@ from steer.errors import RecordError
 T = TypeVar("T")
 LARGEST = 1e15  # a number beyond is damage, and would break every sum and drawing
 
-ID = r"r\d{2,6}c\d{2,6}(-(gate|confirm)\d{1,3})?"
+ID = r"r\d{2,6}c\d{2,6}(-(gate|final|confirm)\d{1,3})?"
 ImagePath = Annotated[str, re.compile(rf"images/{ID}\.png").fullmatch]
 Interval = Annotated[list[float], lambda interval: len(interval) == 2]
 
@@ -61,6 +61,7 @@ class Seeds(TypedDict):
 
     image: int
     gate: list[int]
+    final: NotRequired[list[int]]  # the first runs had no finals
     confirm: list[int]
     llm: int
 
@@ -138,6 +139,42 @@ class Calibration(TypedDict):
     threshold: float | None
 
 
+class LikingRow(TypedDict):
+    """What one look does for someone's predicted ratings; see `steer.taste.Liking`."""
+
+    phrase: str
+    strength: float
+    own: float
+    error: float
+
+
+class Choice(TypedDict):
+    """A rewrite that was chosen to be rendered."""
+
+    prompt: str
+    expected: float  # forecast score
+    sd: float
+    by: Literal["model", "recombined"]
+
+
+class Finalist(TypedDict):
+    """One of the best, on the run's seed and on those of the finals."""
+
+    id: str
+    scores: list[float | None]  # on the run's seed first; None where there is none
+    mean: float
+
+
+class Hits(TypedDict):
+    """How good the forecasts of a run were."""
+
+    forecast: int  # rewrites that were forecast, each iteration's counted anew
+    rendered: int  # of these
+    pairs_right: (
+        float | None
+    )  # share of the pairs of an iteration that scored in the order of their forecasts
+
+
 class Seconds(TypedDict):
     """Wall time."""
 
@@ -182,6 +219,9 @@ class Result(TypedDict):
     baseline: Shown
     best: Best
     winner_is_base: bool
+    search: NotRequired[str]
+    forecast: NotRequired[Hits | None]
+    finalists: NotRequired[list[Finalist]]
     confirm: Confirmation | None
     specificity: Specificity | None
     seconds: Seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Literal
 
 from steer.parts import BASE_ID
@@ -11,6 +12,8 @@ from steer.record.events import (
     Confirmed,
     Event,
     Failed,
+    Finals,
+    Forecasted,
     IterationDone,
     Note,
     PromptRejected,
@@ -65,6 +68,10 @@ def candidates_of(events: Sequence[Event]) -> list[Candidate]:
             case IterationDone():
                 kept.update(event.memory)
     ranking = _ranking(found.values())
+    if finals := next(
+        (e for e in events if isinstance(e, Finals)), None
+    ):  # the best mean, not the best score
+        ranking.sort(key=lambda candidate: candidate.id != finals.finalists[0]["id"])
     ranks = {candidate.id: rank for rank, candidate in enumerate(ranking, 1)}
 
     def fate(candidate: Candidate) -> Fate:
@@ -103,6 +110,9 @@ def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], stat
         "baseline": _show(baseline) if baseline else None,
         "best": {**_show(best), "iteration": best.iteration} if best else None,
         "winner_is_base": best.id == BASE_ID if best else None,
+        "search": config["settings"].get("search", "paper"),
+        "forecast": _hits(events),
+        "finalists": [dict(one) for e in events if isinstance(e, Finals) for one in e.finalists],
         "confirm": confirmed.confirm if confirmed else None,
         "specificity": confirmed.specificity if confirmed else None,
         "seconds": seconds_of(events),
@@ -123,11 +133,31 @@ def seconds_of(events: Sequence[Event]) -> dict[str, float]:
                 seconds["propose"] += max(0.0, event.seconds)
             case Rendered():
                 seconds["render"] += max(0.0, event.seconds)
-            case Rated() | Confirmed():
+            case Rated() | Finals() | Confirmed():
                 seconds["score"] += max(0.0, event.seconds)
     total = max(total, sum(seconds.values()))
     seconds = {**seconds, "other": total - sum(seconds.values()), "total": total}
     return {step: round(value, 3) for step, value in seconds.items()}
+
+
+def _hits(events: Sequence[Event]) -> dict[str, Any] | None:
+    """How good the forecasts were; None for a search that makes none."""
+    forecasts = [event for event in events if isinstance(event, Forecasted)]
+    scores = {e.id: e.score for e in events if isinstance(e, Rated)}
+    right = pairs = 0.0
+    for event in forecasts:
+        named = ((f"r{event.iteration:02}c{i:02}", one["expected"]) for i, one in enumerate(event.chosen))
+        known = [(expected, scores[id]) for id, expected in named if id in scores]
+        for (a, x), (b, y) in combinations(known, 2):
+            if x != y and a != b:
+                right, pairs = right + ((a > b) == (x > y)), pairs + 1
+    if not forecasts:
+        return None
+    return {
+        "forecast": sum(event.forecast for event in forecasts),
+        "rendered": sum(len(event.chosen) for event in forecasts),
+        "pairs_right": right / pairs if pairs else None,
+    }
 
 
 def _ranking(candidates: Any) -> list[Candidate]:

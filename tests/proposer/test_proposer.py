@@ -10,11 +10,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from steer.errors import ProposerError
+from steer.gates.looks import look_phrases
 from steer.gates.replies import parse
 from steer.gates.text import TextGate, normalize
 from steer.parts import Scored
 from steer.proposer import smollm, weights
-from steer.proposer.openings import about, add_phrase, look_phrases, openings
+from steer.proposer.openings import about, add_phrase, openings
 from steer.proposer.request import instruction
 from steer.proposer.sampling import Prompt, Sampler, Sampling
 from steer.proposer.smollm import LocalProposer

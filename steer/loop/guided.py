@@ -1,0 +1,133 @@
+"""`--search guided`: what to render is decided by all that is known before a picture is made.
+
+At each iteration the language model writes more rewrites than will be rendered, told what this person seems
+to like and what worked so far. Looks recombined from the bank and its phrases are added. A forecast, fitted
+to what this run has scored and to the person's taste, picks those that promise most or would teach most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import numpy as np
+
+from steer.gates.looks import look_phrases, looks, with_look
+from steer.gates.text import TextGate, normalize
+from steer.loop.forecast import Forecast, most_promising
+from steer.loop.recombine import Library, recombine
+from steer.loop.rewrites import rewrites
+from steer.loop.steps import Steps
+from steer.loop.strategy import Round, best_of
+from steer.parts import Guide, Scored
+from steer.record.events import Event, Forecasted, TasteRead
+from steer.settings import RETRIES
+from steer.taste import Liking, Taste, read_taste
+
+WRITTEN = 2  # rewrites that the language model is asked for, for each that is rendered
+MIXED = 15  # recombined looks that are forecast, for each that is rendered
+CURIOSITY = 0.7  # standard deviations of the forecast that count as promise
+FRESH = 0.1  # share of an iteration that has nothing of the memory, where there is as much
+PARENTS = 6  # best looks that recombination starts from
+ALIKE = 0.8  # from here on two prompts are the same idea, see `Forecast.alike`
+TELLING = 0.2  # of the scores' spread: a phrase that does less is not told as the reason of a score
+
+
+class Guided:
+    """Taste, memory and forecast of one run."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._library = Library(looks(), steps.parts.embed)
+        self._gate = TextGate(steps.prompt, steps.parts.similarity)
+        self._waiting: dict[str, None] = {}  # rewrites of the language model that were not rendered yet
+        self._taste: Taste | None = None
+
+    def propose(
+        self, iteration: int, pool: Sequence[Scored], tried: set[str]
+    ) -> Generator[Event, None, Round]:
+        """See `steer.loop.strategy.Strategy`."""
+        steps, count = self._steps, self._steps.settings.proposals
+        if self._taste is None:
+            yield from self._read_taste()
+        self._forecast.learn(pool)
+        memory = self._memory(pool)
+        guide = self._guide(memory)
+        written = yield from rewrites(steps, iteration, memory, WRITTEN * count, tried, guide)
+        self._waiting |= dict.fromkeys(written)
+        for prompt in written:
+            self._library.add(look_phrases(steps.prompt, prompt))
+        chosen = steps.record.find(Forecasted, iteration)
+        if chosen is None:
+            chosen = self._choose(iteration, pool, memory, tried)
+        yield chosen
+        prompts = [str(one["prompt"]) for one in chosen.chosen]
+        tried.update(map(normalize, prompts))
+        for prompt in prompts:
+            self._waiting.pop(prompt, None)
+        return Round(memory, prompts)
+
+    def _read_taste(self) -> Generator[Event, None, None]:
+        """Once a run: what the scorer says of the looks of the bank."""
+        logged = self._steps.record.find(TasteRead)
+        if logged is None:
+            found = read_taste(self._steps.parts.scorer, self._steps.person, self._library.phrases)
+            logged = TasteRead(likings=tuple(found.to_json()))
+        yield logged
+        self._taste = Taste(tuple(Liking(**dict(one)) for one in logged.likings))
+        strengths = {one.phrase: one.strength for one in self._taste.likings}
+        self._forecast = Forecast(self._steps.prompt, self._steps.parts.embed, strengths)
+
+    def _memory(self, pool: Sequence[Scored]) -> list[Scored]:
+        """Good prompts that are different ideas, best first."""
+        ranked = best_of(pool, 4 * self._steps.settings.memory)
+        alike = self._forecast.alike([entry.prompt for entry in ranked])
+        kept: list[int] = []
+        for place in range(len(ranked)):
+            if len(kept) < self._steps.settings.memory and all(alike[place, k] < ALIKE for k in kept):
+                kept.append(place)
+        return [ranked[place] for place in kept]
+
+    def _guide(self, memory: Sequence[Scored]) -> Guide:
+        assert self._taste is not None
+        why = {}
+        for entry in memory:
+            phrases = look_phrases(self._steps.prompt, entry.prompt)
+            if phrases:
+                effects = zip(phrases, self._forecast.effects(phrases), strict=True)
+                least = TELLING * self._forecast.spread
+                told = [f"{p} {'helps' if e > 0 else 'hurts'}" for p, e in effects if abs(e) >= least]
+                why[entry.id] = ", ".join(told)
+        strengths = {one.phrase: one.strength for one in self._taste.likings}
+        return Guide(tuple(self._taste.lines), why, strengths)
+
+    def _choose(
+        self, iteration: int, pool: Sequence[Scored], memory: Sequence[Scored], tried: set[str]
+    ) -> Forecasted:
+        """Which of all rewrites to render."""
+        base, count, forecast = self._steps.prompt, self._steps.settings.proposals, self._forecast
+        phrases = self._library.phrases
+        effects = dict(zip(phrases, map(float, forecast.effects(phrases)), strict=True))
+        parents = [look for e in best_of(pool, PARENTS) if (look := look_phrases(base, e.prompt))]
+        rng = np.random.default_rng(self._steps.settings.llm_seed_of(iteration, RETRIES + 1))
+        mixed = recombine(self._library, effects, parents, MIXED * count, forecast.scales.effect / 2, rng)
+        new = [prompt for look in mixed if normalize(prompt := with_look(base, look)) not in tried]
+        prompts = list(dict.fromkeys([*self._waiting, *new]))
+        mean, covariance = forecast(prompts)
+        order = most_promising(mean, covariance, 2 * count, CURIOSITY, forecast.scales.noise)
+        order = [i for i in order if prompts[i] in self._waiting or not self._gate.reject(prompts[i], tried)]
+        seen = {phrase for entry in memory for phrase in look_phrases(base, entry.prompt)}
+        fresh = [i for i in order if seen.isdisjoint(look_phrases(base, prompts[i]))][: round(FRESH * count)]
+        order = [i for i in order if i not in fresh][: count - len(fresh)] + fresh
+        return Forecasted(
+            iteration=iteration,
+            forecast=len(prompts),
+            chosen=tuple(
+                {
+                    "prompt": prompts[i],
+                    "expected": round(float(mean[i]), 4),
+                    "sd": round(float(np.sqrt(max(covariance[i, i], 0.0))), 4),
+                    "by": "model" if prompts[i] in self._waiting else "recombined",
+                }
+                for i in order
+            ),
+        )
