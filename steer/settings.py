@@ -36,7 +36,7 @@ def check_ranges(options: Any, error: type[SteerError]) -> None:
         low, high, value = each.metadata["low"], each.metadata["high"], getattr(options, each.name)
         if low is None or value is None is each.default:
             continue
-        whole = isinstance(each.default, int)
+        whole = str(each.type).startswith("int")
         wrong = whole and (not isinstance(value, int) or isinstance(value, bool))
         if wrong or not low <= value <= high:
             kind = "a whole number " if whole else ""
@@ -57,10 +57,6 @@ class Settings:
     Raises `SettingsError`, naming the option, for a value out of its range.
     """
 
-    search: Literal["guided", "paper"] = option(
-        "guided", "guided: taste and a forecast choose what to render; paper: the paper's loop."
-    )
-    finalists: int = option(4, "Best prompts tried on fresh seeds before one wins (guided search).", 0, 100)
     iterations: int = option(5, "Rounds of rewriting, at most.", 1, 1_000)
     proposals: int = option(20, "New prompts per round.", 1, 1_000)  # the paper's T
     keep: int | None = option(  # the paper's t
@@ -75,6 +71,10 @@ class Settings:
     confirm: int = option(4, "Fresh seeds on which base and best are compared; 0 skips it.", 0, 100)
     # A picture is rejected below the mean - this many sd of the base's own renders; None: none is.
     gate_sd: float | None = option(2.0, "Reject pictures that left the subject.", name="gate", type=bool)
+    search: Literal["guided", "paper"] = option(
+        "guided", "guided: taste and a forecast choose what to render; paper: the paper's loop."
+    )
+    finalists: int = option(4, "Best prompts tried on fresh seeds before one wins (guided search).", 0, 100)
     metadata: bool = option(True, "Prompt and settings inside each PNG.", panel="Output")
 
     def __post_init__(self) -> None:
