@@ -16,6 +16,7 @@ MAX_PROMPT = 2_000  # characters
 MAX_SEED = 2**31 - 1  # what every renderer's generator takes
 GATE_RENDERS = 4  # of the base prompt, to calibrate the image gate
 FINAL_RENDERS = 2  # of each finalist
+WRITTEN = 2  # rewrites that guided search asks for, for each that it renders
 RETRIES = 3  # how often what is missing of an iteration is asked for again
 
 # Bidirectional overrides would let a prompt rewrite the look of the text around it.
@@ -100,6 +101,16 @@ class Settings:
         """Seeds on which the finalists are compared; none in the paper's search."""
         count = FINAL_RENDERS if self.search == "guided" and self.finalists else 0
         return derive_seeds(self.seed, "final", count, avoid={self.seed, *self.gate_seeds})
+
+    @property
+    def written(self) -> int:
+        """Rewrites that the language model is asked for in an iteration; guided search renders the best."""
+        return WRITTEN * self.proposals if self.search == "guided" else self.proposals
+
+    @property
+    def final_renders(self) -> int:
+        """Renders of the finals, at most."""
+        return self.finalists * len(self.final_seeds)
 
     @property
     def gate_seeds(self) -> tuple[int, ...]:

@@ -59,10 +59,10 @@ class Estimate:
 def estimate(settings: Settings, resolved: ResolvedPreset) -> Estimate:
     """What a run with these settings takes at most."""
     plan, costs = resolved.memory_plan, costs_of(resolved)
-    proposals = settings.iterations * settings.proposals
-    searched = 1 + proposals
+    searched = 1 + settings.iterations * settings.proposals
+    proposals = settings.iterations * settings.written
     gate = GATE_RENDERS if settings.gate_sd is not None else 0
-    images = searched + gate + 2 * settings.confirm
+    images = searched + gate + settings.final_renders + 2 * settings.confirm
     seconds = costs.load + proposals * costs.propose + images * (costs.render + costs.score)
     seconds += (settings.iterations + 1) * costs.swap
     return Estimate(
