@@ -26,7 +26,8 @@ from steer.sandbox.scene import (
     Scene,
 )
 
-SEED = 900_011
+SEED = 900_012
+HALVES = ("choose", "report")  # one to choose by, one to report
 PER_FAMILY = 10
 RELIABILITY = 0.6  # share of a rating's variance that is taste, before it is cut and rounded
 STEP, MIDDLE, SPREAD = 0.5, 3.0, 0.9  # of the ratings, 1 to 5
@@ -74,7 +75,7 @@ class Rater:
 
     name: str  # "texture-3"
     family: str
-    half: str  # "choose" or "report"
+    half: str  # in HALVES
     likings: tuple[Liking, ...]
 
 
@@ -84,9 +85,9 @@ def raters(half: str | None = None) -> list[Rater]:
     for place, family in enumerate(FAMILIES):
         for number in range(PER_FAMILY):
             rng = np.random.default_rng((SEED, place, number))
-            half = ("choose", "report")[number % 2]
-            found.append(Rater(f"{family}-{number}", family, half, tuple(_likings(family, rng))))
-    return [rater for rater in found if half in (None, rater.half)]
+            own = HALVES[number % 2]
+            found.append(Rater(f"{family}-{number}", family, own, tuple(_likings(family, rng))))
+    return [rater for rater in found if half is None or rater.half == half]
 
 
 def _likings(family: str, rng: np.random.Generator) -> list[Liking]:

@@ -419,13 +419,17 @@ def won(differences: Sequence[float]) -> float:
     return round(float(np.mean(np.where(np.abs(d) < HALF, 0.5, d > 0))), 4)
 
 
-def share(part: Sequence[float], whole: Sequence[float], clusters: Sequence[str]) -> dict[str, float]:
-    """Sum of `part` by sum of `whole` with a 95% percentile bootstrap that draws whole clusters."""
+def share(part: Sequence[float], whole: Sequence[float], clusters: Sequence[str]) -> dict[str, float] | None:
+    """Sum of `part` by sum of `whole` with a 95% percentile bootstrap that draws whole clusters.
+
+    None where `whole` is no gain at all.
+    """
+    if np.sum(whole) <= 0:
+        return None
     names, index = np.unique(clusters, return_inverse=True)
-    sums = [np.bincount(index, values) for values in (part, whole)]
     drawn = np.random.default_rng(0).integers(0, len(names), (2000, len(names)))
-    ratios = sums[0][drawn].sum(1) / sums[1][drawn].sum(1)
-    low, high = np.quantile(ratios, (0.025, 0.975))
+    parts, wholes = (np.bincount(index, values)[drawn].sum(1) for values in (part, whole))
+    low, high = np.quantile(parts[wholes > 0] / wholes[wholes > 0], (0.025, 0.975))
     mean = float(np.sum(part) / np.sum(whole))
     return {"mean": round(mean, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
