@@ -19,14 +19,13 @@ import argparse
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import RESULTS, clustered, machine, write_json
 from raters_elsewhere import HALVES, RELIABILITY, SEED, Rater, Tastes, features_of, rated, raters
-from search import PAPER, SEEDS, blind_course, blind_prompts, loops
+from search import SEEDS, blind_course, blind_prompts, loop_settings
 
 from steer.experiments.caches import digest, sources_of
 from steer.experiments.lab import Lab, Reward, open_lab
@@ -163,10 +162,8 @@ def steered(
     gallery: Gallery, tastes: Tastes, profiles: Sequence[Profile], prompt: str, search: str, budget: str
 ) -> list[dict[str, Any]]:
     """Every person's run on one prompt, and what the person thinks of what it found."""
-    lab, (iterations, proposals) = gallery.lab, map(int, budget.split("x"))
-    named = f"{search} {budget}"
-    settings = replace(loops()[PAPER], **({"search": search} if search != "paper" else {}))
-    settings = replace(settings, iterations=iterations, proposals=proposals)
+    lab, named = gallery.lab, f"{search} {budget}"
+    settings = loop_settings(named)
     rewards = [*(reward_of(lab, profile) for profile in profiles), lab.population()]
     pool = blind_prompts(prompt, BLIND)
     images = lab.images([(text, Settings().seed) for text in pool])

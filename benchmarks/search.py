@@ -53,6 +53,7 @@ FINALISTS = 4
 POPULATION = "population"
 GRID = (*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120)  # renders
 PAPER = "paper 5x20"
+LOOPS = (PAPER, "guided 2x5/0", "guided 5x20")
 BANK = (
     (
         *("realistic photograph", "oil painting", "ink drawing", "watercolor", "cubist painting"),
@@ -90,7 +91,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/search"))
     parser.add_argument("--users", type=int, default=USERS)
     parser.add_argument("--prompts", type=int, default=PROMPTS)
-    parser.add_argument("--arms", nargs="+", help="only these, as named in the results", default=None)
+    parser.add_argument(
+        "--loops", nargs="+", help='as in "guided 3x12"', default=LOOPS if HAS_SEARCH else [PAPER]
+    )
     parser.add_argument("--part", help="i/n: make every n-th run, and no results", default="")
     parser.add_argument("--fill", action="store_true", help="only what no predictor is asked for")
     parser.add_argument("--population", type=int, default=1)
@@ -102,7 +105,7 @@ def main() -> None:
     lab = open_population(args.out, args.population, args.build)
     prompts = lab.plan.prompts[: args.prompts]
     people = [*lab.users[: args.users], POPULATION]
-    wanted = {name: settings for name, settings in loops().items() if args.arms is None or name in args.arms}
+    wanted = {name: loop_settings(name) for name in args.loops}
     if args.fill:
         for prompt in prompts:
             fill(lab, prompt)
@@ -115,7 +118,7 @@ def main() -> None:
                 print(name, prompt, who, run.result["best"]["prompt"], flush=True)
         return
     name = "search" if args.population == 1 else f"search-{args.population}"
-    measure(lab, people, prompts, wanted, args.arms, args.results or RESULTS / f"{name}.json")
+    measure(lab, people, prompts, wanted, args.results or RESULTS / f"{name}.json")
 
 
 def measure(
@@ -123,7 +126,6 @@ def measure(
     people: Sequence[str],
     prompts: Sequence[str],
     wanted: dict[str, Settings],
-    arms: Sequence[str] | None,
     path: Path,
 ) -> None:
     """Make what is missing, judge it, and write what is known after each prompt."""
@@ -132,7 +134,7 @@ def measure(
     winners: dict[str, dict[str, dict[str, str]]] = {}
     users = people[:-1]
     for number, prompt in enumerate(prompts, 1):
-        found = courses(lab, prompt, people, wanted, arms)
+        found = courses(lab, prompt, people, wanted)
         judged = Judged(lab, prompt, found)
         rows += judged.rows()
         for arm, of_arm in judged.curves().items():
@@ -179,30 +181,32 @@ def reward_of(lab: Lab, who: str) -> Reward:
 # ---- arms ----
 
 
-def loops() -> dict[str, Settings]:
-    """The searches that `steer run` has, by name. Winners are confirmed here, not by the runs."""
-    plain = Settings(confirm=0, **({"search": "paper"} if HAS_SEARCH else {}))
-    if not HAS_SEARCH:
-        return {PAPER: plain}
-    return {
-        PAPER: plain,
-        **{
-            f"guided {iterations}x{proposals}": replace(
-                plain, search="guided", iterations=iterations, proposals=proposals
-            )
-            for iterations, proposals in ((1, 12), (3, 12), (5, 20))
-        },
-    }
+def loop_settings(name: str) -> Settings:
+    """The settings of an arm like "guided 5x20", or "guided 2x5/0" without finalists. Winners are confirmed
+    here, not by the runs; the paper's image gate stays as it was."""
+    search, _, budget = name.partition(" ")
+    size, _, few = budget.partition("/")
+    iterations, proposals = map(int, size.split("x"))
+    settings = Settings(iterations=iterations, proposals=proposals, confirm=0)
+    if HAS_SEARCH:
+        own: dict[str, Any] = {"keep": 1, "gate_sd": 2.0} if search == "paper" else {}
+        settings = replace(settings, search=search, **own, **({"finalists": int(few)} if few else {}))
+    return settings
 
 
 def courses(
-    lab: Lab, prompt: str, people: Sequence[str], wanted: dict[str, Settings], arms: Sequence[str] | None
+    lab: Lab, prompt: str, people: Sequence[str], wanted: dict[str, Settings]
 ) -> dict[str, dict[str, Course]]:
     """Every arm's search for everybody, by arm and person."""
     found: dict[str, dict[str, Course]] = {name: {} for name in wanted}
     for who in people:
+        reward = reward_of(lab, who)
+
+        def base(seeds: Sequence[int], reward: Reward = reward) -> list[float]:
+            return reward.scorer.score(lab.images([(prompt, s) for s in seeds]), prompt, reward.person)
+
         for name, settings in wanted.items():
-            found[name][who] = loop_course(lab.run(reward_of(lab, who), prompt, settings))
+            found[name][who] = loop_course(lab.run(reward, prompt, settings), base)
     guided = {name: found[name] for name in found if name != PAPER}
     counts = set(BLIND) | {c.renders for one in guided.values() for c in one.values()}
     pool = blind_prompts(prompt, max(counts))
@@ -219,13 +223,12 @@ def courses(
         for name, one in guided.items():
             asked[f"blind with finalists, as {name}"] = (one[who].renders, finalists(one[who].renders))
         for name, (renders, few) in asked.items():
-            if arms is None or name in arms:
-                found.setdefault(name, {})[who] = blind_course(pool, scores, renders, few, again)
+            found.setdefault(name, {})[who] = blind_course(pool, scores, renders, few, again)
     return found
 
 
-def loop_course(record: Record) -> Course:
-    """What a run did, in the order of its renders."""
+def loop_course(record: Record, base: Callable[[Sequence[int]], list[float]]) -> Course:
+    """What a run did, in the order of its renders. `base` gives the base's scores on image seeds."""
     scores = {e.id: e.score for e in record.events if isinstance(e, Rated)}
     lost = {e.id: e.stage for e in record.events if isinstance(e, Rejected)}
     prompts: dict[str, str] = {}
@@ -244,10 +247,14 @@ def loop_course(record: Record) -> Course:
     winner = str(record.result["best"]["prompt"])
     if winner != steps[-1][1]:  # finalists have decided otherwise
         steps.append((renders, winner))
+    seeds, claims = [record.settings.seed], [float(record.result["best"]["score"])]
+    if finals := record.result.get("finalists"):  # the winner first
+        seeds, claims = [*seeds, *record.settings.final_seeds], finals[0]["scores"]
+    pairs = [(own, other) for own, other in zip(claims, base(seeds), strict=True) if own is not None]
     return Course(
         winner=winner,
         renders=renders,
-        claimed=float(record.result["best"]["score"] - record.result["baseline"]["score"]),
+        claimed=float(np.mean([own - other for own, other in pairs])),
         steps=tuple(steps),
         candidates=tuple(prompt for id, prompt in prompts.items() if id not in lost),
         gated=tuple(prompt for id, prompt in prompts.items() if lost.get(id) == "image"),

@@ -56,7 +56,8 @@ def test_a_run_counts_its_gate_and_not_its_confirmation(tmp_path: Path):
     lab = Lab(tmp_path, replace(load("sandbox"), proposer=FakeProposer()))
     settings = Settings(iterations=2, proposals=2, patience=0, confirm=2)
     record = lab.run(lab.personal(lab.users[0]), PROMPT, settings)
-    course = benchmark.loop_course(record)
+    course = benchmark.loop_course(record, lambda seeds: [1.0] * len(seeds))
+    assert course.claimed == pytest.approx(record.result["best"]["score"] - 1)
     assert course.renders == 1 + 4 + 4 and record.result["renders"] > course.renders
     assert course.steps[0] == (1, PROMPT) and course.steps[-1][1] == course.winner
     assert len(course.candidates) + len(course.gated) == 5
