@@ -157,7 +157,7 @@ def measure(
         }
         if number == len(prompts):
             report["elo"] = {arm: elo(lab, winners[arm], users) for arm in winners if arm in wanted}
-        write_json(path, {**report, "runs": rows})
+        write_json(path, {**report, "gains": gains_of(rows)})
         draw(report, curves, path.with_suffix(".png"), lab.label)
         print(prompt, json.dumps({a: s["gain"]["mean"] for a, s in report["summary"].items()}), flush=True)
     print(json.dumps({key: report[key] for key in ("summary", "differences")}, indent=1))
@@ -479,9 +479,10 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def differences(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Gain of each arm less the paper's loop's; of guided ones, less blind phrases' at equal renders."""
-    gains: dict[str, dict[tuple[str, str], float]] = {}
-    for row in rows:
-        gains.setdefault(row["arm"], {})[row["prompt"], row["user"]] = row["gain"]
+    gains = {
+        arm: {(prompt, user): gain for prompt, users in prompts.items() for user, gain in users.items()}
+        for arm, prompts in gains_of(rows).items()
+    }
     pairs = [(arm, PAPER) for arm in gains if PAPER in gains and arm != PAPER]
     pairs += [(arm, blind) for arm in gains if (blind := f"blind with finalists, as {arm}") in gains]
     found = {}
@@ -493,6 +494,14 @@ def differences(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             **clustered(np.subtract(of_first, of_second), users),
             "ratio": share(of_first, of_second, users),
         }
+    return found
+
+
+def gains_of(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """True gain by arm, prompt and user."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in rows:
+        found.setdefault(row["arm"], {}).setdefault(row["prompt"], {})[row["user"]] = row["gain"]
     return found
 
 
