@@ -12,7 +12,6 @@ from fakes import FakeProposer
 
 from steer.experiments.lab import Lab
 from steer.machine.loading import load
-from steer.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import search as benchmark
@@ -54,7 +53,7 @@ def test_a_course_steps_only_where_the_best_predicted_changes():
 
 def test_a_run_counts_its_gate_and_not_its_confirmation(tmp_path: Path):
     lab = Lab(tmp_path, replace(load("sandbox"), proposer=FakeProposer()))
-    settings = Settings(iterations=2, proposals=2, patience=0, confirm=2)
+    settings = replace(benchmark.loop_settings("paper 2x2"), patience=0, confirm=2)
     record = lab.run(lab.personal(lab.users[0]), PROMPT, settings)
     course = benchmark.loop_course(record, lambda seeds: [1.0] * len(seeds))
     assert course.claimed == pytest.approx(record.result["best"]["score"] - 1)
