@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,6 @@ BANK = (
     ),
     ("seen from above", "low angle", "close-up", "distant wide shot", "centered"),
 )
-HAS_SEARCH = "search" in {field.name for field in fields(Settings)}
 
 
 @dataclass(frozen=True)
@@ -91,9 +90,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/search"))
     parser.add_argument("--users", type=int, default=USERS)
     parser.add_argument("--prompts", type=int, default=PROMPTS)
-    parser.add_argument(
-        "--loops", nargs="+", help='as in "guided 3x12"', default=LOOPS if HAS_SEARCH else [PAPER]
-    )
+    parser.add_argument("--loops", nargs="+", help='as in "guided 3x12"', default=LOOPS)
     parser.add_argument("--part", help="i/n: make every n-th run, and no results", default="")
     parser.add_argument("--fill", action="store_true", help="only what no predictor is asked for")
     parser.add_argument("--population", type=int, default=1)
@@ -188,10 +185,8 @@ def loop_settings(name: str) -> Settings:
     size, _, few = budget.partition("/")
     iterations, proposals = map(int, size.split("x"))
     settings = Settings(iterations=iterations, proposals=proposals, confirm=0)
-    if HAS_SEARCH:
-        own: dict[str, Any] = {"keep": 1, "gate_sd": 2.0} if search == "paper" else {}
-        settings = replace(settings, search=search, **own, **({"finalists": int(few)} if few else {}))
-    return settings
+    own: dict[str, Any] = {"keep": 1, "gate_sd": 2.0} if search == "paper" else {}
+    return replace(settings, search=search, **own, **({"finalists": int(few)} if few else {}))
 
 
 def courses(
