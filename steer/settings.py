@@ -14,7 +14,7 @@ from steer.errors import PromptError, SettingsError, SteerError
 DEFAULT_PROMPT = "floating mossy rocks"  # the paper's Figure 6
 MAX_PROMPT = 2_000  # characters
 MAX_SEED = 2**31 - 1  # what every renderer's generator takes
-GATE_RENDERS = 4  # of the base prompt, to calibrate the image gate
+GATE_RENDERS = 4  # of the base prompt, where the image gate is calibrated on them
 FINAL_RENDERS = 2  # of each finalist
 WRITTEN = 2  # rewrites that guided search asks for, for each that it renders
 RETRIES = 3  # how often what is missing of an iteration is asked for again
@@ -49,6 +49,7 @@ def check_ranges(options: Any, error: type[SteerError]) -> None:
 
 
 SEARCHES = ("guided", "paper")
+GATES = ("looks", "base")
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,11 @@ class Settings:
     seed: int = option(0, "Image noise, the same for base and rewrites.", 0, MAX_SEED)
     llm_seed: int = option(0, "Seed of the rewrites.", 0, MAX_SEED)
     confirm: int = option(4, "Fresh seeds on which base and best are compared; 0 skips it.", 0, 100)
-    # A picture is rejected below the mean - this many sd of the base's own renders; None: none is.
+    # None: no gate. By the base: a picture is rejected below the mean - this many sd of its own renders.
     gate_sd: float | None = option(2.0, "Reject pictures that left the subject.", name="gate", type=bool)
+    gate_by: Literal["looks", "base"] | None = option(
+        None, "Gate by the first round's looks, or by 4 renders of the base, as --search paper does."
+    )
     search: Literal["guided", "paper"] = option(
         "guided", "guided: taste and a forecast choose what to render; paper: the paper's loop."
     )
@@ -83,6 +87,10 @@ class Settings:
         if self.search not in SEARCHES:
             raise SettingsError(
                 f"there is no search {self.search!r}: choose {' or '.join(SEARCHES)}; see: steer run --help"
+            )
+        if self.gate_by not in (None, *GATES):
+            raise SettingsError(
+                f"there is no gate by {self.gate_by!r}: choose {' or '.join(GATES)}; see: steer run --help"
             )
         for name in ("target", "gate_sd"):
             value = getattr(self, name)
@@ -101,6 +109,12 @@ class Settings:
         """Seeds on which the finalists are compared; none in the paper's search."""
         count = FINAL_RENDERS if self.search == "guided" and self.finalists else 0
         return derive_seeds(self.seed, "final", count, avoid={self.seed, *self.gate_seeds})
+
+    @property
+    def gate_renders(self) -> int:
+        """Renders that serve the image gate alone: none where the first iteration's looks calibrate it."""
+        by_base = (self.gate_by or ("base" if self.search == "paper" else "looks")) == "base"
+        return GATE_RENDERS if by_base and self.gate_sd is not None else 0
 
     @property
     def written(self) -> int:

@@ -23,7 +23,7 @@ from steer.record.events import (
     Started,
     TasteRead,
 )
-from steer.settings import GATE_RENDERS, Settings
+from steer.settings import Settings
 from steer.taste import Taste
 
 
@@ -35,7 +35,7 @@ class Watch:
         self.phase = "rendering the base prompt"
         self.iteration = 0
         self.done = 0  # of this phase
-        self.total = 1 + (GATE_RENDERS if settings.gate_sd is not None else 0)
+        self.total = 1 + settings.gate_renders
         self.base: float | None = None
         self.best: float | None = None
         self.best_prompt = ""

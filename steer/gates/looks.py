@@ -65,6 +65,13 @@ def with_look(prompt: str, look: Sequence[str]) -> str:
     return ", ".join([prompt.strip().rstrip(".,;:!?。，、") or prompt, *look])
 
 
+def is_look(bank: Mapping[str, Sequence[str]], base: str, prompt: str) -> bool:
+    """Is this the base prompt in a look of which every phrase is in the bank?"""
+    known = {phrase for phrases in bank.values() for phrase in phrases}
+    start, *phrases = prompt.removeprefix(with_look(base, ())).split(", ")
+    return not start and bool(phrases) and known.issuperset(phrases)
+
+
 def look_phrases(base: str, prompt: str) -> list[str]:
     """The comma-separated phrases that `prompt` adds to `base`: light, angle, medium, ..."""
     position = prompt.casefold().find(base.casefold())

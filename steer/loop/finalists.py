@@ -11,14 +11,13 @@ import statistics
 import time
 from collections.abc import Generator, Sequence
 
-from steer.gates.image import ImageGate
 from steer.loop.steps import Steps
 from steer.loop.strategy import best_of
 from steer.parts import Job, Scored
 from steer.record.events import Event, Finals
 
 
-def finalists(steps: Steps, pool: Sequence[Scored], gate: ImageGate) -> Generator[Event, None, Scored]:
+def finalists(steps: Steps, pool: Sequence[Scored]) -> Generator[Event, None, Scored]:
     """The winner. It is the base only where nothing scored above it.
 
     A finalist of whose fresh pictures most have left the prompt is out, unless all are.
@@ -44,7 +43,7 @@ def finalists(steps: Steps, pool: Sequence[Scored], gate: ImageGate) -> Generato
         found: list[tuple[bool, float, int, Scored, list[float | None]]] = []
         for entry, own in zip(best, jobs, strict=True):
             fresh = [next(judged) for _ in own]
-            lost = sum(gate.reject(adherence) is not None for _, adherence in fresh) > len(fresh) / 2
+            lost = sum(steps.gate.reject(adherence) is not None for _, adherence in fresh) > len(fresh) / 2
             scores = [entry.score, *(score if isinstance(score, float) else None for score, _ in fresh)]
             kept = [score for score in scores if score is not None and math.isfinite(score)]
             found.append((lost, -statistics.fmean(kept), len(found), entry, scores))

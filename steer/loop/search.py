@@ -39,7 +39,7 @@ class Found:
 def search(steps: Steps, settings: Settings) -> Generator[Event, None, Found]:
     """Look for the rewrite of the prompt whose image this person would rate highest."""
     strategy = Paper(steps) if settings.search == "paper" else Guided(steps)
-    base, gate = yield from steps.baseline()
+    base = yield from steps.baseline()
     pool = [base]  # everything scored, in order; what was rejected never enters
     tried = {normalize(base.prompt)}
     iteration = stale = 0
@@ -57,7 +57,7 @@ def search(steps: Steps, settings: Settings) -> Generator[Event, None, Found]:
             for i, prompt in enumerate(round.prompts)
         ]
         images = yield from steps.render(jobs)
-        scored = yield from steps.score(jobs, images, gate)
+        scored = yield from steps.score(jobs, images)
         before, pool = best_of(pool, 1)[0], pool + scored
         best = best_of(pool, 1)[0]
         improved = best.score > before.score
@@ -75,7 +75,7 @@ def search(steps: Steps, settings: Settings) -> Generator[Event, None, Found]:
             best_score=best.score,
             memory=tuple(entry.id for entry in best_of(pool, settings.memory)),
         )
-    best = yield from finalists(steps, pool, gate)
+    best = yield from finalists(steps, pool)
     return Found(base, best, reason)
 
 

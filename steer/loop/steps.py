@@ -8,10 +8,12 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from steer.errors import ProposerError, RendererError, ScorerError, ServerDown, SteerError
 from steer.gates.image import ImageGate
+from steer.gates.looks import is_look, looks
 from steer.parts import (
     BASE_ID,
     Guide,
@@ -36,6 +38,7 @@ from steer.settings import Settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LOOKS = 7  # with the base: from here on the bank's looks alone calibrate the image gate
 FAILURES_IN_A_ROW = 3  # from here on it is the renderer's failure and not the candidates'
 
 _FAILURE: dict[Seat, type[SteerError]] = {
@@ -54,7 +57,10 @@ class Steps:
         self.parts = parts
         self.settings = settings
         self.record = record
+        self.gate = ImageGate(None)  # lets everything through until it is calibrated
         self._known: dict[str, tuple[float | str, float | None]] = {}  # score, adherence by pixels
+        self._calibrated = False
+        self._base_adherence: float | None = None
         self._at_work: Seat | None = None  # whose phase it is
 
     # --- phases
@@ -208,11 +214,11 @@ class Steps:
 
     # --- score
 
-    def baseline(self) -> Generator[Event, None, tuple[Scored, ImageGate]]:
-        """Render and score the base prompt; calibrate the image gate on its renders from other seeds."""
+    def baseline(self) -> Generator[Event, None, Scored]:
+        """Render and score the base prompt; where the image gate goes by its renders, calibrate the gate."""
         base = Job(BASE_ID, self.prompt, self.settings.seed)
         sd = self.settings.gate_sd if isinstance(self.parts.scorer, MeasuresAdherence) else None
-        seeds = self.settings.gate_seeds if sd is not None else ()
+        seeds = self.settings.gate_seeds[: self.settings.gate_renders] if sd is not None else ()
         extra = [
             Job(f"{BASE_ID}-gate{i}", self.prompt, seed, role="gate") for i, seed in enumerate(seeds, start=1)
         ]
@@ -222,38 +228,57 @@ class Steps:
             self.enter("scorer")
             start = time.perf_counter()
             adherence = self._adherence([images[job.id] for job in (base, *extra)])
-            gate = ImageGate(None)
-            if sd is not None:
-                if None in adherence:
-                    raise ScorerError(f"{self._scorer} found no image-text similarity; {self._again}")
-                gate = ImageGate.calibrate([value for value in adherence[1:] if value is not None], sd)
+            if sd is not None and None in adherence:
+                raise ScorerError(f"{self._scorer} found no image-text similarity; {self._again}")
             score = self._predict([images[BASE_ID]])[0]
             if isinstance(score, str):
                 raise ScorerError(f"{self._scorer} cannot score the base prompt: {score}; {self._again}")
-            calibration = {"adherence": adherence[1:], "threshold": gate.threshold}
+            known = [value for value in adherence[1:] if value is not None]
+            gate = ImageGate.calibrate_paper(known, sd) if extra and sd is not None else ImageGate(None)
+            calibration = {"adherence": known, "threshold": gate.threshold}
             event = _rated(base, score, adherence[0], time.perf_counter() - start, calibration)
             yield from self.leave("scorer")
         self._known[_content(images[BASE_ID])] = event.score, event.adherence
         yield event
-        return Scored(self.prompt, event.score, BASE_ID), ImageGate((event.gate or {}).get("threshold"))
+        self.gate = ImageGate((event.gate or {}).get("threshold"))
+        self._calibrated = sd is None or bool(extra)
+        self._base_adherence = event.adherence
+        return Scored(self.prompt, event.score, BASE_ID)
 
-    def score(
-        self, jobs: Sequence[Job], images: Mapping[str, Image], gate: ImageGate
-    ) -> Generator[Event, None, list[Scored]]:
+    def score(self, jobs: Sequence[Job], images: Mapping[str, Image]) -> Generator[Event, None, list[Scored]]:
         """The candidates that have a score and stayed on the prompt. The others are rejected."""
         rendered = [job for job in jobs if job.id in images]
         passed: list[Scored] = []
-        for event in self._score_events(rendered, [images[job.id] for job in rendered]):
+        events = self._score_events(rendered, [images[job.id] for job in rendered])
+        for event in events if self._calibrated else self._calibrate(rendered, list(events)):
             yield event
             if not isinstance(event, Rated):
                 continue
             job = next(job for job in rendered if job.id == event.id)
-            reason = gate.reject(event.adherence)
+            reason = self.gate.reject(event.adherence)
             if reason is None:
                 passed.append(Scored(job.prompt, event.score, job.id))
             else:
                 yield _rejected(job, "image", reason)
         return passed
+
+    def _calibrate(self, jobs: Sequence[Job], events: list[Event]) -> list[Event]:
+        """The first iteration's pictures calibrate the image gate, before it judges them; the first says so.
+
+        They show the base prompt's subject in many looks. Where enough of the looks are the bank's own, only
+        those count: a language model may have lost the subject, the bank has none to lose it to.
+        """
+        rated = {event.id: event for event in events if isinstance(event, Rated)}
+        if not rated:
+            return events
+        bank = looks()
+        own = [rated[job.id] for job in jobs if job.id in rated and is_look(bank, self.prompt, job.prompt)]
+        shown = [event.adherence for event in (own if len(own) >= LOOKS else rated.values())]
+        known = [value for value in (self._base_adherence, *shown) if value is not None]
+        first = next(iter(rated.values()))
+        gate = first.gate or {"adherence": known, "threshold": ImageGate.calibrate(known).threshold}
+        self.gate, self._calibrated = ImageGate(gate["threshold"]), True
+        return [replace(first, gate=gate) if event is first else event for event in events]
 
     def _score_events(self, jobs: Sequence[Job], images: Sequence[Image]) -> Iterator[Event]:
         find = self.record.find

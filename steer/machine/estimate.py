@@ -13,7 +13,7 @@ from steer.machine.gpu_memory import LINK, MFU, MemoryPlan
 from steer.machine.gpus import GIB
 from steer.machine.presets import PRESETS, ResolvedPreset, resolve
 from steer.parts import Parts
-from steer.settings import GATE_RENDERS, Settings
+from steer.settings import Settings
 
 DISK_SPEED = 1e9  # bytes a second at which weights are read
 PNG_BYTES = 2.0  # of one pixel of a render
@@ -61,8 +61,7 @@ def estimate(settings: Settings, resolved: ResolvedPreset) -> Estimate:
     plan, costs = resolved.memory_plan, costs_of(resolved)
     searched = 1 + settings.iterations * settings.proposals
     proposals = settings.iterations * settings.written
-    gate = GATE_RENDERS if settings.gate_sd is not None else 0
-    images = searched + gate + settings.final_renders + 2 * settings.confirm
+    images = searched + settings.gate_renders + settings.final_renders + 2 * settings.confirm
     seconds = costs.load + proposals * costs.propose + images * (costs.render + costs.score)
     seconds += (settings.iterations + 1) * costs.swap
     return Estimate(

@@ -185,7 +185,7 @@ class Rated(OfPicture):
     iteration: int
     score: float  # raw
     adherence: float | None  # image-text similarity to the original prompt, -1 to 1
-    gate: Annotated[Mapping[str, Any] | None, fits(Calibration | None)] = None  # of the base only
+    gate: Annotated[Mapping[str, Any] | None, fits(Calibration | None)] = None  # where it was calibrated
     seconds: float
 
 
