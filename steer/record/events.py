@@ -24,8 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
+from reward.checked import fits
 from steer.parts import Role, Seat
-from steer.record.schema import ID, Calibration, Confirmation, Specificity, fits
+from steer.record.schema import ID, Calibration, Confirmation, Specificity
 
 Key = tuple[str | int, ...]
 
