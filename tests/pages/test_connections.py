@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the pages need the extra web: pip install -e '.[web]'")
 
 from steer.pages import connections
-from steer.pages.connections import MOST, is_own
+from steer.pages.connections import MOST, is_own, owners_of
 
 ME = os.getuid()
 SCRIPT = """
@@ -184,13 +184,13 @@ def test_the_systems_table_says_whose_a_connection_is(tmp_path, state, uid, own)
     if state is not None:
         rows.append(row(client, server, state, uid))
     table.write_text("\n".join(rows) + "\n")
-    assert is_own(("127.0.0.1", 50000), ("127.0.0.1", 8000), table) is own
+    assert is_own(("127.0.0.1", 50000), ("127.0.0.1", 8000), owners_of(table)) is own
 
 
 def test_where_the_system_does_not_tell_nobody_is_turned_away(tmp_path):
-    assert is_own(("127.0.0.1", 50000), ("127.0.0.1", 8000), tmp_path / "none")
+    assert is_own(("127.0.0.1", 50000), ("127.0.0.1", 8000), owners_of(tmp_path / "none"))
     (tmp_path / "tcp").write_text("  sl  local_address ...\n")
-    assert is_own(("127.0.0.1", 50000), ("127.0.0.1", 8000), tmp_path / "tcp")
+    assert is_own(("127.0.0.1", 50000), ("127.0.0.1", 8000), owners_of(tmp_path / "tcp"))
 
 
 def test_this_machine_tells_where_it_is_linux():
@@ -201,4 +201,4 @@ def test_this_machine_tells_where_it_is_linux():
         with socket.create_connection(address) as ours, listener.accept()[0]:
             text = connections._TABLE.read_text()
             name = connections._hexadecimal(*ours.getsockname())
-            assert name in text and is_own(ours.getsockname(), address)
+            assert name in text and is_own(ours.getsockname(), address, owners_of())
