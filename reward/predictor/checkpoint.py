@@ -92,8 +92,8 @@ def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
     """
     try:
         card = CheckpointCard.from_json(read_card(folder))
-    except TypeError as error:  # more fields than this version knows
-        raise damaged(folder, str(error)) from error
+    except TypeError as error:
+        raise damaged(folder, f"{CARD_FILE} has a field that this version does not know") from error
     try:
         os.close(open_plain(folder / WEIGHTS_FILE, os.O_RDONLY))  # a pipe would never end
         tensors = load_file(folder / WEIGHTS_FILE)
