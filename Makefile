@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-vllm lint format docs clean
+.PHONY: demo test test-vllm audit lint format docs clean
 
 demo: $(VENV)/.installed  ## install, then steer one prompt to one (simulated) person's taste
 	@$(BIN)/steer run --user 17 --prompt "floating mossy rocks"
@@ -14,6 +14,11 @@ test: lint  ## everything that must hold before a change lands
 
 test-vllm: $(VENV)/.installed-dev $(VENV)-vllm/.installed  ## vLLM's own server with a small model, on a CPU
 	STEER_VLLM_PYTHON=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/pytest -s tests/proposer/test_vllm_real.py
+
+# Its environment may lack where nothing can be downloaded: then the audit says that it could not ask.
+audit:  ## known faults of the pinned packages, where the advisories can be reached
+	@$(MAKE) --silent $(VENV)-audit/.installed || echo "pip-audit could not be installed" >&2
+	@if test -f $(VENV)-audit/.installed; then $(VENV)-audit/bin/python .ci/audit.py; else $(PYTHON) .ci/audit.py; fi
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -28,7 +33,7 @@ docs: $(VENV)/.installed-dev  ## help.md and the tree in architecture.md, made f
 	$(BIN)/python docs/make.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-vllm build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-vllm $(VENV)-audit build dist .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"steer needs Python 3.11 or newer, $(PYTHON) is {sys.version.split()[0]}: try make PYTHON=python3.12 $(MAKECMDGOALS)")'
@@ -49,4 +54,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(VENV)-vllm/.installed: constraints-vllm.txt
 	$(PYTHON) -m venv $(VENV)-vllm
 	$(VENV)-vllm/bin/python -m pip install --quiet --no-deps --no-compile -r constraints-vllm.txt
+	@touch $@
+
+$(VENV)-audit/.installed: constraints-audit.txt
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --no-deps -r constraints-audit.txt
 	@touch $@

@@ -37,6 +37,13 @@ def write_whole(path: Path, data: bytes, *, private: bool = False, sync: bool = 
         temporary.write_bytes(data)
 
 
+def make_private(folder: Path) -> None:
+    """Let nobody but its owner look into a folder of ours (mode 0700). Raises OSError."""
+    found = folder.stat()
+    if found.st_uid == os.getuid() and found.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
 def write_through(path: Path) -> None:
     """Have a file, or the names in a folder, on the disk itself. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)

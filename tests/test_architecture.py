@@ -156,7 +156,8 @@ def test_only_the_command_line_prints_prompts_or_exits():
 
 
 def test_the_loop_names_no_part_of_any_preset():
-    tools = ("reward.errors", "reward.files", "reward.pictures")  # of files; nothing of them predicts
+    # of files; nothing of them predicts
+    tools = ("reward.checked", "reward.errors", "reward.files", "reward.pictures")
     for module in [name for name in MODULES if room(name) in ("loop", "record")]:
         named = [name for name in imports(module) if name.startswith(("steer.sandbox", "reward.", "torch"))]
         assert not [name for name in named if not name.startswith(tools)], module

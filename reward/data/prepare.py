@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reward.checked import read_json
 from reward.data import TABLE, load
 from reward.data.archive import DATASET_ID, Download, fetch_pamela
 from reward.data.dataset import Dataset, join
@@ -99,7 +100,7 @@ def _place(source: Path, folder: Path, download: Download | None) -> Path:
 
 def _same(record: Path, counts: Mapping[str, Any]) -> bool:
     try:
-        return bool(json.loads(record.read_text(encoding="utf-8")) == counts)
+        return bool(read_json(record) == counts)
     except (OSError, ValueError):
         return False
 

@@ -153,13 +153,15 @@ def write_table(dataset: Dataset, path: Path) -> None:
 
 def read_table(path: Path, root: Path | None = None) -> Dataset:
     """Read what `write_table` wrote. Raises DatasetError where it or its images are missing or damaged."""
-    pa = _pyarrow()
+    _pyarrow()
     from pyarrow import parquet
 
     try:
         table = parquet.read_table(path)
         dataset = from_arrow(table, root)
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+    except DatasetError:
+        raise
+    except Exception as error:
         raise DatasetError(
             f"{path} cannot be read ({error}): make it again with `steer reward prepare`"
         ) from error

@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from reward.checked import load_json
 from reward.data import Dataset
 from reward.encoders.image_text import ImageTextEncoder, SentenceEncoder
 from reward.errors import CheckpointError, ImageError
@@ -105,7 +106,7 @@ class FeatureStore:
             return
         try:
             with safe_open(file, "numpy") as shard:
-                keys = json.loads(shard.metadata()["keys"])
+                keys = load_json(shard.metadata()["keys"].encode())
                 features = shard.get_tensor("features")
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return
@@ -269,7 +270,7 @@ def _hash(text: str) -> str:
 def _read_json(file: Path) -> dict[str, Any]:
     """The object in a file; empty where there is none. Both files here can be made again."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = load_json(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

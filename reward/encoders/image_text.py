@@ -25,7 +25,7 @@ from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer
 
 from reward.encoders.sentences import SENTENCE_ENCODER_ID, SentenceEncoder, sentence_encoder
-from reward.encoders.weights import commit_of, content_hash, quiet, readable, resolve
+from reward.encoders.weights import check_shapes, commit_of, content_hash, quiet, readable, resolve
 from reward.errors import CheckpointError
 from reward.pictures import read_image
 
@@ -57,6 +57,7 @@ class ImageTextEncoder:
         """Load from a folder written by `save_pretrained`, or by hub id. Raises CheckpointError."""
         folder = resolve(id_or_folder, revision)
         with readable(folder), quiet():
+            check_shapes(folder)
             preprocessing = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
             model = AutoModel.from_pretrained(
                 folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
@@ -83,6 +84,7 @@ class ImageTextEncoder:
     def texts(self, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
         """Texts -> [n, text_dim]. Lowercased and padded to 64 tokens, as SigLIP2 was trained."""
         rows = []
+        texts = [text.encode(errors="replace").decode() for text in texts]  # a lone surrogate is no character
         for start in range(0, len(texts), batch_size):
             tokens = self.tokenizer(
                 [text.lower() for text in texts[start : start + batch_size]],

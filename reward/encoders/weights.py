@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModel
 from transformers.utils import logging as transformers_logging
 
-from reward.errors import CheckpointError
+from reward.checked import read_json
+from reward.errors import CheckpointError, RewardError
 from reward.licences import how_to_download
 
+MOST_LAYERS, LARGEST = 1000, 1e8  # of a model; the largest numbers in released ones are context lengths
 FILES = ("*.json", "*.safetensors", "*.model", "*.txt")  # what from_pretrained reads; never pickled weights
 
 
@@ -48,12 +51,58 @@ def commit_of(folder: Path) -> str | None:
     return folder.name if folder.parent.name == "snapshots" else None
 
 
+def check_config(folder: Path) -> None:
+    """Refuses what loading would spend hours or all memory on: pipes, devices, sizes that no model has.
+
+    Raises OSError, ValueError.
+    """
+    for path in folder.iterdir():
+        if not (path.is_file() or path.is_dir()):
+            raise ValueError(f"{path.name} is no plain file")
+    words = folder / "tokenizer_config.json"
+    if words.is_file() and not isinstance(read_json(words).get("tokenizer_class", ""), str | None):
+        raise ValueError("tokenizer_config.json names no tokenizer_class")
+    if not (folder / "config.json").is_file():
+        return  # the loader says what it misses
+    parts = [read_json(folder / "config.json")]
+    for part in parts:  # grows while it is walked
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(value, dict | list):
+                parts.append(value)
+                continue
+            most = MOST_LAYERS if "layers" in str(key) else LARGEST
+            if isinstance(value, int | float) and abs(value) > most:
+                raise ValueError(f"config.json says {key} = {value:.3g}")
+
+
+def check_shapes(folder: Path) -> None:
+    """Refuses weights that `config.json` does not describe, before random ones are made in their place.
+
+    Raises ValueError, and whatever the library says of a config.json that it does not know.
+    """
+    import torch
+
+    with torch.device("meta"):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model = AutoModel.from_config(config, trust_remote_code=False)
+    made = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "numpy") as stored:
+            for name in made.keys() & stored.keys():
+                shape = tuple(stored.get_slice(name).get_shape())
+                if shape != made[name]:
+                    raise ValueError(f"{name} is {shape}, and {made[name]} by config.json")
+
+
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
     """Whatever goes wrong while reading `folder` becomes one line. Raises CheckpointError."""
     try:
+        check_config(folder)
         yield
-    except (OSError, ValueError, KeyError, SafetensorError) as error:  # a JSON error is a ValueError
+    except RewardError:
+        raise
+    except Exception as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"cannot load the encoder in {folder} ({line}): copy or download it again"

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from reward.checked import load_json, open_plain, problem
 from reward.errors import CheckpointError
 from reward.files import whole
 from reward.people.newcomer import DEFAULT_PRIOR, TastePrior
+from reward.predictor.card import WEIGHTS_FILE, read_card
 
 if TYPE_CHECKING:
     from reward.predictor.network import Pamela
 
 PEOPLE_FILE = "people.safetensors"
-WEIGHTS_FILE = "model.safetensors"  # as in `checkpoint`, which brings torch along; a list of people need not
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,24 +83,50 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         save_file(tensors, temporary, {"people": json.dumps(about)})
 
 
+class _Prior(TypedDict):
+    noise: Annotated[float, lambda value: value > 0]
+    bias: Annotated[float, lambda value: value >= 0]
+
+
+class _About(TypedDict):
+    """What the file says beside its arrays."""
+
+    weights: str
+    prior: _Prior
+    accuracy: Annotated[dict[str, float], lambda found: all(key.isdecimal() for key in found)]
+    measured_on: Annotated[int, lambda count: count >= 0]
+
+
 def read_calibration(folder: Path) -> Calibration:
     """The defaults where the file is missing, or belongs to other weights. Raises CheckpointError."""
     file = folder / PEOPLE_FILE
-    if not file.is_file():
+    if not file.exists():
         return Calibration()
+    config = read_card(folder)["config"]
+    dims = {"image": config["image_dim"], "text": config["text_dim"], "metadata": config["profile_dim"]}
     try:
+        os.close(open_plain(file, os.O_RDONLY))
         with safe_open(file, "numpy") as stored:
-            about = json.loads(stored.metadata()["people"])
+            about = load_json((stored.metadata() or {}).get("people", "").encode())
+            if wrong := problem(_About, about):
+                raise ValueError(wrong)
+            if about["weights"] != _hash(folder / WEIGHTS_FILE):
+                return Calibration()
             arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        if about["weights"] != _hash(folder / WEIGHTS_FILE):
-            return Calibration()
-        accuracy = {int(k): float(value) for k, value in about["accuracy"].items()}
-        return Calibration(TastePrior(**about["prior"]), accuracy, int(about["measured_on"]), **arrays)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+        rows = {len(array) for array in arrays.values() if array.ndim}
+        if shapes and (len(rows) > 1 or shapes != {n: (np.float32, (*rows, dim)) for n, dim in dims.items()}):
+            raise ValueError("its arrays do not go with the predictor")
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("an array holds what is no number")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(
             f"{file} cannot be read ({type(error).__name__}: {error}): delete it or train again"
         ) from error
+    accuracy = {int(k): float(value) for k, value in about["accuracy"].items()}
+    return Calibration(TastePrior(**about["prior"]), accuracy, int(about["measured_on"]), **arrays)
 
 
 def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    with open(open_plain(file, os.O_RDONLY), "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,6 +7,7 @@ or not there; the card comes last, so a folder with a card is complete.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,15 +18,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from reward.errors import CheckpointError
+from reward.checked import open_plain
 from reward.files import whole
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.person import KnownPerson
+from reward.predictor.card import CARD_FILE, SCHEMA_VERSION, WEIGHTS_FILE, damaged, read_card
 from reward.predictor.network import Pamela, PamelaConfig
 
-SCHEMA_VERSION = 1
-CARD_FILE = "predictor.json"
-WEIGHTS_FILE = "model.safetensors"
+__all__ = ["CARD_FILE", "WEIGHTS_FILE", "CheckpointCard", "Tables", "read_checkpoint", "write_checkpoint"]
+LARGEST_WEIGHT = 1e7  # those of training are at most 1e6, where a feature hardly varies
 SENTENCE_FILES = ("tokenizer.json", "config.json")  # that decide, with the weights, what sentences become
 
 
@@ -48,9 +49,7 @@ class CheckpointCard:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CheckpointCard:
-        """Raises KeyError, TypeError or ValueError where the object is not a card of this version."""
-        if data["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")
+        """Of a card as `read_card` returns it."""
         fields = {name: data[name] for name in cls.__dataclass_fields__}
         fields["config"] = PamelaConfig(**fields["config"])
         fields["people"] = tuple(KnownPerson(**person) for person in fields["people"])
@@ -91,16 +90,15 @@ def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
 
     Raises CheckpointError.
     """
-    if not (folder / CARD_FILE).is_file():
-        raise CheckpointError(
-            f"no predictor in {folder} ({CARD_FILE} is missing): `steer sandbox build` makes the sandbox's, "
-            "or give the folder of another"
-        )
     try:
-        card = CheckpointCard.from_json(json.loads((folder / CARD_FILE).read_text(encoding="utf-8")))
+        card = CheckpointCard.from_json(read_card(folder))
+    except TypeError as error:
+        raise damaged(folder, f"{CARD_FILE} has a field that this version does not know") from error
+    try:
+        os.close(open_plain(folder / WEIGHTS_FILE, os.O_RDONLY))  # a pipe would never end
         tensors = load_file(folder / WEIGHTS_FILE)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise _damaged(folder, f"{type(error).__name__}: {error}") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise damaged(folder, f"{type(error).__name__}: {error}") from error
     with torch.device("meta"):  # the weights come from the file: no time spent on random ones
         model = Pamela(card.config, users=len(card.people))
     expected = {f"model.{name}": tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -108,9 +106,12 @@ def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
-            raise _damaged(
+            raise damaged(
                 folder, f"{name} is {found.get(name, 'missing')}, expected {expected.get(name, 'nothing')}"
             )
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32 or not bool((tensor.abs() <= LARGEST_WEIGHT).all()):
+            raise damaged(folder, f"{name} holds what is no number of a trained model")
     state = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     model.load_state_dict(state, assign=True)
     tables = Tables(
@@ -127,10 +128,3 @@ def _table_shapes(card: CheckpointCard) -> dict[str, tuple[int, int]]:
         "metadata": (len(vocabulary.combinations()), config.profile_dim),
         "queries": (len(vocabulary.queries()), config.text_dim),
     }
-
-
-def _damaged(folder: Path, reason: str) -> CheckpointError:
-    return CheckpointError(
-        f"the predictor in {folder} cannot be read ({reason}): copy it again, or remake the sandbox's with "
-        "`steer sandbox build`"
-    )

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
+from reward.checked import open_plain
 from steer.machine.overrides import Overrides
 from steer.proposer.address import KEY_VARIABLE
 from steer.settings import Settings
@@ -91,12 +92,14 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Make the config file's values this command's defaults. Without a path, ./steer.toml if there is one."""
     chosen = path if path is not None else Path(CONFIG_FILE)
     try:
+        if path is None and chosen.exists():  # somebody else may have put a pipe here
+            os.close(open_plain(chosen, os.O_RDONLY))
         values = tomllib.loads(chosen.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if path is None:
             return None
         raise typer.BadParameter(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # what TOML cannot be is a ValueError
         raise typer.BadParameter(f"cannot read {chosen}: {error}") from error
     known, defaults = _keys(ctx), {}
     for key, value in values.items():

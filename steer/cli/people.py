@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,6 +141,7 @@ def show(
     row = None if who.kind == "profile" else find_known(known, user)
     looks = _looks(who, prompt, reward) if likes else None
     if row is None:
+        people_profiles.say_unreadable(who.state)
         people_profiles.show_profile(who.state, looks, reward, as_json)
         return
     person: dict[str, Any] = {"position": row + 1, **card["people"][row]}
@@ -197,23 +197,18 @@ def show_looks(looks: list[dict[str, Any]]) -> None:
 
 def _card(reward: Path | None) -> dict[str, Any]:
     """The predictor's card, read without loading its weights."""
+    from reward.predictor.card import read_card
     from steer.machine.presets import WEIGHTS
 
-    path = (reward or WEIGHTS / "predictor") / "predictor.json"
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    folder = reward or WEIGHTS / "predictor"
+    if not folder.is_dir():
         from reward.baselines import BASELINES
 
         if str(reward) in BASELINES:
             raise UsageError(
                 f"the reward {reward} knows no people, its opinion is everybody's: name a predictor's folder"
-            ) from None
-        raise PresetError(
-            f"there is no predictor in {path.parent}; make the sandbox's: steer sandbox build"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise PresetError(f"cannot read {path}: {error}; name another predictor with --reward") from error
+            )
+    return read_card(folder)
 
 
 def _people(card: dict[str, Any]) -> list[KnownPerson]:

@@ -132,6 +132,13 @@ def listed() -> list[dict[str, Any]]:
     return found
 
 
+def say_unreadable(state: ProfileState) -> None:
+    """How many lines of a profile are lost, if some are."""
+    from steer.profiles import Profile
+
+    hint_unreadable(Profile(state.folder).unreadable, state.folder)
+
+
 def show_profile(
     state: ProfileState, looks: list[dict[str, Any]] | None, reward: Path | None, as_json: bool
 ) -> None:

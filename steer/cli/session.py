@@ -13,6 +13,7 @@ import typer
 from reward.errors import RewardError
 from steer.cli import options as opt
 from steer.cli.console import hint, print_json, say
+from steer.cli.people_profiles import say_unreadable
 from steer.errors import SteerError
 from steer.machine.overrides import NO_OVERRIDES, Overrides
 from steer.parts import people_of
@@ -182,6 +183,8 @@ def announce(parts: Parts, who: Who) -> None:
         )
     else:
         hint(f"preset {parts.preset} ({parts.reason})")
+    if who.kind == "profile":
+        say_unreadable(who.state)
 
 
 def say_marks(prompt: str, seed: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Literal
 
+from reward.checked import read_json
 from reward.licences import how_to_download
 from steer import paths
 
@@ -50,8 +50,8 @@ def missing(folder: Path) -> list[str]:
     if not index.is_file():
         return _missing_weights(folder) if (folder / "config.json").is_file() else ["config.json"]
     try:
-        parts = json.loads(index.read_text(encoding="utf-8"))
-    except ValueError:
+        parts = dict(read_json(index))
+    except (OSError, ValueError, TypeError):
         return ["model_index.json"]
     lost: list[str] = []
     for part, made_by in parts.items():
@@ -86,8 +86,8 @@ def _missing_weights(folder: Path) -> list[str]:
     indexes = list(folder.glob("*.safetensors.index.json"))
     for index in indexes:
         try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, AttributeError):
+            shards = {str(name) for name in read_json(index)["weight_map"].values()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return [index.name]
         lost += [name for name in sorted(shards) if not (folder / name).is_file()]
     whole = [path for path in folder.glob("*.safetensors") if not re.search(r"-\d+-of-\d+$", path.stem)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from reward.checked import read_json
 from steer import paths
 from steer.errors import UsageError
 from steer.machine import gpus, hub
@@ -230,8 +230,7 @@ def how_to_train(preset: Preset) -> str:
 def _encoder_of(predictor: Path) -> str | None:
     """The image-text encoder that a checkpoint was trained with; None where there is no checkpoint."""
     try:
-        card = json.loads((predictor / "predictor.json").read_text(encoding="utf-8"))
-        id = str(card["encoder"]["id"])
+        id = str(read_json(predictor / "predictor.json")["encoder"]["id"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(predictor / id) if (predictor / id).is_dir() else id  # the sandbox's lies beside its predictor

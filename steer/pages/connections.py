@@ -23,26 +23,47 @@ class LocalProtocol(H11Protocol):
     """HTTP for this user's own programs; of too many connections, the one that waits longest goes."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _early: bytes | None = None  # what was sent before it is known whose connection this is
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a connection, or cuts it off."""
         super().connection_made(transport)
+        if not self._unknown():  # the system is asked once for all that come together: asking takes its time
+            self.loop.call_soon(self._let_in)
+        self._early = b""
+        self._wait()
         if len(self.connections) > MOST:
-            waiting = [one for one in self.connections if isinstance(one, LocalProtocol) and one._deadline]
+            waiting = [one for one in self._all() if one._deadline]
             oldest = min(
                 waiting, key=lambda one: one._deadline.when() if one._deadline else 0.0, default=self
             )
             oldest.cut_off()
-        if self.client and self.server and not is_own(self.client, self.server):
-            self.cut_off()
-        elif not transport.is_closing():
-            self._wait()
 
     def data_received(self, data: bytes) -> None:
         """A part of a request."""
-        if not self.transport.is_closing():
-            super().data_received(data)
-            self._wait()
+        if self.transport.is_closing():
+            return
+        if self._early is not None:
+            self._early += data
+            return
+        super().data_received(data)
+        self._wait()
+
+    def _all(self) -> list[LocalProtocol]:
+        return [one for one in self.connections if isinstance(one, LocalProtocol)]
+
+    def _unknown(self) -> list[LocalProtocol]:
+        return [one for one in self._all() if one._early is not None]
+
+    def _let_in(self) -> None:
+        """Tells whose the new connections are, and goes on with ours."""
+        unknown, owners = self._unknown(), owners_of(_TABLE)
+        for one in unknown:
+            early, one._early = one._early, None
+            if one.client and one.server and not is_own(one.client, one.server, owners):
+                one.cut_off()
+            elif early:
+                one.data_received(early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over, whoever ended it."""
@@ -68,20 +89,30 @@ class LocalProtocol(H11Protocol):
             self._deadline = None
 
 
-def is_own(client: tuple[str, int], server: tuple[str, int | None], table: Path = _TABLE) -> bool:
+def owners_of(table: Path = _TABLE) -> dict[tuple[str, str], tuple[str, int]]:
+    """State and user id of each TCP connection by its two ends; empty where the system does not tell."""
+    try:
+        rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
+        return {(row[1], row[2]): (row[3], int(row[7])) for row in rows}
+    except (OSError, ValueError, IndexError):
+        return {}
+
+
+def is_own(
+    client: tuple[str, int],
+    server: tuple[str, int | None],
+    owners: dict[tuple[str, str], tuple[str, int]],
+) -> bool:
     """Whether `client` is of this user, or of root, who may look into this process anyway.
 
     Linux tells; True where the system does not tell. A connection whose other end was closed already belongs
     to nobody by then, and is not ours either.
     """
-    try:
-        rows = [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
-    except (OSError, ValueError):
-        return True
     here, there = _hexadecimal(*client), _hexadecimal(server[0], server[1] or 0)
-    if not any(row[1:3] == [there, here] for row in rows):  # our own end: this table tells nothing
+    if (there, here) not in owners:  # our own end: this table tells nothing
         return True
-    return any(row[1:4] == [here, there, _ESTABLISHED] and int(row[7]) in (os.getuid(), 0) for row in rows)
+    state, user = owners.get((here, there), ("", -1))
+    return state == _ESTABLISHED and user in (os.getuid(), 0)
 
 
 def _hexadecimal(host: str, port: int) -> str:

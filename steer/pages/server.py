@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reward.checked import read_json
 from reward.files import write_whole
 from steer.errors import PageError, SteerError, UsageError
 from steer.pages.html import FOLDER, fill, inline
@@ -49,8 +50,8 @@ def listen(keep: Path | None = None, port: int = 0) -> Address:
     """
     key, wanted = secrets.token_hex(32), port
     if keep is not None and not port:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(keep.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            kept = read_json(keep)
             found = str(kept["key"])
             if len(bytes.fromhex(found)) == 32:
                 wanted, key = int(kept["port"]), found

@@ -74,7 +74,7 @@ def study_pages(desk: OpenStudy, *, restart: str, report: str) -> APIRouter:
         if not 0 <= number < len(pairs):
             return fail(request, "there is no such pair", 404)
         path = desk.design.picture_file(getattr(pairs[number], side))
-        if not path.is_file():
+        if not path.is_file() or path.is_symlink():
             return fail(request, "this picture is gone: make the study again", 404)
         # Sent as bytes: the date of the file and the hash of its name say nothing either.
         return Response(

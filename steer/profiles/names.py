@@ -32,5 +32,13 @@ def checked_name(name: str) -> str:
     return name
 
 
+def is_name(name: str) -> bool:
+    """Whether a profile can be called exactly that."""
+    try:
+        return checked_name(name) == name
+    except UnknownProfile:
+        return False
+
+
 def _word(sign: str) -> bool:
     return unicodedata.category(sign)[0] in "LMN"

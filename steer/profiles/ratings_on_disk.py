@@ -30,12 +30,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from reward.files import write_through, write_whole
+from reward.checked import problem, read_json
+from reward.files import make_private, write_through, write_whole
 from steer import paths
 from steer.errors import ProfileError, UnknownProfile
-from steer.profiles.names import checked_name
+from steer.profiles.names import checked_name, is_name
 from steer.profiles.pictures import PictureFile, read_picture
 from steer.profiles.snapshot import Demographics, ProfileState, Rating, apply, state_of
 from steer.record.log import Log
@@ -46,6 +47,15 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 LONGEST_PROMPT = 2000
+
+
+class _About(TypedDict):
+    """profile.json."""
+
+    schema_version: int
+    name: Annotated[str, is_name]
+    created: str
+    salt: Annotated[str, str.isascii]
 
 
 @dataclass(frozen=True)
@@ -273,6 +283,9 @@ class Profile:
     def _writing(self) -> Iterator[None]:
         """The log is held, and read to its end."""
         with self._thread, _writing(self.folder), self._log.held() as fresh:
+            make_private(self.folder)  # other programs, and earlier versions, may have left it open to all
+            if all((each / "profile.json").is_file() for each in self.folder.parent.glob("[!.]*")):
+                make_private(self.folder.parent)  # which names people, and holds nothing else
             self._take(fresh)
             yield
 
@@ -303,11 +316,13 @@ class Profile:
     def _read_about(self) -> dict[str, Any]:
         path = self.folder / "profile.json"
         try:
-            about = dict(json.loads(path.read_text(encoding="utf-8")))
-            if about["schema_version"] != SCHEMA_VERSION:
+            about = read_json(path)
+            if isinstance(about, dict) and about.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
                 raise ProfileError(f"{path} was made by another version of steer: install that one")
+            if wrong := problem(_About, about):
+                raise ValueError(wrong)
             return {key: about[key] for key in ("schema_version", "name", "created", "salt")}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise ProfileError(f"cannot read {path}: {error}; see: steer people list") from error
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reward.checked import read_json
 from reward.errors import RewardError
 from reward.files import write_whole
 from reward.people.active import most_telling
@@ -228,11 +229,11 @@ class RatingSession:
 
     def _recall_shown(self) -> None:
         try:
-            state = json.loads((self.profile.folder / SHOWN).read_bytes())
+            state = read_json(self.profile.folder / SHOWN)
             item = Item(**{**state["item"], "path": Path(state["item"]["path"])})
-            whole = hashlib.sha256(item.path.read_bytes()).hexdigest() == item.id
+            whole = hashlib.sha256(read_bytes(item.path)).hexdigest() == item.id
             held_out, practice_left = bool(state["held_out"]), int(state["practice_left"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, ProfileError):
             return  # nothing was shown, or the picture is gone
         if not whole or item.id in rated_ids(self.profile.ratings):
             return

@@ -51,7 +51,8 @@ class Demographics:
         if self.age is not None and not 1 <= self.age <= 120:
             raise ProfileError(f"an age of {self.age} is none: give it in years, or leave it out")
         for value in (self.gender, self.nationality):
-            if value is not None and not (0 < len(value) <= 60 and value.isprintable()):
+            short = isinstance(value, str) and 0 < len(value) <= 60 and value.isprintable()
+            if value is not None and not short:
                 raise ProfileError("gender and nationality are a few words on one line, or left out")
 
     def __bool__(self) -> bool:
@@ -147,7 +148,8 @@ def _check(rating: Rating) -> None:
     """Refuses a line that says it is a rating and is none. Raises TypeError, ValueError, OverflowError."""
     named = _ID.fullmatch(rating.id) and _PICTURE.fullmatch(rating.picture)
     texts = isinstance(rating.prompt, str) and isinstance(rating.source, str)
-    if not (named and texts and 1 <= rating.rating <= 5 and math.isfinite(rating.t)):
+    numbers = 1 <= rating.rating <= 5 and math.isfinite(rating.t)
+    if not (named and texts and numbers and isinstance(rating.held_out, bool)):
         raise ValueError("no rating")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reward.files import write_whole
 from steer.errors import ProfileError
-from steer.profiles.pictures import read_picture
+from steer.profiles.pictures import read_bytes, read_picture
 from steer.profiles.ratings_on_disk import NewRating
 from steer.profiles.snapshot import ProfileState
 
@@ -65,7 +65,7 @@ def write_ratings(state: ProfileState, folder: Path) -> Path:
         table.writerow(COLUMNS)
         for rating in state.ratings:
             name = f"images/{rating.picture}"
-            write_whole(folder / name, state.path(rating).read_bytes())
+            write_whole(folder / name, read_bytes(state.path(rating)))
             table.writerow([name, rating.rating, rating.prompt, "yes" if rating.held_out else "no"])
         write_whole(folder / CSV, text.getvalue().encode())
     except FileExistsError:

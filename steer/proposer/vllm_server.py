@@ -156,7 +156,7 @@ class VllmServer:
         try:
             with log:
                 self._process = subprocess.Popen(
-                    [self.python, vllm_guard.__file__, *command],
+                    [self.python, vllm_guard.__file__, str(self.socket.parent), *command],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,

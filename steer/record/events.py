@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
+from reward.checked import fits
 from steer.parts import Role, Seat
 from steer.record.schema import (
     ID,
@@ -36,7 +37,6 @@ from steer.record.schema import (
     Finalist,
     LikingRow,
     Specificity,
-    fits,
 )
 
 Key = tuple[str | int, ...]

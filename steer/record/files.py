@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from reward.files import write_whole
 from steer.errors import RecordError
 from steer.parts import PersonLike
 
 PROFILE = "profile"  # the world of people of this machine, who are named: what is about them is private
-LARGEST = 16 << 20  # bytes of a JSON file: config.json and result.json have some thousand
 
 
 def slug(text: str, limit: int = 40) -> str:
@@ -72,37 +69,6 @@ def write_json(path: Path, data: Mapping[str, Any], *, private: bool = False, sy
     """Readable JSON, whole or not there; see `reward.files.whole`. Raises OSError."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
     write_whole(path, text.encode(errors="backslashreplace"), private=private, sync=sync)
-
-
-def read_json(path: Path) -> Any:
-    """The value in a file. Raises OSError, and ValueError for what is no JSON, however it is broken."""
-    file = open_plain(path, os.O_RDONLY)
-    with open(file, "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST >> 20} MB")
-    return load_json(data)
-
-
-def load_json(data: bytes) -> Any:
-    """The value in UTF-8 text. Raises ValueError for all else."""
-    try:
-        return json.loads(data.decode(), parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
-def open_plain(path: Path, flags: int, mode: int = 0o666) -> int:
-    """A descriptor of a plain file: never waits at a pipe, never reads a device for ever. Raises OSError."""
-    file = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise OSError("it is no plain file")
-    return file
 
 
 @contextmanager

@@ -31,7 +31,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reward.files import write_whole
+from reward.checked import problem, read_json
+from reward.files import make_private, write_whole
 from steer.errors import RecordError, ResumeError, RunLocked, SettingsError
 from steer.parts import Job, Parts, PersonLike
 from steer.record.events import (
@@ -51,14 +52,13 @@ from steer.record.files import (
     new_folder,
     person_json,
     person_slug,
-    read_json,
     slug,
     split_label,
     write_json,
     writing,
 )
 from steer.record.log import Log
-from steer.record.schema import Config, Result, built, problem
+from steer.record.schema import Config, Result, built
 from steer.record.summary import SCHEMA_VERSION, Candidate, candidates_of, summarize
 from steer.settings import Settings
 
@@ -228,6 +228,8 @@ class Recorder(Record):
         self.__dict__["config"] = dict(config)
         with writing(folder):
             (folder / "images").mkdir(exist_ok=True)
+            if config["person"].get("world") == PROFILE:  # one of before may be open to all
+                make_private(folder)
         try:
             self.__dict__["events"] = self._parsed(self._log.hold(wait=False, create=True))
             for leftover in (self.folder / "images").glob(".*.tmp"):

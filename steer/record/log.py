@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from reward.checked import load_json, open_plain
 from reward.files import write_through
 from steer.errors import LogGone
-from steer.record.files import load_json, open_plain
 
 _BLOCK = 1 << 16  # bytes
 _BLANK = b"\0 \t\r"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from reward.checked import load_json
 from reward.errors import ImageError
 from reward.pictures import opened, seen
 
@@ -44,7 +44,10 @@ def load_whole(path: Path) -> tuple[Image.Image, dict[str, Any]] | None:
     try:
         with opened(path) as image:
             found = seen(image)
-            chunk = json.loads(image.info.get("steer", "{}"))
+            try:
+                chunk = load_json(str(image.info.get("steer", "{}")).encode())
+            except ValueError:  # another program's, or damaged
+                chunk = {}
             return found, chunk if isinstance(chunk, dict) else {}
     except ImageError:
         return None

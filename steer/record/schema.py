@@ -4,27 +4,13 @@ A file is checked once, where it is read. More keys than these are allowed: a ne
 """
 
 import re
-from collections.abc import Callable, Mapping
-from functools import cache
-from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,
-    TypedDict,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar, get_type_hints
 
+from reward.checked import problem
 from steer.errors import RecordError
 
 T = TypeVar("T")
-LARGEST = 1e15  # a number beyond is damage, and would break every sum and drawing
 
 ID = r"r\d{2,6}c\d{2,6}(-(gate|final|confirm)\d{1,3})?"
 ImagePath = Annotated[str, re.compile(rf"images/{ID}\.png").fullmatch]
@@ -228,33 +214,6 @@ class Result(TypedDict):
     notes: list[Remark]
 
 
-def problem(hint: Any, value: Any, name: str = "it") -> str | None:
-    """What keeps a JSON value from being of a type, as in "person.label is missing"; None if nothing does."""
-    origin, inner = get_origin(hint), get_args(hint)
-    name = name[:80]  # keys are as damaged as values
-    wrong = f"{name} is wrong"
-    if origin is Annotated:
-        return problem(inner[0], value, name) or (None if inner[1](value) else wrong)
-    if origin in (Union, UnionType):
-        found = [problem(one, value, name) for one in inner]
-        return None if None in found else next((one for one in found if one != wrong), wrong)
-    if origin is Literal:
-        return None if isinstance(value, str) and value in inner else wrong
-    if origin in (list, tuple):
-        length = len(inner) if origin is tuple and inner[-1] is not Ellipsis else None
-        if not isinstance(value, list | tuple) or length not in (None, len(value)):
-            return wrong
-        return next(filter(None, (problem(inner[0], one, f"an entry of {name}") for one in value)), None)
-    if is_typeddict(hint):
-        return _object_problem(hint, value, name)
-    if origin is not None:
-        if not isinstance(value, Mapping):
-            return wrong
-        entries = (problem(inner[1], one, f"{name}.{key}") for key, one in value.items())
-        return next(filter(None, entries), None)
-    return None if _is_a(hint, value) else wrong
-
-
 def built(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """A dataclass from its fields as JSON. Raises RecordError where they are damaged, and what it raises."""
     hints = get_type_hints(kind)
@@ -267,41 +226,3 @@ def built(kind: type[T], values: Mapping[str, Any], where: str) -> T:
         except TypeError as error:  # a field is missing
             damage = str(error)
     raise RecordError(f"{where} is damaged: {damage}; start the run again: steer run")
-
-
-def fits(hint: Any) -> Callable[[Any], bool]:
-    """The same as a question, for `Annotated`."""
-    return lambda value: problem(hint, value) is None
-
-
-def _object_problem(hint: Any, value: Any, name: str) -> str | None:
-    if not isinstance(value, Mapping):
-        return f"{name} is no object"
-    prefix = "" if name == "it" else f"{name}."
-    for key, (one, needed) in _keys(hint).items():
-        if key in value:
-            if found := problem(one, value[key], prefix + key):
-                return found
-        elif needed:
-            return f"{prefix}{key} is missing"
-    return None
-
-
-def _is_a(hint: Any, value: Any) -> bool:
-    if hint is Any:
-        return True
-    if hint is None or hint is NoneType:
-        return value is None
-    if hint not in (float, int):
-        return isinstance(value, hint)
-    if isinstance(value, bool) or not isinstance(value, int | hint):
-        return False
-    return abs(value) <= LARGEST  # not true of NaN either
-
-
-@cache
-def _keys(hint: Any) -> dict[str, tuple[Any, bool]]:
-    """Key of a typed dictionary -> its type, and whether it must be there."""
-    hints = get_type_hints(hint, include_extras=True)
-    plain = {key: get_args(one)[0] if get_origin(one) is NotRequired else one for key, one in hints.items()}
-    return {key: (one, key in hint.__required_keys__) for key, one in plain.items()}

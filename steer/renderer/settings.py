@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from reward.checked import read_json
 from steer.errors import SettingsError
 
 MEMORY = ("bf16", "fp8", "nf4")  # how the weights of the big modules are kept
@@ -112,8 +112,8 @@ def defaults(
 def _native_size(folder: Path) -> int:
     """512, the paper's; of Stable Diffusion's kind, which goes wrong at others, the size of its training."""
     try:
-        sample = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))["sample_size"]
-        vae = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
+        sample = read_json(folder / "unet" / "config.json")["sample_size"]
+        vae = read_json(folder / "vae" / "config.json")
         return int(sample) * 2 ** (len(vae["block_out_channels"]) - 1)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return 512

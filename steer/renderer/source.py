@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reward.checked import load_json, open_plain, read_json
 from reward.licences import how_to_download
 from steer.errors import RendererError, UsageError
 from steer.renderer.settings import MEMORY
@@ -126,7 +128,7 @@ def _locate(model: str | Path, revision: str | None) -> tuple[Path, str | None]:
 
 def _index(folder: Path, model: str | Path) -> dict[str, Any]:
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = read_json(folder / INDEX)
         if isinstance(index.get("_class_name"), str):
             return dict(index)
         reason = "it names no _class_name"
@@ -163,8 +165,8 @@ def _broken_weights(part: Path) -> Iterator[str]:
     wanted: set[str] = set()
     for listing in part.glob("*.safetensors.index*.json"):
         try:
-            wanted |= set(json.loads(listing.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError):
+            wanted |= {str(name) for name in read_json(listing)["weight_map"].values()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             yield f"{part.name}/{listing.name} is damaged"
     names = wanted | {path.name for path in part.glob("*.safetensors")}
     if not names:
@@ -179,16 +181,16 @@ def _broken_weights(part: Path) -> Iterator[str]:
 
 def _whole(file: Path) -> bool:
     """True if a safetensors file is as long as its header says."""
-    with file.open("rb") as stream:
+    with open(open_plain(file, os.O_RDONLY), "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
         length = int.from_bytes(stream.read(8), "little")
         if length > 100_000_000:
             return False
         try:
-            header = json.loads(stream.read(length))
+            header = load_json(stream.read(length))
             end = max((t["data_offsets"][1] for k, t in header.items() if k != "__metadata__"), default=0)
-        except (ValueError, KeyError, AttributeError):
+            return bool(file.stat().st_size == 8 + length + end)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
             return False
-    return file.stat().st_size == 8 + length + end
 
 
 def _best_device() -> str:

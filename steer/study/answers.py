@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
+from reward.checked import open_plain
 from steer.errors import StudyError, UsageError
-from steer.record.files import open_plain, slug
+from steer.record.files import slug
 from steer.record.log import Log
 from steer.study.design import Design, StudyPair
 

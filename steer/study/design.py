@@ -14,16 +14,17 @@ name. Pictures are compared within a prompt and an image seed.
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 
+from reward.checked import problem, read_json
 from reward.errors import ImageError
 from reward.files import write_whole
 from reward.pictures import read_image
@@ -34,6 +35,35 @@ from steer.record.folder import Record
 SCHEMA_VERSION = 1
 OWN, OTHERS, BASE = "own", "others", "base"
 Kind = Literal["base", "person", "generic"]
+
+
+class _Picture(TypedDict):
+    """An entry of `pictures` in study.json, as in `StudyPicture`."""
+
+    id: Annotated[str, re.compile("[0-9a-z-]{1,40}").fullmatch]  # a file's name: no way out of the folder
+    group: int
+    kind: Kind
+    maker: str
+    prompt: str
+    pixels: str
+    run: str
+    world: NotRequired[str]
+
+
+class _Design(TypedDict):
+    schema_version: int
+    created: str
+    runs: list[str]
+    prompts: list[str]
+    pictures: list[_Picture]
+    seed: int
+    limit: Annotated[int, lambda limit: limit > 0] | None
+    simulated: bool
+
+
+_Study = Annotated[
+    _Design, lambda study: all(0 <= p["group"] < len(study["prompts"]) for p in study["pictures"])
+]
 
 
 @dataclass(frozen=True)
@@ -188,7 +218,9 @@ def read_design(folder: Path) -> Design:
     """The study in `folder`. Raises StudyError if there is none."""
     path = folder / "study.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
+        if wrong := problem(_Study, data):
+            raise ValueError(wrong)
         if data["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema version {data['schema_version']}, this steer reads {SCHEMA_VERSION}")
         return Design(
@@ -203,7 +235,7 @@ def read_design(folder: Path) -> Design:
         )
     except FileNotFoundError:
         raise StudyError(f"no study in {folder}; make one: steer study new RUN...") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise StudyError(f"cannot read {path}: {error}; make a new study: steer study new RUN...") from error
 
 
@@ -214,7 +246,8 @@ def list_studies(out: Path) -> list[Path]:
 
 def _picture(data: dict[str, Any]) -> StudyPicture:
     world = split_label(data["maker"])["world"] if data["kind"] == "person" else ""
-    return StudyPicture(**{"world": world, **data})  # studies from before worlds were kept have none
+    known = {name: data[name] for name in _Picture.__annotations__ if name in data}
+    return StudyPicture(**{"world": world, **known})  # studies from before worlds were kept have none
 
 
 def _maker(config: dict[str, Any]) -> tuple[str, Kind]:

@@ -16,6 +16,7 @@ from steer import Record
 from steer.cli.app import run_command
 from steer.cli.options import parameters_of, take
 from steer.machine.overrides import Overrides
+from steer.machine.presets import WEIGHTS
 from steer.settings import Settings
 
 SMALL = ["--iterations", "1", "--proposals", "3", "--confirm", "2"]
@@ -435,7 +436,8 @@ def predictor(isolated):
     ]
     folder = isolated / "predictor"
     folder.mkdir()
-    card = {"world": "sandbox:1", "simulated": True, "people": people}
+    card = json.loads((WEIGHTS / "predictor" / "predictor.json").read_text(encoding="utf-8"))
+    card |= {"world": "sandbox:1", "people": people}
     (folder / "predictor.json").write_text(json.dumps(card))
     return str(folder)
 

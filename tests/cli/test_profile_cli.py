@@ -89,6 +89,16 @@ def test_a_run_for_a_profile_names_the_exact_state(steer, ratings, isolated):
     assert result["specificity"]["of"] == 21 and result["confirm"]["held_out"] is not None
 
 
+def test_lost_lines_of_a_profile_are_told_wherever_it_speaks(steer, ratings, checkpoint):
+    steer("people", "import", "me", str(ratings))
+    with (Profiles().open("me").folder / "ratings.jsonl").open("ab") as log:
+        log.write(b"half a line\n\0\0\n")
+    for words in (("run", "--user", "me", *SMALL), ("people", "show", "me"), ("people", "list")):
+        reward = () if words[0] == "run" else ("--reward", str(checkpoint))
+        code, _, err = steer(*words, *reward)
+        assert code == 0 and "2 lines in " in err and "cannot be read and do not count" in err, words
+
+
 def test_a_run_is_resumed_with_the_state_that_it_was_started_with(steer, ratings, isolated, monkeypatch):
     steer("people", "import", "me", str(ratings))
     profile = Profiles().open("me")

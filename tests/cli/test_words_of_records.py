@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,26 @@ def test_no_model_brings_code_of_its_own():
     for file, call in calls:
         told = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         assert told.get("trust_remote_code") == "False", file
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 10**5, "a = " + "9" * 5000, "\0"])
+def test_a_damaged_settings_file_of_this_folder_is_one_line(isolated, capsys, text):
+    (isolated / "steer.toml").write_text(text)
+    assert run_command(["run", "--user", "3", "--plan"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot read steer.toml" in said and "unexpected" not in said
+
+
+def test_a_pipe_in_place_of_the_settings_file_is_not_waited_at(isolated, capsys):
+    os.mkfifo(isolated / "steer.toml")
+    assert run_command(["run", "--user", "3", "--plan"]) == 2
+    assert "no plain file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "[]", '{"_class_name": "X", "unet": NaN}'])
+def test_a_damaged_pipeline_is_told_of_in_words(isolated, capsys, text):
+    (isolated / "pipeline").mkdir()
+    (isolated / "pipeline" / "model_index.json").write_text(text)
+    assert run_command(["run", *SMALL, "--user", "3", "--renderer", "pipeline"]) in (1, 2)
+    said = capsys.readouterr().err
+    assert "error: " in said and "unexpected" not in said

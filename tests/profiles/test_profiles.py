@@ -113,6 +113,23 @@ def test_only_the_owner_can_read_a_profile(profiles):
         assert stat.S_IMODE(path.stat().st_mode) == wanted, path
 
 
+def test_a_profile_that_was_open_to_others_is_closed_when_it_is_next_written(profiles):
+    me = profiles.create("me")
+    for folder in (profiles.folder, me.folder):
+        folder.chmod(0o755)
+    Profile(me.folder).rate(picture(1), 3, source="test")
+    for folder in (profiles.folder, me.folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+
+
+def test_a_folder_that_holds_more_than_profiles_keeps_its_mode(profiles):
+    me = profiles.create("me")
+    (profiles.folder / "notes.txt").touch()
+    profiles.folder.chmod(0o755)
+    me.rate(picture(1), 3, source="test")
+    assert stat.S_IMODE(profiles.folder.stat().st_mode) == 0o755
+
+
 def test_undo_takes_the_last_rating_back_and_leaves_it_in_the_log(me):
     for number in (1, 2):
         me.rate(picture(number), number, source="test")
@@ -165,6 +182,34 @@ def test_a_picture_is_read_upright_and_on_white():
     assert read_picture(Path("turned.jpg")).image.size == (8, 4)
     Image.new("RGBA", (2, 2), (0, 0, 0, 0)).save("clear.png")
     assert read_picture(Path("clear.png")).image.getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"held_out": [1, 2]},
+        {"picture": "../../../etc/passwd"},
+        {"rating": float("nan")},
+        {"event": "demographics", "demographics": {"gender": ["female"]}},
+    ],
+)
+def test_a_line_of_odd_values_does_not_count(me, line):
+    me.rate(picture(1), 3, source="test")
+    whole = json.loads((me.folder / "ratings.jsonl").read_text())
+    with (me.folder / "ratings.jsonl").open("a") as log:
+        log.write(json.dumps(whole | {"id": "2"} | line) + "\n")
+    again = Profile(me.folder)
+    assert len(again.ratings) == 1 and again.unreadable == 1 and not again.demographics
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "[]", '{"schema_version": 1}', '{"name": "../../x"}'])
+def test_a_damaged_profile_is_one_line_and_leaves_the_others_alone(me, profiles, text):
+    profiles.create("you")
+    (me.folder / "profile.json").write_text(text)
+    with pytest.raises(ProfileError, match="cannot read") as error:
+        profiles.open(me.folder.name)
+    assert "\n" not in str(error.value)
+    assert profiles.open("you").ratings == ()
 
 
 def test_a_prompt_is_one_line_of_any_text(me):

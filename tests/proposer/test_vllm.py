@@ -212,20 +212,27 @@ def test_a_steer_that_is_killed_takes_its_server_with_it(tmp_path):
 import time
 from pathlib import Path
 from steer.proposer.vllm import VllmServer
-VllmServer("m", log=Path({str(tmp_path / "vllm.log")!r}), environment={{"PYTHONPATH": {str(FAKE)!r}}}).start()
-print("started", flush=True)
+log, variables = Path({str(tmp_path / "vllm.log")!r}), {{"PYTHONPATH": {str(FAKE)!r}}}
+server = VllmServer("m", log=log, environment=variables)
+server.start()
+print(server.socket.parent, flush=True)
 time.sleep(600)
 """
     root = Path(__file__).parents[2]
     environment = {**os.environ, "STEER_VLLM_PYTHON": sys.executable, "PYTHONPATH": str(root)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as steer:
         try:
-            assert steer.stdout.readline() == b"started\n"
+            folder = Path(steer.stdout.readline().decode().strip())
+            assert folder.is_dir()
             [started] = pids(tmp_path)
             assert not ended(started, seconds=0.2)
         finally:
             steer.kill()
     assert ended(started)
+    deadline = time.monotonic() + 60
+    while folder.exists():  # the guard, which ends last, takes it away
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 # --- servers that do not start

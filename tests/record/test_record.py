@@ -329,6 +329,15 @@ def test_a_png_says_how_it_was_made(tmp_path):
     assert text == f"{best['prompt']}\nSteps: 1, Seed: 0, Size: 16x16, Model: fake renderer, Version: steer"
 
 
+def test_a_run_for_a_profile_that_was_open_to_others_is_closed_when_it_goes_on(tmp_path):
+    for world, mode in (("profile", 0o700), ("pamela", 0o755)):
+        anna = FakePerson("anna", kind="new", world=world)
+        with Recorder.create(tmp_path, PROMPT, anna, fake_parts(), SMALL) as record:
+            record.folder.chmod(0o755)
+        with Recorder.resume(record.folder, anna, fake_parts()):
+            assert stat.S_IMODE(record.folder.stat().st_mode) == mode
+
+
 def test_a_run_for_a_profile_is_private_and_its_pictures_do_not_name_the_person(tmp_path):
     anna = FakePerson("anna", kind="new", world="profile")
     with Recorder.create(tmp_path, PROMPT, anna, fake_parts(), SMALL) as record:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fuzz_folders
 import fuzz_records
 import pytest
 
@@ -17,6 +18,18 @@ STORM = Path(__file__).parents[1] / "support" / "kill_storm.py"
 def test_no_command_fails_otherwise_than_in_words_on_any_of_150_damaged_runs(tmp_path):
     fuzzer = fuzz_records.Fuzzer(tmp_path, seed=0)
     cases = map(fuzzer.case, range(150))
+    wrong = [(case.number, found) for case in cases if (found := case.wrong(fuzzer.base[case.words]))]
+    assert not wrong
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_no_command_fails_otherwise_than_in_words_on_any_of_120_damaged_predictors_and_profiles(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    fuzzer = fuzz_folders.Fuzzer(tmp_path, seed=0)
+    cases = map(fuzzer.case, range(120))
     wrong = [(case.number, found) for case in cases if (found := case.wrong(fuzzer.base[case.words]))]
     assert not wrong
 

@@ -308,7 +308,7 @@ def test_a_ridge_evaluates_as_its_slopes_say(ratings):
 def test_a_calibration_is_read_back_as_it_was_written(ratings, tmp_path):
     model, _, dataset, features = ratings
     splits = np.where(np.arange(len(dataset.users)) % 10, "val_unseen", "train")
-    folder = tiny_checkpoint(tmp_path)
+    folder = tiny_checkpoint(tmp_path, config=model.config)
     made = calibrate(model, np.arange(12).repeat(4)[:40], replace(dataset, splits=splits), features)
     write_calibration(folder, made)
     read = read_calibration(folder)

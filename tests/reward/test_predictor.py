@@ -1,6 +1,7 @@
 """The predictor as the loop uses it: scores, memory, and checkpoints that are not what they should be."""
 
 import json
+import os
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ from tiny import VOCABULARY, tiny_checkpoint, tiny_encoder, tiny_predictor
 from reward.errors import CheckpointError, ImageError, ScoreError, UnknownPerson
 from reward.people.person import make_person
 from reward.predictor.caches import FeatureCache
+from reward.predictor.card import read_card
 from reward.predictor.checkpoint import read_checkpoint, write_checkpoint
 from reward.predictor.predictor import Predictor
 
@@ -209,3 +211,73 @@ def test_another_encoder_than_in_training_is_refused(tmp_path):
     tiny_encoder(tmp_path / "encoder", seed=5)
     with pytest.raises(CheckpointError, match=r"another version of the encoder.*steer sandbox build"):
         Predictor.load(folder)
+
+
+def card_with(**changed):
+    return lambda card: card | changed
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        card_with(encoder={}),
+        card_with(people=[]),
+        card_with(people=[{"id": 3, "demographics": {}, "ratings": 1}] * 20),
+        card_with(trained=None),
+        lambda card: card | {"config": card["config"] | {"layers": 10**9}},
+        lambda card: card | {"config": card["config"] | {"heads": 3}},
+        lambda card: card | {"metadata_vocabulary": card["metadata_vocabulary"] | {"style": ["x"] * 10**5}},
+    ],
+)
+def test_a_card_is_checked_before_anything_is_made_of_it(tmp_path, edit):
+    test_a_card_that_does_not_fit_its_weights_is_refused(tmp_path, edit)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, '{"schema_version": NaN}', "", '{"a": "\\ud800'])
+def test_a_card_that_is_no_json_is_refused(tmp_path, text):
+    (tmp_path / "predictor.json").write_text(text)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["predictor/predictor.json", "predictor/model.safetensors", "encoder/config.json"]
+)
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_at(tmp_path, name):
+    folder = tiny_checkpoint(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(CheckpointError, match="no plain file"):
+        Predictor.load(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_weights_that_are_no_numbers_of_a_trained_model_are_refused(tmp_path, value):
+    folder = tiny_checkpoint(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.head.bias"][0] = value
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.head\.bias holds what is no number"):
+        Predictor.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "complaint"),
+    [
+        ("config.json", lambda it: it["vision_config"].update(num_hidden_layers=10**9), "num_hidden_layers"),
+        ("config.json", lambda it: it.pop("text_config"), "by config.json"),
+        ("tokenizer_config.json", lambda it: it.update(tokenizer_class=[1]), "tokenizer_class"),
+    ],
+)
+def test_an_encoder_whose_settings_ask_for_another_model_is_refused_at_once(tmp_path, file, edit, complaint):
+    folder = tiny_checkpoint(tmp_path)
+    settings = json.loads((tmp_path / "encoder" / file).read_text())
+    edit(settings)
+    (tmp_path / "encoder" / file).write_text(json.dumps(settings))
+    with pytest.raises(CheckpointError, match=complaint):
+        Predictor.load(folder)
+
+
+def test_half_a_character_in_a_prompt_is_read_as_a_question_mark(tmp_path):
+    encoder = tiny_predictor(tmp_path).encoder
+    assert (encoder.texts(["a \ud800 car"]) == encoder.texts(["a ? car"])).all()

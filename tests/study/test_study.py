@@ -97,6 +97,28 @@ def test_a_study_is_read_back_as_it_was_made_and_only_its_owner_may_read_it(desi
     assert (design.folder / "study.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data["pictures"][0].update(id="../../../secret"),
+        lambda data: data["pictures"][0].update(group=99),
+        lambda data: data.update(prompts=None),
+        lambda data: data.update(limit=-1),
+        lambda data: data.pop("seed"),
+    ],
+)
+def test_a_study_from_elsewhere_is_checked_where_it_is_read(design: Design, damage: Callable[[dict], None]):
+    path = design.folder / "study.json"
+    data = json.loads(path.read_text())
+    damage(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(StudyError, match=r"cannot read .*make a new study"):
+        read_design(design.folder)
+    path.write_text("[" * 10**5)
+    with pytest.raises(StudyError, match="nested too deeply"):
+        read_design(design.folder)
+
+
 def test_nothing_of_a_study_is_for_others_to_read_or_to_lock(design: Design, tmp_path: Path):
     (design.folder / ".lock").touch(0o644)  # as earlier versions left it
     with OpenStudy(design) as desk:

@@ -77,7 +77,10 @@ def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         yield from leaves(each, (*words, name))
 
 
-COMMANDS = list(leaves(get_command(app)))
+BUILT = get_command(
+    app
+)  # which Typer otherwise makes anew for every command line, which costs 20 times as much
+COMMANDS = list(leaves(BUILT))
 
 
 def words_of(rng: random.Random) -> list[str]:
@@ -109,7 +112,8 @@ def case(number: int, seed: int = 0) -> Case:
     said = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace", write_through=True)
     started = time.process_time()
     with ExitStack() as stack:
-        for each in (redirect_stdout(said), redirect_stderr(said), nothing_starts()):
+        built = mock.patch("steer.cli.app.app", BUILT)
+        for each in (redirect_stdout(said), redirect_stderr(said), nothing_starts(), built):
             stack.enter_context(each)
         code = run_command(words)
     seconds = time.process_time() - started
@@ -127,7 +131,8 @@ def nothing_starts() -> Iterator[None]:
     with ExitStack() as stack:
         for name in (
             "steer.machine.loading.load", "steer.machine.loading.load_scorer", "reward.baselines.load_reward",
-            "reward.predictor.predictor.Predictor.load", "steer.pages.server.listen",
+            "reward.predictor.predictor.Predictor.load", "reward.predictor.checkpoint.read_checkpoint",
+            "steer.pages.server.listen",
             "steer.sandbox.make.build.build",
         ):  # fmt: skip
             stack.enter_context(mock.patch(name, no))

@@ -27,13 +27,16 @@ from typing import Any
 from unittest import mock
 
 from fake_run import Crowd, Landscapes, crowd_parts
+from typer.main import get_command
 
-from steer.cli.app import run_command
+from steer.cli.app import app, run_command
 
 SMALL = ["--iterations", "1", "--proposals", "3", "--confirm", "2"]
 MORE_WORK = 1.0  # seconds of processor time that damage may add
 STUCK = 60  # seconds after which a command hangs
 FILES = ("config.json", "events.jsonl", "result.json")
+BUILT = get_command(app)  # which Typer otherwise makes anew for every command
+Load = Callable[..., Any]  # as `steer.machine.loading.load`
 COMMANDS = (
     ("list",), ("list", "--json"), ("show", "a-run"), ("show", "a-run", "--json"), ("resume", "a-run"),
     ("resume", "a-run", "--json"), ("gallery", "a-run"), ("compare", "a-run", "b-run"),
@@ -118,12 +121,14 @@ class Fuzzer:
         shutil.copytree(self.whole, self.place)
 
 
-def command(words: tuple[str, ...]) -> tuple[int, str, float]:
+def crowd(preset: str = "auto", **overrides: Any) -> Any:
+    """Parts that cost nothing."""
+    return crowd_parts(overrides, renderer=Landscapes(16), scorer=Crowd())
+
+
+def command(words: tuple[str, ...], load: Load = crowd) -> tuple[int, str, float]:
     """Exit code, all that was said, and seconds of the processor."""
     said = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace", write_through=True)
-
-    def load(preset: str = "auto", **overrides: Any) -> Any:
-        return crowd_parts(overrides, renderer=Landscapes(16), scorer=Crowd())
 
     def stuck(*_: object) -> None:
         raise TimeoutError(f"unexpected: stuck for {STUCK} s")
@@ -137,6 +142,7 @@ def command(words: tuple[str, ...]) -> tuple[int, str, float]:
             redirect_stderr(said),
             mock.patch("steer.machine.loading.load", load),
             mock.patch("steer.machine.loading.load_scorer", lambda preset, overrides: load().scorer),
+            mock.patch("steer.cli.app.app", BUILT),
         ):
             code = run_command(words)
     finally:
@@ -150,7 +156,7 @@ def command(words: tuple[str, ...]) -> tuple[int, str, float]:
 
 
 def _any(rng: random.Random, run: Path) -> Path:
-    found = [run / name for name in FILES if (run / name).is_file() and not (run / name).is_symlink()]
+    found = sorted(path for path in run.glob("*.json*") if path.is_file() and not path.is_symlink())
     return rng.choice(found) if found else run / "config.json"
 
 
@@ -222,7 +228,7 @@ def value(rng: random.Random, run: Path) -> str:
     """Still JSON, but with a value, a key or an entry that nobody expects."""
     path = _any(rng, run)
     try:
-        if path.name == "events.jsonl":
+        if path.suffix == ".jsonl":
             lines = _data(path).splitlines()
             at = rng.randrange(len(lines))
             found, told = _changed(rng, json.loads(lines[at]))
@@ -261,7 +267,7 @@ def _changed(rng: random.Random, top: Any) -> tuple[Any, str]:
 
 
 def lines(rng: random.Random, run: Path) -> str:
-    path = run / "events.jsonl"
+    path = next(run.glob("*.jsonl"), run / "events.jsonl")
     found = _data(path).splitlines(keepends=True) or [b"\n"]
     at, other = rng.randrange(len(found)), rng.randrange(len(found))
     how = rng.choice(("doubled", "dropped", "swapped", "joined", "shuffled", "garbage", "blank", "many"))
