@@ -82,8 +82,11 @@ def licences_of(*ids: str) -> tuple[str, ...]:
 
 
 def how_to_download(model: str, revision: str | None = None) -> str:
-    """The command that brings a model here, after what its owner asks for where it is gated."""
-    fetch = f"hf download {model}" + (f" --revision {revision}" if revision else "")
+    """The command that brings a model here, after what its owner asks for where it is gated.
+
+    It says first how much it fetches, which is what is read: many repositories hold the same weights twice.
+    """
+    fetch = f"steer setup {model}" + (f"@{revision}" if revision else "")
     if not model.startswith(GATED) or has_token():
         return fetch
     return f"accept its terms on https://huggingface.co/{model}, then: hf auth login && {fetch}"

@@ -132,6 +132,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
 
 def test_a_large_gpu_weights_vllm_and_a_predictor_make_the_papers_preset_ready(tmp_path, monkeypatch):
     monkeypatch.setattr("steer.machine.gpus.here", lambda: by_name("H100"))
+    monkeypatch.setattr("steer.machine.main_memory.available", lambda: 200 * 2**30)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert sum(not need.met for need in requirements(resolve("flux2"))) == 3
     for model in (PRESETS["flux2"].renderer, PRESETS["flux2"].llm):
@@ -191,7 +192,7 @@ def test_what_is_missing_comes_with_the_command_that_gets_it(monkeypatch):
     monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     fixes = [need.fix for need in requirements(resolve("klein")) if not need.met]
-    assert "hf download black-forest-labs/FLUX.2-klein-4B" in fixes
+    assert "steer setup black-forest-labs/FLUX.2-klein-4B" in fixes
     [gated] = [fix for fix in fixes if "Llama" in fix]
     assert gated.startswith("accept its terms on https://") and "hf auth login" in gated
 

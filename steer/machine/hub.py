@@ -12,7 +12,14 @@ from steer import paths
 
 WeightsState = Literal["present", "partial", "absent"]
 
-_WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
+# One of these is in every part of a pipeline; config.json is that of a model, which has weights.
+_CONFIGS = (
+    "config.json",
+    "tokenizer_config.json",
+    "scheduler_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
 
 
 def local(model: str) -> Path | None:
@@ -59,7 +66,9 @@ def missing(folder: Path) -> list[str]:
             continue
         if not (folder / part).is_dir():
             lost.append(f"{part}/")
-        elif not str(made_by[1]).endswith(_WITHOUT_WEIGHTS):
+        elif not any((folder / part / name).is_file() for name in _CONFIGS):
+            lost.append(f"{part}/*.json")
+        elif (folder / part / "config.json").is_file():
             lost += [f"{part}/{name}" for name in _missing_weights(folder / part)]
     return lost
 

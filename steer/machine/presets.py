@@ -12,7 +12,7 @@ from pathlib import Path
 
 from steer import paths
 from steer.errors import UsageError
-from steer.machine import gpus, hub
+from steer.machine import gpus, hub, main_memory
 from steer.machine.gpu_memory import PRECISIONS, MemoryPlan, Models, plan_memory
 from steer.machine.gpus import GIB, Gpu
 from steer.machine.overrides import NO_OVERRIDES, Overrides
@@ -125,6 +125,23 @@ class ResolvedPreset:
         )
 
     @property
+    def llm(self) -> str | None:
+        """The language model: hub id or folder; None: the package's own, or whatever a server has."""
+        return self.overrides.llm or self.preset.llm
+
+    @cached_property
+    def llm_gpu(self) -> Gpu | None:
+        """The GPU of the language model under vLLM; None where it shares the renderer's."""
+        number = self.overrides.llm_gpu
+        own = gpus.numbered(number) if number is not None and self.starts_vllm else None
+        return None if own is None or (self.gpu and own.device == self.gpu.device) else own
+
+    @cached_property
+    def llm_plan(self) -> MemoryPlan | None:
+        """On a GPU of its own; None where the language model has none."""
+        return None if self.llm_gpu is None else plan_memory("bf16", Models(llm=self.llm), self.llm_gpu)
+
+    @property
     def predictor(self) -> str:
         """A predictor's folder, or a baseline by name."""
         return self.overrides.reward or str(predictor_folder(self.preset))
@@ -137,14 +154,20 @@ class ResolvedPreset:
 
     def memory_plan_on(self, gpu: Gpu, precision: str | None = None) -> MemoryPlan:
         """What the models take on any GPU. `precision` overrules the one that was chosen."""
-        llm = self.overrides.llm or self.preset.llm
         models = Models(
             renderer=self.renderer,
-            llm=llm if self.starts_vllm else None,
+            llm=self.llm if self.starts_vllm and self.llm_gpu is None else None,
             encoder=_encoder_of(Path(self.predictor)) or self.preset.encoder,
         )
-        size, batch = self.overrides.size or 512, self.overrides.batch or BATCH
-        return plan_memory(precision or self.precision, models, gpu, size=size, steps=self.steps, batch=batch)
+        return plan_memory(
+            precision or self.precision,
+            models,
+            gpu,
+            size=self.overrides.size or 512,
+            steps=self.steps,
+            batch=self.overrides.batch or BATCH,
+            rest=self.overrides.rest,
+        )
 
 
 @dataclass(frozen=True)
@@ -163,7 +186,12 @@ def resolve(name: str = "auto", overrides: Overrides = NO_OVERRIDES) -> Resolved
     if name not in PRESETS:
         raise UsageError(f"there is no preset {name!r}; the presets are auto, {', '.join(PRESETS)}")
     preset = PRESETS[name]
-    return ResolvedPreset(preset, overrides, gpus.here() if overrides.renderer or preset.renderer else None)
+    renders = overrides.renderer or preset.renderer
+    return ResolvedPreset(preset, overrides, _gpu(overrides) if renders else None)
+
+
+def _gpu(overrides: Overrides) -> Gpu | None:
+    return gpus.here() if overrides.render_gpu is None else gpus.numbered(overrides.render_gpu)
 
 
 def choose(overrides: Overrides = NO_OVERRIDES) -> ResolvedPreset:
@@ -185,6 +213,10 @@ def requirements(resolved: ResolvedPreset) -> list[Requirement]:
     needs: list[Requirement] = []
     if preset.gpu:
         needs.append(_needs_gpu(resolved))
+    if resolved.llm_plan is not None:
+        needs.append(_needs_room(resolved.llm_plan, "take --llm-gpu of another, or a smaller --llm"))
+    if resolved.gpu is not None and resolved.memory_plan is not None:
+        needs.append(_needs_main_memory(resolved.memory_plan))
     if preset.renderer:
         met = importlib.util.find_spec("diffusers") is not None
         needs.append(Requirement("the package diffusers", met, "" if met else INSTALL_GPU))
@@ -242,11 +274,29 @@ def _needs_gpu(resolved: ResolvedPreset) -> Requirement:
     if gpu is None or plan is None:
         what = f"a GPU with {least_gpu(resolved)} GB of memory (none found)"
         return Requirement(what, False, "steer run --preset sandbox, or laptop: they need none")
+    return _needs_room(plan, what_fits(resolved, plan))
+
+
+def _needs_room(plan: MemoryPlan, instead: str) -> Requirement:
+    gpu, free = plan.gpu, "" if plan.gpu.free is None else f", {plan.gpu.free:.0f} free"
     what = (
         f"{plan.peak / GIB:.0f} GB on the GPU with --memory {plan.precision} "
-        f"({gpu.name}, {gpu.memory:.0f} GB)"
+        f"({gpu.name}, {gpu.memory:.0f} GB{free})"
     )
-    return Requirement(what, plan.fits, "" if plan.fits else what_fits(resolved, plan))
+    return Requirement(what, plan.fits, "" if plan.fits else f"{plan.why_not}; {instead}")
+
+
+def _needs_main_memory(plan: MemoryPlan) -> Requirement:
+    """What main memory must hold, of what it has free; the way that takes less where it has not."""
+    free = main_memory.available()
+    met = not free or plan.main_memory <= free
+    what = f"{plan.main_memory / GIB:.0f} GB of main memory ({free / GIB:.0f} GB free)"
+    if met:
+        return Requirement(what, True, "")
+    less = "end what else takes memory, or a smaller --preset"
+    return Requirement(
+        what, False, f"slower, with less: --rest disk; or {less}" if plan.rest == "memory" else less
+    )
 
 
 def _needs_weights(model: str) -> Requirement:

@@ -1,7 +1,7 @@
 """Where a pipeline's weights are, whether they are whole, and whether this machine can run them.
 
 Only local files are looked at: in a folder written by `save_pretrained`, or in the hub's cache, which
-`hf download` fills and which knows how to go on after a broken connection.
+`steer setup` fills and which knows how to go on after a broken connection.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def find_source(
         raise UsageError(f"there is no memory plan {memory!r}; choose --memory {', '.join(MEMORY)}")
     folder, commit = _locate(model, revision)
     index = _index(folder, model)
-    remedy = f"finish the download: hf download {model}" if commit else f"copy {folder} again"
+    remedy = f"finish the download: steer setup {model}" if commit else f"copy {folder} again"
     if missing := next(_damage(folder, index), None):
         raise RendererError(f"the weights of {model} are incomplete: {missing}; {remedy}")
     device = device or _best_device()
@@ -136,7 +136,7 @@ def _index(folder: Path, model: str | Path) -> dict[str, Any]:
         reason = f"it cannot be read: {error}"
     raise RendererError(
         f"{model} is not a pipeline of diffusers ({INDEX}: {reason}); give a folder written by "
-        f"save_pretrained, or a hub id after: hf download {model}"
+        f"save_pretrained, or a hub id after: steer setup {model}"
     )
 
 
@@ -207,6 +207,12 @@ def _check_device(model: str, folder: Path, index: Mapping[str, Any], memory: st
         raise RendererError(
             f"the renderer {model} was asked for on {device}, and no GPU was found; see: steer doctor"
         )
+    unet = "unet" in components(index)
+    if gpu and not unet and not torch.version.hip and torch.cuda.get_device_capability(device) < (8, 0):
+        raise RendererError(
+            f"{torch.cuda.get_device_name(device)} computes no bfloat16 (compute capability below 8.0), "
+            f"which {model} needs; take a Stable Diffusion, as --preset laptop does"
+        )
     if memory != "bf16":
         if not gpu:
             raise RendererError(
@@ -262,7 +268,7 @@ def _lora(given: str) -> Lora:
             path = Path(snapshot_download(repository, local_files_only=True))
         except (HFValidationError, LocalEntryNotFoundError) as error:
             raise RendererError(
-                f"there is no LoRA {source} on this machine: check the path, or: hf download {repository}"
+                f"there is no LoRA {source} on this machine: check the path, or: steer setup {repository}"
             ) from error
     if path.is_dir():
         found = [path / name] if name else sorted(path.glob("*.safetensors"))
