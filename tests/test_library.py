@@ -96,7 +96,7 @@ def test_importing_the_package_loads_nothing_heavy():
         "import sys, steer, steer.errors, steer.settings, steer.parts\n"
         "import steer.record.folder, steer.machine.loading, steer.machine.estimate\n"
         "heavy = {'torch', 'transformers', 'scipy', 'numpy', 'PIL'} & set(sys.modules)\n"
-        "light = {'reward.files', 'reward.licences'}\n"
+        "light = {'reward.files', 'reward.hub_files', 'reward.licences'}\n"
         "heavy |= {name for name in sys.modules if name.startswith('reward.')} - light\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
@@ -142,7 +142,11 @@ def test_a_large_gpu_weights_vllm_and_a_predictor_make_the_papers_preset_ready(t
         (snapshot / "model.safetensors").write_text("")
     predictor = predictor_folder(PRESETS["flux2"])
     [lacking] = [need for need in requirements(resolve("flux2")) if not need.met]
-    assert f"--out {predictor}" in lacking.fix and "--reward laion-aesthetics" in lacking.fix
+    assert (
+        str(predictor) in lacking.what
+        and "steer setup flux2" in lacking.fix
+        and "--reward laion-aesthetics" in lacking.fix
+    )
     predictor.mkdir(parents=True)
     (predictor / "predictor.json").write_text("{}")
     assert (choose().name, choose().reason) == ("flux2", "the largest preset runs here")

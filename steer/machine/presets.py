@@ -250,15 +250,6 @@ def predictor_folder(preset: Preset) -> Path:
     return WEIGHTS / "predictor" if preset.renderer is None else paths.predictor()
 
 
-def how_to_train(preset: Preset) -> str:
-    """The commands that make the preset's predictor from the released ratings."""
-    encoders = f"--encoder {preset.encoder} --text-encoder {preset.sentences}"
-    return (
-        f"steer reward prepare bethgelab/PAMELA --out ratings && steer reward train ratings {encoders} "
-        f"--out {predictor_folder(preset)}"
-    )
-
-
 def _encoder_of(predictor: Path) -> str | None:
     """The image-text encoder that a checkpoint was trained with; None where there is no checkpoint."""
     try:
@@ -308,6 +299,8 @@ def _needs_weights(model: str) -> Requirement:
 
 def _needs_server(llm: str, python: str | None) -> list[Requirement]:
     python = python or os.environ.get("STEER_VLLM_PYTHON")
+    if python is None and paths.vllm_python().is_file():  # what steer setup made
+        python = str(paths.vllm_python())
     if python is not None:
         met = Path(python).expanduser().is_file()
         vllm = Requirement(f"the interpreter {python}", met, "" if met else INSTALL_VLLM)
@@ -324,5 +317,5 @@ def needs_predictor(preset: Preset) -> Requirement:
     met = (folder / "predictor.json").is_file()
     if preset.renderer is None:
         return Requirement("the sandbox's predictor", met, "" if met else "steer sandbox build")
-    fix = f"{how_to_train(preset)}; or steer without one: --population --reward laion-aesthetics"
+    fix = f"steer setup {preset.name}; or steer without one: --population --reward laion-aesthetics"
     return Requirement(f"a predictor trained on real ratings in {folder}", met, "" if met else fix)

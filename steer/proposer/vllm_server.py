@@ -26,6 +26,7 @@ from typing import IO, Self
 
 import httpx
 
+from steer import paths
 from steer.errors import ProposerError, ServerDown
 from steer.proposer import vllm_guard
 from steer.proposer.client import local_http
@@ -81,11 +82,11 @@ class VllmServer:
     """One vLLM server. `start()` returns its address; always `close()` it, or use it as a context manager.
 
     `model` is a hub id or a folder. `python` is the interpreter of vLLM's environment; by default
-    $STEER_VLLM_PYTHON, else this one. `log` receives all that it prints (appended;
-    by default a temporary file). `gpu_memory_utilization` is vLLM's share of the whole card, 0 to 1, which
-    must be free when it starts; `kv_cache_memory_bytes` what of it the cache takes. `sleep_mode` needs a GPU.
-    `free` tells the bytes that are free on that GPU; a sleep after which fewer than `frees` more are free
-    is none, and the server is stopped instead.
+    $STEER_VLLM_PYTHON, else the one that `steer setup` made, else this one. `log` receives all that it prints
+    (appended; by default a temporary file). `gpu_memory_utilization` is vLLM's share of the whole card, 0 to
+    1, which must be free when it starts; `kv_cache_memory_bytes` what of it the cache takes. `sleep_mode`
+    needs a GPU. `free` tells the bytes that are free on that GPU; a sleep after which fewer than `frees` more
+    are free is none, and the server is stopped instead.
     `arguments` are added to the command as they are, `environment` to the process's variables.
     """
 
@@ -110,7 +111,9 @@ class VllmServer:
     ) -> None:
         self.model = str(Path(model).absolute()) if Path(model).is_dir() else str(model)
         self.name = PurePath(self.model).name
-        interpreter = str(python or os.environ.get(PYTHON_VARIABLE) or sys.executable)
+        made = paths.vllm_python()  # the variable's, or the one that steer setup made
+        named = os.environ.get(PYTHON_VARIABLE) or (str(made) if made.is_file() else sys.executable)
+        interpreter = str(python or named)
         # Not resolved: the link in a virtual environment is what makes it one.
         self.python = str(Path(interpreter).expanduser().absolute()) if "/" in interpreter else interpreter
         self.log = log

@@ -126,6 +126,30 @@ class DiffusersRenderer:
         self._failed.clear()
         self._give_up()
 
+    def forget(self) -> None:
+        """Gives up what was rendered and encoded; a cache folder keeps it."""
+        self._images.forget()
+        self._embeddings.forget()
+        self._failed.clear()
+
+    def cut_error(self, prompt: str) -> float | None:
+        """Relative error of the prompt's hidden states where the text encoder's last layers are left out.
+
+        None for a model of which nothing is left out. Loads the whole text encoder, one after the other.
+        """
+        if not self._pipes.family.cut:
+            return None
+        self._give_up()
+        found = []
+        for whole in (False, True):
+            pipe = self._pipes.whole_text() if whole else self._pipes.text
+            pipe.text_encoder.to(self._source.device)
+            found.append(self._encode_with(pipe, [prompt], self._attention[0])["prompt_embeds"].float().cpu())
+            del pipe
+            self._give_up()
+        short, reference = found
+        return float((short - reference).norm() / reference.norm())
+
     def _give_up(self) -> None:
         self._stages.clear()
         self._pipes = Pipelines(self._source)
@@ -249,7 +273,9 @@ class DiffusersRenderer:
 
     def _encoded(self, prompts: Sequence[str], attention: Sequence[Any]) -> Embeddings:
         """What the pipeline takes in the place of these prompts, each [prompts, ...], on the device."""
-        pipe = self._pipes.text
+        return self._encode_with(self._pipes.text, prompts, attention)
+
+    def _encode_with(self, pipe: Any, prompts: Sequence[str], attention: Sequence[Any]) -> Embeddings:
         offered = {
             "prompt": list(prompts),
             "prompt_2": None,

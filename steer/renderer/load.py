@@ -44,6 +44,19 @@ class Pipelines:
         """The half that has the denoiser and the decoder. Raises `RendererError`."""
         return self._half("image")
 
+    def whole_text(self) -> Any:
+        """The half that has the text encoder, with all of its layers, to compare. Raises `RendererError`."""
+        names = components(self.source.index)
+        absent = {name: None for name in (*DENOISERS, "vae") if name in names}
+        with _readable(self.source), quiet():
+            return self.kind.from_pretrained(
+                self.source.folder,
+                dtype=getattr(torch, self.source.dtype),
+                use_safetensors=True,
+                local_files_only=True,
+                **absent,
+            )
+
     @property
     def layers(self) -> tuple[int, ...]:
         """Depths at which FLUX.2 reads its text encoder; 0 is the embedding of the tokens."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reward.hub_files import snapshot
 from reward.licences import how_to_download
 from steer.errors import RendererError, UsageError
 from steer.renderer.settings import MEMORY
@@ -110,18 +111,23 @@ def _locate(model: str | Path, revision: str | None) -> tuple[Path, str | None]:
         raise RendererError(
             f"{model} is a single file; give the folder of a whole pipeline (with its {INDEX}) or a hub id"
         )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        found = Path(snapshot_download(str(model), revision=revision, local_files_only=True))
-    except HFValidationError as error:
-        raise UsageError(f"{str(model)!r} is neither a folder nor a hub id of the form owner/name") from error
-    except LocalEntryNotFoundError as error:
+    found = _snapshot(str(model), revision)
+    if found is None:
         raise RendererError(
             f"the weights of {model} are not on this machine: {how_to_download(str(model), revision)}"
-        ) from error
+        )
     return found, found.name
+
+
+def _snapshot(model: str, revision: str | None = None) -> Path | None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(model)
+    except HFValidationError as error:
+        raise UsageError(f"{model!r} is neither a folder nor a hub id of the form owner/name") from error
+    return snapshot(model, revision)
 
 
 def _index(folder: Path, model: str | Path) -> dict[str, Any]:
@@ -260,22 +266,18 @@ def _lora(given: str) -> Lora:
     path = Path(source).expanduser()
     name = None
     if not path.exists():
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
         repository, name = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:]) or None
-        try:
-            path = Path(snapshot_download(repository, local_files_only=True))
-        except (HFValidationError, LocalEntryNotFoundError) as error:
+        if (found := _snapshot(repository)) is None:
             raise RendererError(
                 f"there is no LoRA {source} on this machine: check the path, or: steer setup {repository}"
-            ) from error
+            )
+        path = found
     if path.is_dir():
-        found = [path / name] if name else sorted(path.glob("*.safetensors"))
-        if len(found) != 1 or not found[0].is_file():
+        files = [path / name] if name else sorted(path.glob("*.safetensors"))
+        if len(files) != 1 or not files[0].is_file():
             listed = ", ".join(file.name for file in path.glob("*.safetensors")) or "none"
             raise RendererError(f"{path} must hold the LoRA: name one of its safetensors files ({listed})")
-        path = found[0]
+        path = files[0]
     if path.suffix != ".safetensors" or not _whole(path):
         raise RendererError(
             f"the LoRA {path} is not a whole safetensors file, and no other format is read; download it again"
