@@ -126,7 +126,9 @@ def test_a_preset_that_cannot_run_here_is_refused_with_the_way_to_find_out_more(
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="auto, flux2, klein, laptop, sandbox"):
+    with pytest.raises(
+        UsageError, match="auto, flux2, qwen-image, klein-9b, z-image-turbo, klein, laptop, sandbox"
+    ):
         load("flux3")
 
 

@@ -102,10 +102,15 @@ def components_of(found: Models) -> tuple[Component, ...]:
 
 def _renderer(model: str, config: Mapping[str, Any] | None) -> list[Component]:
     layers = model_sizes.LAYERS_READ.get(str(config.get("pipeline"))) if config else None
-    if config is None or layers is None:
+    known = config is not None and all(
+        model_sizes.size_of(config[part]) is not None
+        for part in ("transformer", "text_encoder")
+        if part in config
+    )
+    if config is None or not known or "transformer" not in config:
         return [Component("pipeline", model, "render", on_disk(model))]
     kinds: tuple[tuple[str, Phase, bool], ...] = (
-        ("text_encoder", "encode", True),
+        ("text_encoder", "encode" if layers is not None else "render", True),  # else all is at work at once
         ("transformer", "render", True),
         ("vae", "render", False),
     )

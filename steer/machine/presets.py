@@ -53,6 +53,33 @@ PRESETS: dict[str, Preset] = {
             sentences="nvidia/llama-embed-nemotron-8b",
         ),
         Preset(
+            "qwen-image",
+            "Qwen-Image, Llama-3.1-8B under vLLM or any server, PAMELA on SigLIP2 so400m",
+            gpu=True,
+            renderer="Qwen/Qwen-Image",
+            llm="meta-llama/Llama-3.1-8B-Instruct",
+            encoder="google/siglip2-so400m-patch14-384",
+            sentences="Qwen/Qwen3-Embedding-0.6B",
+        ),
+        Preset(
+            "klein-9b",
+            "FLUX.2-klein-9B, Llama-3.1-8B under vLLM or any server, PAMELA on SigLIP2 so400m",
+            gpu=True,
+            renderer="black-forest-labs/FLUX.2-klein-9B",
+            llm="meta-llama/Llama-3.1-8B-Instruct",
+            encoder="google/siglip2-so400m-patch14-384",
+            sentences="Qwen/Qwen3-Embedding-0.6B",
+        ),
+        Preset(
+            "z-image-turbo",
+            "Z-Image-Turbo, Llama-3.1-8B under vLLM or any server, PAMELA on SigLIP2 so400m",
+            gpu=True,
+            renderer="Tongyi-MAI/Z-Image-Turbo",
+            llm="meta-llama/Llama-3.1-8B-Instruct",
+            encoder="google/siglip2-so400m-patch14-384",
+            sentences="Qwen/Qwen3-Embedding-0.6B",
+        ),
+        Preset(
             "klein",
             "FLUX.2-klein-4B, Llama-3.1-8B under vLLM or any server, PAMELA on SigLIP2 so400m",
             gpu=True,
@@ -233,8 +260,9 @@ def what_fits(resolved: ResolvedPreset, plan: MemoryPlan) -> str:
     """What to take instead of a plan that cannot be used on its GPU."""
     others = [resolved.memory_plan_on(plan.gpu, other) for other in PRECISIONS if other != plan.precision]
     ways = [f"--memory {other.precision} ({other.peak / GIB:.0f} GB)" for other in others if other.fits]
-    smaller = list(PRESETS)[list(PRESETS).index(resolved.name) + 1 :]
-    ways.append(f"--preset {smaller[0]}" if smaller else "a smaller --renderer")
+    smaller = [resolve(name) for name in list(PRESETS)[list(PRESETS).index(resolved.name) + 1 :]]
+    fitting = [r.name for r in smaller if not r.preset.gpu or r.memory_plan_on(plan.gpu, "bf16").fits]
+    ways.append(f"--preset {fitting[0]}" if fitting else "a smaller --renderer")
     return f"take {' or '.join(ways)}"
 
 

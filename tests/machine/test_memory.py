@@ -161,6 +161,53 @@ def test_image_text_encoders_are_counted_to_the_last_parameter(model):
         assert size_of(config).parameters == parameters(SiglipModel(own))
 
 
+@pytest.mark.parametrize(
+    ("model", "kind", "billions"),
+    [
+        ("Qwen/Qwen-Image", "QwenImageTransformer2DModel", 20.4),
+        ("Tongyi-MAI/Z-Image-Turbo", "ZImageTransformer2DModel", 6.2),
+    ],
+)
+def test_transformers_of_other_families_are_counted_to_the_last_parameter(model, kind, billions):
+    import diffusers
+
+    config = known()[model]["transformer"]
+    made = built(getattr(diffusers, kind), **{k: v for k, v in config.items() if not k.startswith("_")})
+    assert size_of(config).parameters == parameters(made)
+    assert round(size_of(config).parameters / 1e9, 1) == billions
+    names = ("transformer_blocks", "layers", "noise_refiner", "context_refiner")
+    blocks = [part for name, part in made.named_children() if name in names]
+    linear = [m for block in blocks for m in block.modules() if isinstance(m, torch.nn.Linear)]
+    assert size_of(config).linear == sum(parameters(layer) for layer in linear)
+
+
+def test_what_belongs_to_other_families_is_counted_to_the_last_parameter():
+    from diffusers import AutoencoderKL, AutoencoderKLQwenImage
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    config = known()["Qwen/Qwen-Image"]["text_encoder"]
+    text = {**config["text_config"], "model_type": "qwen2_5_vl_text"}
+    eyes = {**config["vision_config"], "num_heads": 16}
+    with torch.device("meta"):
+        whole = Qwen2_5_VLForConditionalGeneration(
+            Qwen2_5_VLConfig(text_config=text, vision_config=eyes, tie_word_embeddings=False)
+        )
+        films = AutoencoderKLQwenImage()
+    assert size_of(config).parameters == parameters(whole)
+    assert size_of(known()["Qwen/Qwen-Image"]["vae"]).parameters == parameters(films)
+    config = known()["Tongyi-MAI/Z-Image-Turbo"]["vae"]
+    kinds = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    asked = {k: v for k, v in config.items() if not k.startswith("_")}
+    assert size_of(config).parameters == parameters(built(AutoencoderKL, **kinds, **asked))
+
+
+def test_the_new_presets_fit_where_they_are_meant_to():
+    assert on("24 GB", "bf16", "z-image-turbo").peak < 26 * GIB
+    assert [on(card, "bf16", "qwen-image").fits for card in TYPICAL] == [False, True, True]
+    assert on("24 GB", "nf4", "qwen-image").fits and on("80 GB", "bf16", "klein-9b").fits
+    assert on("80 GB", "bf16", "qwen-image").image_seconds is None  # nobody has counted what it computes
+
+
 def test_a_kind_that_is_not_counted_says_so():
     assert size_of({"_class_name": "UNet2DConditionModel"}) is None and size_of({}) is None
 
