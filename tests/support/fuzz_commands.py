@@ -119,7 +119,7 @@ def case(number: int, seed: int = 0) -> Case:
 
 @contextlib.contextmanager
 def nothing_starts() -> Iterator[None]:
-    """No model, no page, no browser, no world, and nobody at the keyboard."""
+    """No model, no page, no browser, no world, no download, no program, and nobody at the keyboard."""
 
     def no(*_: object, **__: object) -> None:
         raise UsageError("this starts nothing")
@@ -128,7 +128,8 @@ def nothing_starts() -> Iterator[None]:
         for name in (
             "steer.machine.loading.load", "steer.machine.loading.load_scorer", "reward.baselines.load_reward",
             "reward.predictor.predictor.Predictor.load", "steer.pages.server.listen",
-            "steer.sandbox.make.build.build",
+            "steer.sandbox.make.build.build", "steer.machine.setup._call", "steer.machine.downloads.look",
+            "steer.machine.downloads.fetch", "reward.predictor.sharing.push",
         ):  # fmt: skip
             stack.enter_context(mock.patch(name, no))
         stack.enter_context(mock.patch("typer.launch"))
