@@ -27,16 +27,24 @@ LICENCES = (
     Licence("sentence-transformers/all-MiniLM-L6-v2", "Apache-2.0", True, "sandbox"),
     Licence("sandbox weights and data", "Apache-2.0, made here", True, "sandbox"),
     Licence("black-forest-labs/FLUX.2-klein-4B", "Apache-2.0", True, "klein"),
+    Licence("Qwen/Qwen-Image", "Apache-2.0", True, "qwen-image"),
+    Licence("Tongyi-MAI/Z-Image-Turbo", "Apache-2.0", True, "z-image-turbo"),
+    Licence(
+        "black-forest-labs/FLUX.2-klein-9B",
+        "FLUX non-commercial licence: no commercial use",
+        False,
+        "klein-9b",
+    ),
     Licence("black-forest-labs/FLUX.2-dev", "FLUX non-commercial licence: no commercial use", False, "flux2"),
-    Licence("meta-llama/Llama-3.1-8B-Instruct", "Llama 3.1 Community License", True, "flux2, klein"),
-    Licence("google/siglip2-so400m-patch14-384", "Apache-2.0", True, "klein, flux2"),
+    Licence("meta-llama/Llama-3.1-8B-Instruct", "Llama 3.1 Community License", True, "all GPU presets"),
+    Licence("google/siglip2-so400m-patch14-384", "Apache-2.0", True, "all GPU presets"),
     Licence(
         "nvidia/llama-embed-nemotron-8b",
         "NVIDIA non-commercial licence and Llama 3.1 Community License: no commercial use",
         False,
         "flux2",
     ),
-    Licence("Qwen/Qwen3-Embedding", "Apache-2.0", True, "klein; any predictor, instead of nemotron"),
+    Licence("Qwen/Qwen3-Embedding", "Apache-2.0", True, "GPU presets; any predictor, instead of nemotron"),
     Licence(
         "IDKiro/sdxs-512-dreamshaper", "CreativeML OpenRAIL++-M: free, with use restrictions", True, "laptop"
     ),
@@ -82,8 +90,11 @@ def licences_of(*ids: str) -> tuple[str, ...]:
 
 
 def how_to_download(model: str, revision: str | None = None) -> str:
-    """The command that brings a model here, after what its owner asks for where it is gated."""
-    fetch = f"hf download {model}" + (f" --revision {revision}" if revision else "")
+    """The command that brings a model here, after what its owner asks for where it is gated.
+
+    It says first how much it fetches, which is what is read: many repositories hold the same weights twice.
+    """
+    fetch = f"steer setup {model}" + (f"@{revision}" if revision else "")
     if not model.startswith(GATED) or has_token():
         return fetch
     return f"accept its terms on https://huggingface.co/{model}, then: hf auth login && {fetch}"

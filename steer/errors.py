@@ -5,6 +5,7 @@
     │   ├── PromptError        empty or too long
     │   ├── SettingsError      a setting out of its range
     │   └── UnknownProfile     no profile has that name, or no profile can have it
+    ├── SetupError         what a preset needs cannot be fetched or made
     ├── PresetError            a preset, or one of its parts, cannot run on this machine
     ├── ProposerError          the language model failed
     │   └── ServerDown         its server gives no answer, however often it is asked
@@ -45,6 +46,10 @@ class UnknownProfile(UsageError):
 
 class PresetError(SteerError):
     """A preset, or one of its parts, cannot run on this machine."""
+
+
+class SetupError(SteerError):
+    """What a preset needs cannot be fetched or made here."""
 
 
 class ProposerError(SteerError):

@@ -28,6 +28,11 @@ def predictor() -> Path:
     return _named("STEER_PREDICTOR") or data() / "predictor"
 
 
+def vllm_python() -> Path:
+    """$STEER_VLLM_PYTHON, else the interpreter of the environment that `steer setup` makes in `data()`."""
+    return _named("STEER_VLLM_PYTHON") or data() / "vllm" / "bin" / "python"
+
+
 def sandbox(version: int) -> Path:
     """What the sandbox of one version made and can make again, in `cache()`."""
     return cache() / f"sandbox-v{version}"

@@ -96,7 +96,7 @@ def test_importing_the_package_loads_nothing_heavy():
         "import sys, steer, steer.errors, steer.settings, steer.parts\n"
         "import steer.record.folder, steer.machine.loading, steer.machine.estimate\n"
         "heavy = {'torch', 'transformers', 'scipy', 'numpy', 'PIL'} & set(sys.modules)\n"
-        "light = {'reward.files', 'reward.licences'}\n"
+        "light = {'reward.files', 'reward.hub_files', 'reward.licences'}\n"
         "heavy |= {name for name in sys.modules if name.startswith('reward.')} - light\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
@@ -126,12 +126,15 @@ def test_a_preset_that_cannot_run_here_is_refused_with_the_way_to_find_out_more(
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="auto, flux2, klein, laptop, sandbox"):
+    with pytest.raises(
+        UsageError, match="auto, flux2, qwen-image, klein-9b, z-image-turbo, klein, laptop, sandbox"
+    ):
         load("flux3")
 
 
 def test_a_large_gpu_weights_vllm_and_a_predictor_make_the_papers_preset_ready(tmp_path, monkeypatch):
     monkeypatch.setattr("steer.machine.gpus.here", lambda: by_name("H100"))
+    monkeypatch.setattr("steer.machine.main_memory.available", lambda: 200 * 2**30)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     assert sum(not need.met for need in requirements(resolve("flux2"))) == 3
     for model in (PRESETS["flux2"].renderer, PRESETS["flux2"].llm):
@@ -141,7 +144,11 @@ def test_a_large_gpu_weights_vllm_and_a_predictor_make_the_papers_preset_ready(t
         (snapshot / "model.safetensors").write_text("")
     predictor = predictor_folder(PRESETS["flux2"])
     [lacking] = [need for need in requirements(resolve("flux2")) if not need.met]
-    assert f"--out {predictor}" in lacking.fix and "--reward laion-aesthetics" in lacking.fix
+    assert (
+        str(predictor) in lacking.what
+        and "steer setup flux2" in lacking.fix
+        and "--reward laion-aesthetics" in lacking.fix
+    )
     predictor.mkdir(parents=True)
     (predictor / "predictor.json").write_text("{}")
     assert (choose().name, choose().reason) == ("flux2", "the largest preset runs here")
@@ -191,7 +198,7 @@ def test_what_is_missing_comes_with_the_command_that_gets_it(monkeypatch):
     monkeypatch.setattr("steer.machine.gpus.here", lambda: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     fixes = [need.fix for need in requirements(resolve("klein")) if not need.met]
-    assert "hf download black-forest-labs/FLUX.2-klein-4B" in fixes
+    assert "steer setup black-forest-labs/FLUX.2-klein-4B" in fixes
     [gated] = [fix for fix in fixes if "Llama" in fix]
     assert gated.startswith("accept its terms on https://") and "hf auth login" in gated
 

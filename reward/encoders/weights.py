@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from reward.checked import read_json
 from reward.errors import CheckpointError, RewardError
+from reward.hub_files import missing_weights, snapshot
 from reward.licences import how_to_download
 
 MOST_LAYERS, LARGEST = 1000, 1e8  # of a model; the largest numbers in released ones are context lengths
@@ -23,6 +24,9 @@ def resolve(id_or_folder: str | Path, revision: str | None = None) -> Path:
     """A local folder as it is; anything else is a hub id, downloaded once. Raises CheckpointError."""
     if Path(id_or_folder).is_dir():
         return Path(id_or_folder)
+    here = snapshot(str(id_or_folder), revision)
+    if here is not None and (here / "config.json").is_file() and not missing_weights(here):
+        return here  # the hub's library would miss the copies that nobody reads
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

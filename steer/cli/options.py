@@ -142,7 +142,7 @@ Prompt = Annotated[
 Preset = Annotated[
     str,
     typer.Option(
-        help="sandbox, laptop, klein, flux2, or auto: the largest that runs here.",
+        help="From sandbox and laptop to flux2 (steer doctor), or auto: the largest that runs here.",
         envvar="STEER_PRESET",
         rich_help_panel=_MODELS,
     ),

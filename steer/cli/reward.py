@@ -69,6 +69,65 @@ def prepare(
 
 
 @app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Of a trained predictor.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="Its name on the hub: owner/name.")],
+    private: Annotated[bool, typer.Option("--private", help="Only for you.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")] = False,
+) -> None:
+    """Share a trained predictor on the hub, so that others need not train one.
+
+    What participants said of themselves is taken out. What is sent is written to a folder first and listed.
+
+    [bold]Examples[/bold]
+
+    steer reward push ~/.local/share/steer/predictor me/pamela-klein
+    """
+    from tempfile import TemporaryDirectory
+
+    from reward.predictor.sharing import PAGE, make_ready
+    from reward.predictor.sharing import push as upload
+
+    with TemporaryDirectory(prefix="steer-push-") as scratch:
+        ready = make_ready(folder, Path(scratch) / "ready", id)
+        for file in sorted(ready.iterdir()):
+            hint(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB")
+        hint((ready / PAGE).read_text(encoding="utf-8"))
+        if not yes and not typer.confirm(f"Send these to {id}?", default=False, err=True):
+            hint("nothing was sent")
+            raise typer.Exit(1)
+        say(upload(ready, id, private))
+
+
+@app.command()
+def pull(
+    id: Annotated[str, typer.Argument(metavar="ID", help="A predictor on the hub: owner/name[@REVISION].")],
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Instead of where steer run looks.", show_default=False)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")] = False,
+) -> None:
+    """Fetch a predictor that somebody has trained; `steer run` finds it.
+
+    [bold]Examples[/bold]
+
+    steer reward pull someone/pamela-klein
+    """
+    from reward.predictor.sharing import FILES
+    from reward.predictor.sharing import pull as place
+    from steer import paths
+    from steer.machine.downloads import check_room, fetch, look
+
+    found, folder = look(id, files=FILES), to or paths.predictor()
+    hint(f"{found.id}: {found.bytes / 1e6:.1f} MB into {folder} ({found.page})")
+    if not yes and not typer.confirm("Fetch it?", default=False, err=True):
+        hint("nothing was fetched")
+        raise typer.Exit(1)
+    check_room([(folder, found.bytes), (paths.hub(), found.left)])
+    say(place(fetch(found), folder))
+
+
+@app.command()
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder of a predictor.")],
     data: Annotated[

@@ -240,7 +240,7 @@ def show_plan(request: Request) -> None:
     say(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
     say(f"memory   about {most.memory_gb:.0f} GB")
     if most.gpu:
-        for line in words.memory_plan(most.gpu):
+        for line in words.memory_plan(most.gpu) + (words.memory_plan(most.llm_gpu) if most.llm_gpu else []):
             say(f"         {line}")
     say(f"disk     {limit}{most.disk_mb:.0f} MB in {request.out}")
 

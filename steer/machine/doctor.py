@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from reward.licences import LICENCES
-from steer.machine import gpus
+from steer.machine import gpus, main_memory
 from steer.machine.estimate import describe
 from steer.machine.gpu_memory import PRECISIONS
+from steer.machine.gpus import GIB
 from steer.machine.hub import offline
 from steer.machine.presets import INSTALL_GPU, INSTALL_VLLM, PRESETS, ResolvedPreset, requirements, resolve
 
@@ -93,7 +94,11 @@ def _memory_plans(presets: Sequence[ResolvedPreset]) -> list[dict[str, Any]]:
 def _python() -> list[Check]:
     import torch
 
-    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU build"
+    build = "CPU build"
+    if torch.version.cuda:
+        build = f"CUDA {torch.version.cuda}"
+    elif torch.version.hip:
+        build = f"ROCm {torch.version.hip}"
     return [
         Check(
             "Python", platform.python_version(), sys.version_info >= (3, 11), "install Python 3.11 or newer"
@@ -103,19 +108,17 @@ def _python() -> list[Check]:
 
 
 def _hardware(runs: Path) -> list[Check]:
-    import torch
-
     checks = [Check("CPU", f"{_cores()} cores, {platform.machine()}")]
-    if ram := _ram_gb():
-        checks.append(Check("memory", f"{ram:.0f} GB", ram >= 3, "the sandbox needs 3 GB"))
-    if torch.cuda.is_available():
-        for device in range(torch.cuda.device_count()):
-            found = torch.cuda.get_device_properties(device)
-            checks.append(Check("GPU", f"{found.name}, {found.total_memory / 2**30:.0f} GB"))
-    else:
+    if ram := main_memory.total() / GIB:
+        free = main_memory.available() / GIB
+        checks.append(Check("memory", f"{ram:.0f} GB, {free:.0f} free", ram >= 3, "the sandbox needs 3 GB"))
+    for gpu in (cards := gpus.all_here()):
+        free_of = "" if gpu.free is None else f", {gpu.free:.0f} free"
+        checks.append(Check("GPU", f"{gpu.name}, {gpu.memory:.0f} GB{free_of} ({gpu.device})"))
+    if not cards:
         checks.append(Check("GPU", "none that torch can use"))
-    free = shutil.disk_usage(_existing(runs)).free / 2**30
-    checks.append(Check("disk", f"{free:.1f} GB free for {runs}", free >= 1, "a run takes about 60 MB"))
+    room = shutil.disk_usage(_existing(runs)).free / 2**30
+    checks.append(Check("disk", f"{room:.1f} GB free for {runs}", room >= 1, "a run takes about 60 MB"))
     writable = os.access(_existing(runs), os.W_OK)
     checks.append(
         Check(
@@ -144,14 +147,6 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _ram_gb() -> float:
-    """Main memory in GiB; 0 where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return 0.0
 
 
 def _existing(path: Path) -> Path:

@@ -54,11 +54,12 @@ class Estimate:
     machine: str
     may_stop_early: bool
     gpu: dict[str, Any] = field(default_factory=dict)  # `describe` of the memory plan; empty without a GPU
+    llm_gpu: dict[str, Any] = field(default_factory=dict)  # of the language model on a GPU of its own
 
 
 def estimate(settings: Settings, resolved: ResolvedPreset) -> Estimate:
     """What a run with these settings takes at most."""
-    plan, costs = resolved.memory_plan, costs_of(resolved)
+    plan, own, costs = resolved.memory_plan, resolved.llm_plan, costs_of(resolved)
     searched = 1 + settings.iterations * settings.proposals
     proposals = settings.iterations * settings.written
     images = searched + settings.gate_renders + settings.final_renders + 2 * settings.confirm
@@ -76,6 +77,7 @@ def estimate(settings: Settings, resolved: ResolvedPreset) -> Estimate:
         machine=costs.machine,
         may_stop_early=settings.patience > 0 or settings.target is not None,
         gpu=describe(plan, settings.proposals) if plan is not None else {},
+        llm_gpu=describe(own) if own is not None else {},
     )
 
 
@@ -85,16 +87,15 @@ def costs_of(resolved: ResolvedPreset) -> Costs:
     if plan is None:
         return SANDBOX if resolved.renderer is None else LAPTOP
     weights = sum(part.bytes(plan.precision) for part in plan.components)
-    rendered = [part.bytes(plan.precision) for part in plan.components if part.phase != "propose"]
     assumed = "" if resolved.gpu else "assumed, there is no GPU here; "
     image = plan.image_seconds if plan.image_seconds is not None else SANDBOX.render
     size = resolved.overrides.size or 512
     return Costs(
         load=20 + weights / DISK_SPEED,
-        propose=plan.propose_seconds or SANDBOX.propose,
+        propose=(resolved.llm_plan or plan).propose_seconds or SANDBOX.propose,
         render=image + (plan.encode_seconds or 0.0),
         score=plan.score_seconds or SANDBOX.score,
-        ram_gb=4 + (sum(rendered) if plan.swaps else max(rendered, default=0)) / GIB,
+        ram_gb=plan.host / GIB,
         gpu_gb=plan.peak / GIB,
         image_mb=max(0.5, PNG_BYTES * size**2 / 1e6),
         machine=f"{plan.gpu.name} ({assumed}estimated, not measured)",
@@ -116,6 +117,8 @@ def describe(plan: MemoryPlan, proposals: int = 20) -> dict[str, Any]:
         "fits": plan.fits,
         "why_not": plan.why_not,
         "peak_gb": round(plan.peak / GIB, 1),
+        "main_memory_gb": round(plan.main_memory / GIB, 1),
+        "rest": plan.rest,
         "phases_gb": {phase: round(need / GIB, 1) for phase, need in plan.needs.items()},
         "models": [
             {

@@ -9,10 +9,11 @@ encoders stay as they are.
     nf4    4-bit weights (bitsandbytes), computed with in bfloat16
 
 What the four phases need decides who stays: a part keeps its memory during another part's phase if both fit
-on the card together; otherwise it rests in main memory, and is brought back for its next phase. Sizes are
-counted from the models' configs (`steer.machine.model_sizes`). Times follow from floating point operations
-and an assumed share of the card's dense peak; they are estimates until `benchmarks/gpu.py` has run on the
-card.
+on the card together; otherwise it rests in main memory, and is brought back for its next phase. What main
+memory must hold for that is planned as well; `--rest disk` keeps nothing there and reads the weights again
+each time. Sizes are counted from the models' configs (`steer.machine.model_sizes`). Times follow from
+floating point operations and an assumed share of the card's dense peak; they are estimates until
+`benchmarks/gpu.py` has run on the card.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from steer.machine import hub, model_sizes
 from steer.machine.gpus import GIB, Gpu
 from steer.machine.model_sizes import Size
 from steer.parts import Seat
+from steer.renderer.settings import PROMPTS_AT_ONCE
 
 Phase = Literal["propose", "encode", "render", "score"]
 PHASES: tuple[Phase, ...] = ("propose", "encode", "render", "score")
@@ -47,6 +49,10 @@ SERVING = 2 * GIB  # of vLLM beside weights and cache: it refuses to start with 
 HEADROOM = 4 * GIB  # that the renderer leaves free beside its weights
 WORKSPACE = GIB // 2  # while encoding and scoring
 REPLY_TOKENS = 40  # of one proposed prompt
+DISK = 1e9  # bytes a second at which weights are read
+PROCESS = 4 * GIB  # main memory of steer without its weights: torch, CUDA's libraries, pictures
+SERVER = 4 * GIB  # of vLLM's processes
+ROUNDING = 1.6  # vLLM rests in torch's page-locked memory, which rounds each weight up to a power of two
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,15 @@ def components_of(found: Models) -> tuple[Component, ...]:
 
 def _renderer(model: str, config: Mapping[str, Any] | None) -> list[Component]:
     layers = model_sizes.LAYERS_READ.get(str(config.get("pipeline"))) if config else None
-    if config is None or layers is None:
+    known = config is not None and all(
+        model_sizes.size_of(config[part]) is not None
+        for part in ("transformer", "text_encoder")
+        if part in config
+    )
+    if config is None or not known or "transformer" not in config:
         return [Component("pipeline", model, "render", on_disk(model))]
     kinds: tuple[tuple[str, Phase, bool], ...] = (
-        ("text_encoder", "encode", True),
+        ("text_encoder", "encode" if layers is not None else "render", True),  # else all is at work at once
         ("transformer", "render", True),
         ("vae", "render", False),
     )
@@ -150,6 +161,8 @@ class MemoryPlan:
     beside: Mapping[Seat, tuple[Seat, ...]]  # who stays awake while this part works
     turns: bool  # whether the renderer's text encoder and transformer take turns on the card
     moved: int  # to the card and back in one iteration
+    host: int  # of main memory at the most, what rests there included
+    rest: str  # where parts rest: memory or disk
     why_not: str  # why it cannot be used; empty if it can
     image_seconds: float | None
     encode_seconds: float | None  # one prompt
@@ -169,7 +182,12 @@ class MemoryPlan:
     @property
     def swap_seconds(self) -> float:
         """Spent moving models in one iteration."""
-        return self.moved / LINK
+        return self.moved / (LINK if self.rest == "memory" else DISK)
+
+    @property
+    def main_memory(self) -> int:
+        """Bytes of main memory at the most; where the card has none of its own, with what it takes."""
+        return self.host + (self.peak if self.gpu.unified else 0)
 
     @property
     def swaps(self) -> list[str]:
@@ -194,20 +212,24 @@ def plan_memory(
     size: int = 512,
     steps: int | None = None,
     batch: int = 1,
+    rest: str = "memory",
 ) -> MemoryPlan:
-    """One precision on one GPU, for pictures of `size` pixels each way, `batch` of them at once."""
+    """One precision on one GPU, for pictures of `size` pixels each way, `batch` of them at once.
+
+    `rest` says where parts wait while there is no room for them on the card: in "memory", or on "disk".
+    """
     parts = components_of(found)
     config = config_of(found.renderer) if found.renderer else None
     weights = {phase: sum(part.bytes(precision) for part in parts if part.phase == phase) for phase in PHASES}
     extra = {
         "propose": KV_CACHE + SERVING,
-        "encode": WORKSPACE,
+        "encode": WORKSPACE + _hidden_states(config),
         "render": _activations(config, size, batch),
         "score": WORKSPACE,
     }
     own = {phase: weights[phase] + extra[phase] for phase in PHASES if weights[phase]}
-    room = gpu.memory * GIB - CONTEXT
-    together = weights["encode"] + weights["render"] + max(extra["render"], HEADROOM)
+    room = gpu.room * GIB - CONTEXT
+    together = weights["encode"] + weights["render"] + max(extra["encode"], extra["render"], HEADROOM)
     turns = bool(weights["encode"]) and together > room  # the renderer's own rule, see `steer.renderer.stage`
     if weights["encode"] and not turns:
         own |= {"encode": together, "render": together}
@@ -236,8 +258,14 @@ def plan_memory(
         worst = max(needs, key=lambda phase: needs[phase])
         short = (needs[worst] + CONTEXT) / GIB
         why_not = f"needs {short:.0f} GB to {worst}, the card has {gpu.memory:.0f}"
+        if gpu.memory * GIB - CONTEXT >= needs[worst]:
+            why_not += f", of which {gpu.room:.0f} are free: end what else uses it (nvidia-smi)"
     elif precision == "fp8" and gpu.bf16 and not gpu.fp8:
         why_not = "the card has no fp8"
+    elif precision != "bf16" and gpu.device == "mps":
+        why_not = f"Apple's GPUs have no {precision}"
+    elif not gpu.has_bf16 and config is not None and "transformer" in config:
+        why_not = "the card computes no bfloat16, which this model needs"
     return MemoryPlan(
         precision,
         gpu,
@@ -246,9 +274,35 @@ def plan_memory(
         beside,
         turns,
         moved,
+        _host(weights, "proposer" in resting, "renderer" in resting or turns, "scorer" in resting, rest),
+        rest,
         why_not,
         *_seconds(precision, found, config, gpu, size, steps),
     )
+
+
+def _host(
+    weights: Mapping[Phase, int], llm_rests: bool, renderer_rests: bool, scorer_rests: bool, rest: str
+) -> int:
+    """Main memory at the most. Weights pass through it on their way to the card, one half after the other."""
+    passing = max(weights["encode"], weights["render"], weights["score"])
+    server = SERVER if weights["propose"] else 0
+    if rest == "disk":
+        return PROCESS + server + passing
+    held = weights["encode"] + weights["render"] if renderer_rests else 0
+    held += weights["score"] if scorer_rests else 0
+    asleep = int(ROUNDING * weights["propose"]) if llm_rests else 0
+    return PROCESS + server + asleep + max(held, passing)
+
+
+def _hidden_states(config: Mapping[str, Any] | None) -> int:
+    """What a text encoder keeps of the prompts of one batch: the hidden states of every layer."""
+    layers = model_sizes.LAYERS_READ.get(str(config.get("pipeline"))) if config else None
+    if config is None or layers is None or "text_encoder" not in config:
+        return 0
+    text = config["text_encoder"].get("text_config", config["text_encoder"])
+    kept = min(layers, text["num_hidden_layers"]) + 1
+    return int(PROMPTS_AT_ONCE * model_sizes.TEXT_TOKENS * text["hidden_size"] * 2 * kept)
 
 
 def _activations(config: Mapping[str, Any] | None, size: int, batch: int) -> int:
@@ -287,8 +341,13 @@ def _seconds(
     return image, encode, score, propose
 
 
+def language_model_bytes(plan: MemoryPlan) -> int:
+    """What the language model's weights take on the card."""
+    return sum(part.bytes(plan.precision) for part in plan.components if part.phase == "propose")
+
+
 def vllm_share(plan: MemoryPlan) -> float | None:
     """The share of the card that vLLM may take: weights, cache and its work. None without a model."""
-    weights = sum(part.bytes(plan.precision) for part in plan.components if part.phase == "propose")
+    weights = language_model_bytes(plan)
     share = (weights + KV_CACHE + SERVING) / (plan.gpu.memory * GIB)
     return round(min(0.95, share), 3) if weights else None

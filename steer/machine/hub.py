@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
 
 from reward.checked import read_json
+from reward.hub_files import missing_weights, snapshot
 from reward.licences import how_to_download
 from steer import paths
 
 WeightsState = Literal["present", "partial", "absent"]
 
-_WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "Extractor")
+# One of these is in every part of a pipeline; config.json is that of a model, which has weights.
+_CONFIGS = (
+    "config.json",
+    "tokenizer_config.json",
+    "scheduler_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
 
 
 def local(model: str) -> Path | None:
@@ -23,17 +30,7 @@ def local(model: str) -> Path | None:
     if Path(model).is_dir():
         return Path(model)
     name, _, revision = model.partition("@")
-    store = paths.hub() / f"models--{name.replace('/', '--')}"
-    snapshots = store / "snapshots"
-    if not snapshots.is_dir():
-        return None
-    named = store / "refs" / (revision or "main")
-    commit = named.read_text(encoding="utf-8").strip() if named.is_file() else revision
-    if commit and (snapshots / commit).is_dir():
-        return snapshots / commit
-    if revision:
-        return None
-    return max(snapshots.iterdir(), key=lambda folder: folder.stat().st_mtime, default=None)
+    return snapshot(name, revision or None)
 
 
 def state(model: str) -> WeightsState:
@@ -48,7 +45,7 @@ def missing(folder: Path) -> list[str]:
     """Files that a download of this model would have brought and that are not in its folder."""
     index = folder / "model_index.json"
     if not index.is_file():
-        return _missing_weights(folder) if (folder / "config.json").is_file() else ["config.json"]
+        return missing_weights(folder) if (folder / "config.json").is_file() else ["config.json"]
     try:
         parts = dict(read_json(index))
     except (OSError, ValueError, TypeError):
@@ -59,8 +56,10 @@ def missing(folder: Path) -> list[str]:
             continue
         if not (folder / part).is_dir():
             lost.append(f"{part}/")
-        elif not str(made_by[1]).endswith(_WITHOUT_WEIGHTS):
-            lost += [f"{part}/{name}" for name in _missing_weights(folder / part)]
+        elif not any((folder / part / name).is_file() for name in _CONFIGS):
+            lost.append(f"{part}/*.json")
+        elif (folder / part / "config.json").is_file():
+            lost += [f"{part}/{name}" for name in missing_weights(folder / part)]
     return lost
 
 
@@ -78,24 +77,6 @@ def how_to_get(model: str) -> str:
     if offline():
         return f"unset HF_HUB_OFFLINE and {fetch}, or copy the weights here and name their folder"
     return fetch
-
-
-def _missing_weights(folder: Path) -> list[str]:
-    """Shards that an index names; or, without an index, the one file of weights."""
-    lost: list[str] = []
-    indexes = list(folder.glob("*.safetensors.index.json"))
-    for index in indexes:
-        try:
-            shards = {str(name) for name in read_json(index)["weight_map"].values()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return [index.name]
-        lost += [name for name in sorted(shards) if not (folder / name).is_file()]
-    whole = [path for path in folder.glob("*.safetensors") if not re.search(r"-\d+-of-\d+$", path.stem)]
-    if indexes and lost and whole:
-        return []  # another precision of the same weights is there as a whole
-    if not indexes and not any(folder.glob("*.safetensors")):
-        return ["*.safetensors"]
-    return lost
 
 
 def _unfinished(model: str) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from steer.errors import PresetError, UsageError
-from steer.machine.gpu_memory import KV_CACHE, vllm_share
+from steer.machine import gpus
+from steer.machine.gpu_memory import KV_CACHE, language_model_bytes, vllm_share
 from steer.machine.overrides import Overrides
 from steer.machine.presets import WEIGHTS, ResolvedPreset, needs_predictor, requirements, resolve, what_fits
 from steer.parts import Loaded, Parts, Proposer, Renderer, Scorer, Seat
+from steer.proposer.address import on_this_machine
 
 # Where there is room for everyone, nobody rests.
 TOGETHER: Mapping[Seat, tuple[Seat, ...]] = {
@@ -41,7 +44,7 @@ def load(preset: str = "auto", **overrides: Any) -> Parts:
     from reward.baselines import load_reward
     from reward.encoders.image_text import sentence_encoder
 
-    device = "cpu" if plan is None else "cuda"
+    device = "cpu" if plan is None else plan.gpu.device
     judge = _judge(resolved)
     scorer, sentences = load_reward(resolved.predictor, device), sentence_encoder()
     parts = Parts(
@@ -54,7 +57,7 @@ def load(preset: str = "auto", **overrides: Any) -> Parts:
         preset=resolved.name,
         reason=resolved.reason,
         simulated=scorer.simulated,
-        beside=TOGETHER if plan is None else plan.beside,
+        beside=beside(resolved),
     )
     # Loading them again on another machine must not choose another plan: what was chosen is kept, not "auto".
     memory = resolved.precision if resolved.renderer else resolved.overrides.memory
@@ -70,7 +73,20 @@ def load_scorer(preset: str, overrides: Overrides) -> Scorer:
         raise PresetError(f"the preset {resolved.name} lacks {missing[0].what}; first: {missing[0].fix}")
     from reward.baselines import load_reward
 
-    return load_reward(resolved.predictor, "cuda" if resolved.gpu else "cpu")
+    return load_reward(resolved.predictor, resolved.gpu.device if resolved.gpu else "cpu")
+
+
+def beside(resolved: ResolvedPreset) -> Mapping[Seat, tuple[Seat, ...]]:
+    """Who stays awake while a part works.
+
+    What a server on this machine takes of the GPU, only that server knows: it is asked to rest, if it can.
+    """
+    plan, url = resolved.memory_plan, resolved.overrides.llm_url
+    if plan is None:
+        return TOGETHER
+    if url is None or not on_this_machine(url):
+        return plan.beside
+    return {seat: tuple(o for o in others if o != "proposer") for seat, others in plan.beside.items()}
 
 
 def _judge(resolved: ResolvedPreset) -> str | None:
@@ -94,19 +110,23 @@ def _proposer(resolved: ResolvedPreset) -> Proposer:
         from steer.proposer.vllm import VllmProposer
         from steer.proposer.vllm_server import VllmServer
 
-        model = overrides.llm or resolved.preset.llm
-        if model is None:
+        if resolved.llm is None:
             raise UsageError("--vllm-python needs to know what to serve; name the model with --llm")
-        plan = resolved.memory_plan
+        plan = resolved.llm_plan or resolved.memory_plan
         share = vllm_share(plan) if plan is not None else None
+        shared = plan is not None and plan is resolved.memory_plan  # with the renderer
+        number = plan.gpu.device.partition(":")[2] if plan is not None else ""
         server = VllmServer(
-            model,
+            resolved.llm,
             python=overrides.vllm_python,
             gpu_memory_utilization=share,
             kv_cache_memory_bytes=KV_CACHE if share else None,
-            sleep_mode=plan is not None,
+            sleep_mode=shared and overrides.rest == "memory",
+            free=partial(gpus.free_bytes, plan.gpu) if plan is not None and shared else None,
+            frees=language_model_bytes(plan) // 2 if plan is not None else 0,
+            environment=gpus.only(int(number)) if number else {},
         )
-        started = VllmProposer(server, mode=mode)
+        started = VllmProposer(server, mode=mode, stops=shared and overrides.rest == "disk")
         started.check()
         return started
     from steer.proposer.smollm import LocalProposer
@@ -131,6 +151,7 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         height=overrides.size,
         steps=resolved.steps,
         guidance_scale=resolved.guidance,
+        negative_prompt=overrides.negative_prompt,
         batch_size=overrides.batch,
         compile=overrides.compile,
     )
@@ -140,6 +161,7 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         settings=settings,
         memory=resolved.precision,
         lora=overrides.lora,
-        device="cuda" if resolved.gpu else None,
+        device=resolved.gpu.device if resolved.gpu else None,
+        rest=overrides.rest,
         cache=Path(overrides.cache) if overrides.cache else None,
     )

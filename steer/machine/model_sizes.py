@@ -61,8 +61,17 @@ def size_of(config: Config, layers: int | None = None) -> Size | None:
     kind = str(config.get("_class_name") or config.get("model_type"))
     if kind == "Flux2Transformer2DModel":
         return _flux2(config)
-    if kind == "AutoencoderKLFlux2":
+    if kind == "QwenImageTransformer2DModel":
+        return _qwen_image(config)
+    if kind == "ZImageTransformer2DModel":
+        return _z_image(config)
+    if kind in ("AutoencoderKLFlux2", "AutoencoderKL"):
         return Size(_autoencoder(config), 0)
+    if kind == "AutoencoderKLQwenImage" and "parameters" in config:  # of films, and only small
+        return Size(config["parameters"], 0)
+    if kind == "qwen2_5_vl" and "text_config" in config:
+        text = _decoder({**config["text_config"], "model_type": "qwen2"}, None)
+        return Size(text.parameters + _qwen_eyes(config["vision_config"]), text.linear)
     if kind == "mistral3":
         # The whole model has a vision tower too; steer only ever loads it cut.
         return _decoder({**config["text_config"], "tie_word_embeddings": True}, layers)
@@ -90,6 +99,39 @@ def _flux2(c: Config) -> Size:
     out = patch * (c.get("out_channels") or channels)
     ends = width * (channels + c["joint_attention_dim"] + 2 * width + out)
     return Size(blocks + norms + embedders + modulation + ends, blocks)
+
+
+def _qwen_image(c: Config) -> Size:
+    width = c["num_attention_heads"] * c["attention_head_dim"]
+    square = width**2 + width
+    # Attention, feed-forward and modulation, each for the picture's half and the text's.
+    block = 8 * square + 2 * (8 * width**2 + 5 * width) + 2 * (6 * width**2 + 6 * width)
+    blocks, norms = c["num_layers"] * block, c["num_layers"] * 4 * c["attention_head_dim"]
+    text, out = c["joint_attention_dim"], c["patch_size"] ** 2 * c["out_channels"]
+    ends = (c["in_channels"] + 1) * width + (text + 1) * width + text + 257 * width + square
+    return Size(blocks + norms + ends + 2 * square + (width + 1) * out, blocks)
+
+
+def _z_image(c: Config) -> Size:
+    width, patch = c["dim"], 4 * c["in_channels"]
+    time = min(width, 256)
+    plain = 4 * width**2 + 3 * width * int(width / 3 * 8)
+    modulated = c["n_layers"] + c["n_refiner_layers"]  # the text's refiner is not told the time
+    count = modulated + c["n_refiner_layers"]
+    blocks = count * plain + modulated * (time + 1) * 4 * width
+    norms = count * (4 * width + 2 * (width // c["n_heads"]))
+    ends = (patch + 1) * width + (width + 1) * patch + (time + 1) * width
+    ends += 257 * 1024 + 1025 * time + c["cap_feat_dim"] + (c["cap_feat_dim"] + 1) * width + 2 * width
+    return Size(blocks + norms + ends, blocks)
+
+
+def _qwen_eyes(c: Config) -> int:
+    """The vision tower of a Qwen2.5-VL."""
+    width, hidden, out = c["hidden_size"], c["intermediate_size"], c["out_hidden_size"]
+    block = 2 * width + 4 * (width**2 + width) + 3 * width * hidden + 2 * hidden + width
+    merged = 4 * width
+    merger = width + merged**2 + merged + merged * out + out
+    return int(c["depth"] * block + 3 * 2 * 14**2 * width + merger)
 
 
 def _decoder(c: Config, layers: int | None) -> Size:

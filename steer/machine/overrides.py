@@ -14,6 +14,7 @@ from steer.record.schema import built
 from steer.settings import check_ranges, option
 
 MEMORY = ("auto", "bf16", "fp8", "nf4")
+REST = ("memory", "disk")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,15 @@ class Overrides:
     memory: str = option(
         "auto", "Plan for the GPU's memory: bf16, fp8, nf4, or auto: the most exact one that fits."
     )
+    rest: str = option(
+        "memory",
+        "Where models wait for the GPU: memory, or disk, which takes none and longer.",
+    )
+    render_gpu: int | None = option(None, "Number of the GPU that renders and scores.", 0, 63)
+    llm_gpu: int | None = option(None, "Number of the GPU for the language model under vLLM.", 0, 63)
     steps: int | None = option(None, "Denoising steps.", 1, 1_000)
     guidance: float | None = option(None, "Guidance scale.", 0, 100)
+    negative_prompt: str | None = option(None, "What pictures shall not show.")
     size: int | None = option(None, "Pixels each way.", 16, 4_096)
     batch: int | None = option(None, "Pictures rendered at once.", 1, 256)
     compile: bool = option(False, "Compile the denoiser: minutes at the start, faster steps.")
@@ -56,6 +64,8 @@ class Overrides:
             raise UsageError(
                 f"there is no memory plan {self.memory!r}; the plans are {', '.join(MEMORY)}: steer doctor"
             )
+        if self.rest not in REST:
+            raise UsageError(f"--rest is {self.rest!r}, but must be one of {', '.join(REST)}")
         check_ranges(self, UsageError)
         if self.size is not None and self.size % 16:
             raise UsageError(f"--size is {self.size}, but must be a multiple of 16, such as 512")

@@ -12,7 +12,7 @@ from pathlib import Path
 from reward.checked import read_json
 from steer import paths
 from steer.errors import UsageError
-from steer.machine import gpus, hub
+from steer.machine import gpus, hub, main_memory
 from steer.machine.gpu_memory import PRECISIONS, MemoryPlan, Models, plan_memory
 from steer.machine.gpus import GIB, Gpu
 from steer.machine.overrides import NO_OVERRIDES, Overrides
@@ -51,6 +51,33 @@ PRESETS: dict[str, Preset] = {
             llm="meta-llama/Llama-3.1-8B-Instruct",
             encoder="google/siglip2-so400m-patch14-384",
             sentences="nvidia/llama-embed-nemotron-8b",
+        ),
+        Preset(
+            "qwen-image",
+            "Qwen-Image, Llama-3.1-8B under vLLM or any server, PAMELA on SigLIP2 so400m",
+            gpu=True,
+            renderer="Qwen/Qwen-Image",
+            llm="meta-llama/Llama-3.1-8B-Instruct",
+            encoder="google/siglip2-so400m-patch14-384",
+            sentences="Qwen/Qwen3-Embedding-0.6B",
+        ),
+        Preset(
+            "klein-9b",
+            "FLUX.2-klein-9B, Llama-3.1-8B under vLLM or any server, PAMELA on SigLIP2 so400m",
+            gpu=True,
+            renderer="black-forest-labs/FLUX.2-klein-9B",
+            llm="meta-llama/Llama-3.1-8B-Instruct",
+            encoder="google/siglip2-so400m-patch14-384",
+            sentences="Qwen/Qwen3-Embedding-0.6B",
+        ),
+        Preset(
+            "z-image-turbo",
+            "Z-Image-Turbo, Llama-3.1-8B under vLLM or any server, PAMELA on SigLIP2 so400m",
+            gpu=True,
+            renderer="Tongyi-MAI/Z-Image-Turbo",
+            llm="meta-llama/Llama-3.1-8B-Instruct",
+            encoder="google/siglip2-so400m-patch14-384",
+            sentences="Qwen/Qwen3-Embedding-0.6B",
         ),
         Preset(
             "klein",
@@ -125,6 +152,23 @@ class ResolvedPreset:
         )
 
     @property
+    def llm(self) -> str | None:
+        """The language model: hub id or folder; None: the package's own, or whatever a server has."""
+        return self.overrides.llm or self.preset.llm
+
+    @cached_property
+    def llm_gpu(self) -> Gpu | None:
+        """The GPU of the language model under vLLM; None where it shares the renderer's."""
+        number = self.overrides.llm_gpu
+        own = gpus.numbered(number) if number is not None and self.starts_vllm else None
+        return None if own is None or (self.gpu and own.device == self.gpu.device) else own
+
+    @cached_property
+    def llm_plan(self) -> MemoryPlan | None:
+        """On a GPU of its own; None where the language model has none."""
+        return None if self.llm_gpu is None else plan_memory("bf16", Models(llm=self.llm), self.llm_gpu)
+
+    @property
     def predictor(self) -> str:
         """A predictor's folder, or a baseline by name."""
         return self.overrides.reward or str(predictor_folder(self.preset))
@@ -137,14 +181,20 @@ class ResolvedPreset:
 
     def memory_plan_on(self, gpu: Gpu, precision: str | None = None) -> MemoryPlan:
         """What the models take on any GPU. `precision` overrules the one that was chosen."""
-        llm = self.overrides.llm or self.preset.llm
         models = Models(
             renderer=self.renderer,
-            llm=llm if self.starts_vllm else None,
+            llm=self.llm if self.starts_vllm and self.llm_gpu is None else None,
             encoder=_encoder_of(Path(self.predictor)) or self.preset.encoder,
         )
-        size, batch = self.overrides.size or 512, self.overrides.batch or BATCH
-        return plan_memory(precision or self.precision, models, gpu, size=size, steps=self.steps, batch=batch)
+        return plan_memory(
+            precision or self.precision,
+            models,
+            gpu,
+            size=self.overrides.size or 512,
+            steps=self.steps,
+            batch=self.overrides.batch or BATCH,
+            rest=self.overrides.rest,
+        )
 
 
 @dataclass(frozen=True)
@@ -163,7 +213,12 @@ def resolve(name: str = "auto", overrides: Overrides = NO_OVERRIDES) -> Resolved
     if name not in PRESETS:
         raise UsageError(f"there is no preset {name!r}; the presets are auto, {', '.join(PRESETS)}")
     preset = PRESETS[name]
-    return ResolvedPreset(preset, overrides, gpus.here() if overrides.renderer or preset.renderer else None)
+    renders = overrides.renderer or preset.renderer
+    return ResolvedPreset(preset, overrides, _gpu(overrides) if renders else None)
+
+
+def _gpu(overrides: Overrides) -> Gpu | None:
+    return gpus.here() if overrides.render_gpu is None else gpus.numbered(overrides.render_gpu)
 
 
 def choose(overrides: Overrides = NO_OVERRIDES) -> ResolvedPreset:
@@ -185,6 +240,10 @@ def requirements(resolved: ResolvedPreset) -> list[Requirement]:
     needs: list[Requirement] = []
     if preset.gpu:
         needs.append(_needs_gpu(resolved))
+    if resolved.llm_plan is not None:
+        needs.append(_needs_room(resolved.llm_plan, "take --llm-gpu of another, or a smaller --llm"))
+    if resolved.gpu is not None and resolved.memory_plan is not None:
+        needs.append(_needs_main_memory(resolved.memory_plan))
     if preset.renderer:
         met = importlib.util.find_spec("diffusers") is not None
         needs.append(Requirement("the package diffusers", met, "" if met else INSTALL_GPU))
@@ -201,8 +260,9 @@ def what_fits(resolved: ResolvedPreset, plan: MemoryPlan) -> str:
     """What to take instead of a plan that cannot be used on its GPU."""
     others = [resolved.memory_plan_on(plan.gpu, other) for other in PRECISIONS if other != plan.precision]
     ways = [f"--memory {other.precision} ({other.peak / GIB:.0f} GB)" for other in others if other.fits]
-    smaller = list(PRESETS)[list(PRESETS).index(resolved.name) + 1 :]
-    ways.append(f"--preset {smaller[0]}" if smaller else "a smaller --renderer")
+    smaller = [resolve(name) for name in list(PRESETS)[list(PRESETS).index(resolved.name) + 1 :]]
+    fitting = [r.name for r in smaller if not r.preset.gpu or r.memory_plan_on(plan.gpu, "bf16").fits]
+    ways.append(f"--preset {fitting[0]}" if fitting else "a smaller --renderer")
     return f"take {' or '.join(ways)}"
 
 
@@ -216,15 +276,6 @@ def least_gpu(resolved: ResolvedPreset) -> int:
 def predictor_folder(preset: Preset) -> Path:
     """Where a preset's predictor is looked for: the sandbox's ships; others are trained, by the user."""
     return WEIGHTS / "predictor" if preset.renderer is None else paths.predictor()
-
-
-def how_to_train(preset: Preset) -> str:
-    """The commands that make the preset's predictor from the released ratings."""
-    encoders = f"--encoder {preset.encoder} --text-encoder {preset.sentences}"
-    return (
-        f"steer reward prepare bethgelab/PAMELA --out ratings && steer reward train ratings {encoders} "
-        f"--out {predictor_folder(preset)}"
-    )
 
 
 def _encoder_of(predictor: Path) -> str | None:
@@ -241,11 +292,29 @@ def _needs_gpu(resolved: ResolvedPreset) -> Requirement:
     if gpu is None or plan is None:
         what = f"a GPU with {least_gpu(resolved)} GB of memory (none found)"
         return Requirement(what, False, "steer run --preset sandbox, or laptop: they need none")
+    return _needs_room(plan, what_fits(resolved, plan))
+
+
+def _needs_room(plan: MemoryPlan, instead: str) -> Requirement:
+    gpu, free = plan.gpu, "" if plan.gpu.free is None else f", {plan.gpu.free:.0f} free"
     what = (
         f"{plan.peak / GIB:.0f} GB on the GPU with --memory {plan.precision} "
-        f"({gpu.name}, {gpu.memory:.0f} GB)"
+        f"({gpu.name}, {gpu.memory:.0f} GB{free})"
     )
-    return Requirement(what, plan.fits, "" if plan.fits else what_fits(resolved, plan))
+    return Requirement(what, plan.fits, "" if plan.fits else f"{plan.why_not}; {instead}")
+
+
+def _needs_main_memory(plan: MemoryPlan) -> Requirement:
+    """What main memory must hold, of what it has free; the way that takes less where it has not."""
+    free = main_memory.available()
+    met = not free or plan.main_memory <= free
+    what = f"{plan.main_memory / GIB:.0f} GB of main memory ({free / GIB:.0f} GB free)"
+    if met:
+        return Requirement(what, True, "")
+    less = "end what else takes memory, or a smaller --preset"
+    return Requirement(
+        what, False, f"slower, with less: --rest disk; or {less}" if plan.rest == "memory" else less
+    )
 
 
 def _needs_weights(model: str) -> Requirement:
@@ -257,6 +326,8 @@ def _needs_weights(model: str) -> Requirement:
 
 def _needs_server(llm: str, python: str | None) -> list[Requirement]:
     python = python or os.environ.get("STEER_VLLM_PYTHON")
+    if python is None and paths.vllm_python().is_file():  # what steer setup made
+        python = str(paths.vllm_python())
     if python is not None:
         met = Path(python).expanduser().is_file()
         vllm = Requirement(f"the interpreter {python}", met, "" if met else INSTALL_VLLM)
@@ -273,5 +344,5 @@ def needs_predictor(preset: Preset) -> Requirement:
     met = (folder / "predictor.json").is_file()
     if preset.renderer is None:
         return Requirement("the sandbox's predictor", met, "" if met else "steer sandbox build")
-    fix = f"{how_to_train(preset)}; or steer without one: --population --reward laion-aesthetics"
+    fix = f"steer setup {preset.name}; or steer without one: --population --reward laion-aesthetics"
     return Requirement(f"a predictor trained on real ratings in {folder}", met, "" if met else fix)

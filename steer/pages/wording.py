@@ -105,6 +105,9 @@ def memory_plan(plan: Mapping[str, Any]) -> list[str]:
         lines.append(f"{part['what']} of {part['model']}: {size}")
     lines += [f"{swap}" for swap in plan["swaps"]]
     if plan["swaps"]:
+        lines.append(
+            "what rests is read again from disk" if plan["rest"] == "disk" else "what rests is in main memory"
+        )
         lines.append(f"moving them takes about {plan['swap_seconds']:.1f} s an iteration")
     if plan["seconds_per_image"] is not None:
         lines.append(f"about {plan['seconds_per_image']:.1f} s a picture")

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from steer.errors import UsageError
 
 KEY_VARIABLE = "STEER_LLM_API_KEY"
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether a server at this address runs on this machine."""
+    text = url if "://" in url else f"//{url}"
+    try:
+        host = urlsplit(text).hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or host == "::1" or bool(re.fullmatch(r"127(\.\d+){3}", host))
 
 
 def without_secret(url: str) -> str:

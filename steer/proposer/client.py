@@ -110,7 +110,7 @@ class Client:
         for attempt in range(self._attempts):
             wait = self._pause * 2**attempt
             try:
-                response = self._send(method, path, body)
+                response = self._send(method, self.url + path, body)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 problem = (
                     f"no server answers at {self.url}: start it (vllm serve MODEL), "
@@ -139,11 +139,20 @@ class Client:
                 time.sleep(wait)
         raise ServerDown(problem)
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+    def tell(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One attempt at a path of the server itself, outside its `/v1`; empty where it has no such path."""
+        try:
+            answer = self._send(method, str(httpx.URL(self.url).join(path)), body)
+        except (httpx.HTTPError, ProposerError):
+            return {}
+        told = _json(answer.text) if answer.status_code == 200 else None
+        return told if isinstance(told, dict) else {}
+
+    def _send(self, method: str, url: str, body: Mapping[str, Any] | None) -> httpx.Response:
         """One attempt. The whole answer, unpacked, if it is not too large and comes in time."""
         until = time.monotonic() + self._timeout
         packed = bytearray()
-        with self._http.stream(method, self.url + path, json=body) as answer:
+        with self._http.stream(method, url, json=body) as answer:
             for piece in answer.iter_raw():
                 packed += piece
                 if len(packed) > MAX_ANSWER:

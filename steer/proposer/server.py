@@ -24,10 +24,12 @@ from steer.errors import ProposerError, SettingsError
 from steer.gates.replies import MAX_REPLY, parse
 from steer.gates.text import normalize
 from steer.parts import Guide, Scored
+from steer.proposer.address import on_this_machine
 from steer.proposer.client import BadRequest, Client, Model, NotFound, one_line
 from steer.proposer.fewshot import FanOut
 from steer.proposer.request import instruction
 from steer.proposer.templates import FewShot, template
+from steer.proposer.unload import unload
 from steer.settings import MAX_SEED
 
 Mode = Literal["auto", "list", "fanout", "few-shot"]
@@ -151,6 +153,15 @@ class ServerProposer:
         new = [note for note, told in self._notes.items() if not told]
         self._notes = dict.fromkeys(self._notes, True)
         return new
+
+    def rest(self) -> None:
+        """Ask a server on this machine to give the GPU back until it is next asked, where it can do that."""
+        if not on_this_machine(self._client.url):
+            return
+        if (name := unload(self._client, self.model)) is not None:
+            self._note(f"{name} unloads {self.model} while pictures are made, and loads it again when asked")
+        else:
+            self._note("the language model's server keeps what it has of the GPU while pictures are made")
 
     def close(self) -> None:
         """Give the connections back."""

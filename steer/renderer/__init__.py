@@ -29,17 +29,19 @@ def open_renderer(
     lora: tuple[str, ...] = (),
     device: str | None = None,
     cache: Path | None = None,
+    rest: str = "memory",
 ) -> DiffusersRenderer:
     """The renderer for a diffusers pipeline: a folder, or a hub id whose weights are on this machine.
 
     `settings` override the model's own defaults. `memory` is one of `MEMORY`: bf16 (float32 on a CPU), fp8 or
     nf4, both of which need a GPU. `lora` are files, folders or hub ids, each with an optional strength as in
     "style.safetensors=0.8". `device` None takes a GPU if there is one. `cache` is a folder where embeddings
-    and images are kept between runs, None keeps them in memory only. Nothing is downloaded, and weights are
+    and images are kept between runs, None keeps them in memory only. `rest` says where weights wait while
+    others have the device: in "memory", or on "disk". Nothing is downloaded, and weights are
     loaded when they are first needed. Raises `UsageError`, `RendererError`.
     """
     from steer.renderer.diffusion import DiffusersRenderer
     from steer.renderer.source import find_source
 
     source = find_source(model, revision=revision, memory=memory, lora=lora, device=device)
-    return DiffusersRenderer(source, settings or RenderSettings(), cache)
+    return DiffusersRenderer(source, settings or RenderSettings(), cache, rest)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from steer.errors import RendererError
 from steer.renderer.cache import EMBEDDINGS, IMAGES, Cache
 from steer.renderer.load import Pipelines
-from steer.renderer.settings import RenderSettings, defaults
+from steer.renderer.settings import PROMPTS_AT_ONCE, RenderSettings, defaults, doubt, guided
 from steer.renderer.source import DENOISERS, PipelineSource
 from steer.renderer.stage import Stage
 
@@ -35,7 +36,6 @@ Job = tuple[str, int]  # prompt, seed
 Embeddings = dict[str, torch.Tensor]  # arguments of the pipeline by name, each [1, ...]
 
 GIB = 2**30
-PROMPTS_AT_ONCE = 32
 
 # Kernels for the attention of text encoders, the second choice where the first made NaN. FLUX.2-dev pads
 # prompts on the left, where a token sees nothing at all; cuDNN's kernel, which torch may prefer, is left out.
@@ -56,8 +56,14 @@ class DiffusersRenderer:
     batch size and on any device. The pixels agree within rounding (tests: 1/255 in float32).
     """
 
-    def __init__(self, source: PipelineSource, settings: RenderSettings, cache: Path | None = None) -> None:
-        self._source, self._pipes = source, Pipelines(source)
+    def __init__(
+        self,
+        source: PipelineSource,
+        settings: RenderSettings,
+        cache: Path | None = None,
+        rest: str = "memory",
+    ) -> None:
+        self._source, self._pipes, self._rest = source, Pipelines(source), rest
         call = inspect.signature(self._pipes.kind.__call__).parameters
         own = {name: None if p.default is p.empty else p.default for name, p in call.items()}
         self._settings = defaults(settings, source.model, source.index, source.folder, own)
@@ -68,6 +74,8 @@ class DiffusersRenderer:
         self.steps, self.guidance_scale = self._settings.steps, self._settings.guidance_scale
         self.width, self.height = self._settings.width, self._settings.height
         told = {key: value for key, value in asdict(self._settings).items() if key != "batch_size"}
+        if told["negative_prompt"] is None:
+            del told["negative_prompt"]
         self.sha256 = _hash(source.identity, told)  # of all that decides an image, beside prompt and seed
         images, texts = (cache / "images", cache / "embeddings") if cache else (None, None)
         self._images = Cache(IMAGES, images, memory=GIB // 4, disk=4 * GIB)
@@ -76,7 +84,8 @@ class DiffusersRenderer:
         self._at_once = {"images": self._settings.batch_size or 1, "prompts": PROMPTS_AT_ONCE}
         self._stages: dict[str, Stage] = {}
         self._attention = ATTENTION
-        self._notes: list[str] = []
+        line = doubt(settings, source.model, source.index, source.folder)
+        self._notes: list[str] = [line] if line else []
 
     # --- what the loop calls
 
@@ -106,14 +115,43 @@ class DiffusersRenderer:
             made.close()
 
     def rest(self) -> None:
-        """Gives the device's memory to others. The weights stay in main memory, and come back when needed."""
+        """Gives the device's memory to others. The weights come back from main memory, or from disk."""
+        if self._rest == "disk":
+            self._give_up()
         for stage in self._stages.values():
             stage.rest()
 
     def close(self) -> None:
         """Gives all memory back. The caches stay; another `render` loads the weights again."""
-        self._stages.clear()
         self._failed.clear()
+        self._give_up()
+
+    def forget(self) -> None:
+        """Gives up what was rendered and encoded; a cache folder keeps it."""
+        self._images.forget()
+        self._embeddings.forget()
+        self._failed.clear()
+
+    def cut_error(self, prompt: str) -> float | None:
+        """Relative error of the prompt's hidden states where the text encoder's last layers are left out.
+
+        None for a model of which nothing is left out. Loads the whole text encoder, one after the other.
+        """
+        if not self._pipes.family.cut:
+            return None
+        self._give_up()
+        found = []
+        for whole in (False, True):
+            pipe = self._pipes.whole_text() if whole else self._pipes.text
+            pipe.text_encoder.to(self._source.device)
+            found.append(self._encode_with(pipe, [prompt], self._attention[0])["prompt_embeds"].float().cpu())
+            del pipe
+            self._give_up()
+        short, reference = found
+        return float((short - reference).norm() / reference.norm())
+
+    def _give_up(self) -> None:
+        self._stages.clear()
         self._pipes = Pipelines(self._source)
         clear_device_cache(garbage_collection=True)
 
@@ -164,7 +202,7 @@ class DiffusersRenderer:
             "width": settings.width,
             "height": settings.height,
             "num_inference_steps": settings.steps,
-            "guidance_scale": settings.guidance_scale,
+            self._pipes.family.guidance: settings.guidance_scale,
             "callback_on_step_end": watch,
         }
         arguments = {k: v for k, v in arguments.items() if v is not None and k in self._call}
@@ -172,11 +210,13 @@ class DiffusersRenderer:
             rows = [row for prompt, _ in jobs if not isinstance(row := encoded[prompt], str)]
             for name in rows[0]:
                 arguments[name] = torch.cat([row[name] for row in rows]).to(self._source.device)
-            if isinstance(empty := encoded.get(""), dict) and self._guided:
-                negative = empty["prompt_embeds"].expand(len(jobs), -1, -1)
+            if isinstance(away := encoded.get(self._away), dict) and self._second_pass:
+                negative = away["prompt_embeds"].expand(len(jobs), -1, -1)
                 arguments["negative_prompt_embeds"] = negative.to(self._source.device)
         else:
             arguments["prompt"] = [prompt for prompt, _ in jobs]
+            if settings.negative_prompt is not None:
+                arguments["negative_prompt"] = [settings.negative_prompt] * len(jobs)
             if settings.max_sequence_length is not None:
                 arguments["max_sequence_length"] = settings.max_sequence_length
         generators = [torch.Generator().manual_seed(seed) for _, seed in jobs]
@@ -186,16 +226,19 @@ class DiffusersRenderer:
         ]
 
     @property
-    def _guided(self) -> bool:
-        """Whether klein needs a second pass with an empty prompt, as its base models do."""
-        strong = (self._settings.guidance_scale or 0) > 1
-        return self._pipes.family.empty_negative and strong and not self._source.index.get("is_distilled")
+    def _second_pass(self) -> bool:
+        """Whether klein needs a second pass, with the negative prompt, as its base models do."""
+        return self._pipes.family.second_pass and guided(self._settings, self._source.index)
+
+    @property
+    def _away(self) -> str:
+        return self._settings.negative_prompt or ""
 
     # --- prompts
 
     def _encode(self, prompts: Sequence[str]) -> dict[str, Embeddings | str]:
         """Embeddings of each prompt, or why there are none; what is not in the cache in one batch."""
-        wanted = dict.fromkeys([*prompts, ""] if self._guided else prompts)
+        wanted = dict.fromkeys([*prompts, self._away] if self._second_pass else prompts)
         encoded: dict[str, Embeddings | str] = {}
         for prompt in wanted:
             if (known := self._embeddings.get(self._text_key(prompt))) is not None:
@@ -208,7 +251,7 @@ class DiffusersRenderer:
                 if not isinstance(embeddings, str):
                     self._embeddings.put(self._text_key(prompt), embeddings)
             encoded |= done
-        if isinstance(reason := encoded.get("") if self._guided else None, str):
+        if isinstance(reason := encoded.get(self._away) if self._second_pass else None, str):
             return dict.fromkeys(encoded, reason)
         return encoded
 
@@ -230,7 +273,9 @@ class DiffusersRenderer:
 
     def _encoded(self, prompts: Sequence[str], attention: Sequence[Any]) -> Embeddings:
         """What the pipeline takes in the place of these prompts, each [prompts, ...], on the device."""
-        pipe = self._pipes.text
+        return self._encode_with(self._pipes.text, prompts, attention)
+
+    def _encode_with(self, pipe: Any, prompts: Sequence[str], attention: Sequence[Any]) -> Embeddings:
         offered = {
             "prompt": list(prompts),
             "prompt_2": None,
@@ -238,6 +283,7 @@ class DiffusersRenderer:
             "device": torch.device(self._source.device),
             "num_images_per_prompt": 1,
             "do_classifier_free_guidance": (self._settings.guidance_scale or 0) > 1,
+            "negative_prompt": self._negative(len(prompts)),
             "max_sequence_length": self._settings.max_sequence_length,
         }
         known = inspect.signature(pipe.encode_prompt).parameters
@@ -248,6 +294,11 @@ class DiffusersRenderer:
             for name, tensor in zip(self._pipes.family.encoded, returned, strict=True)
             if name and tensor is not None
         }
+
+    def _negative(self, count: int) -> list[str] | None:
+        """The negative prompt for each of `count` prompts, for classes that encode both at once."""
+        negative = self._settings.negative_prompt
+        return None if negative is None or self._pipes.family.second_pass else [negative] * count
 
     def _not_finite(self, what: str) -> str:
         remedy = "try another --renderer" if self.memory == "bf16" else "try --memory bf16"
@@ -270,8 +321,14 @@ class DiffusersRenderer:
                 for part in DENOISERS:
                     if part in modules:
                         modules[part].compile_repeated_blocks(fullgraph=True)
-            self._stages[name] = Stage(list(modules.values()), self._source.device)
+            let_go = partial(self._forget, name) if self._rest == "disk" and self._pipes.family.cut else None
+            self._stages[name] = Stage(list(modules.values()), self._source.device, let_go)
         return self._stages[name]
+
+    def _forget(self, name: str) -> None:
+        """The half that is to rest on disk: nobody holds its weights any more."""
+        del self._stages[name]
+        self._pipes.forget(name)
 
     def _in_batches(
         self, what: str, items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R | str]]
@@ -325,8 +382,11 @@ class DiffusersRenderer:
         return _hash(self.sha256, *job)
 
     def _text_key(self, prompt: str) -> str:
-        guided = (self._settings.guidance_scale or 0) > 1
-        return _hash(self._source.identity, self._settings.max_sequence_length, guided, prompt)
+        told: list[Any] = [self._source.identity, self._settings.max_sequence_length]
+        told.append((self._settings.guidance_scale or 0) > 1)
+        if (negative := self._negative(1)) is not None:
+            told.append(negative)
+        return _hash(*told, prompt)
 
 
 def _image(pixels: torch.Tensor) -> Image.Image | str | None:

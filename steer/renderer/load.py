@@ -7,7 +7,9 @@ remains computes the same numbers in the same order; tests compare both, bit by 
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -42,10 +44,27 @@ class Pipelines:
         """The half that has the denoiser and the decoder. Raises `RendererError`."""
         return self._half("image")
 
+    def whole_text(self) -> Any:
+        """The half that has the text encoder, with all of its layers, to compare. Raises `RendererError`."""
+        names = components(self.source.index)
+        absent = {name: None for name in (*DENOISERS, "vae") if name in names}
+        with _readable(self.source), quiet():
+            return self.kind.from_pretrained(
+                self.source.folder,
+                dtype=getattr(torch, self.source.dtype),
+                use_safetensors=True,
+                local_files_only=True,
+                **absent,
+            )
+
     @property
     def layers(self) -> tuple[int, ...]:
         """Depths at which FLUX.2 reads its text encoder; 0 is the embedding of the tokens."""
         return tuple(inspect.signature(self.kind.encode_prompt).parameters["text_encoder_out_layers"].default)
+
+    def forget(self, name: str) -> None:
+        """Give the weights of "text" or "image" up; they are read again when they are next asked for."""
+        self._halves.pop(name, None)
 
     def _half(self, name: str) -> Any:
         if name not in self._halves:
@@ -83,22 +102,38 @@ class Pipelines:
         return pipe
 
 
+# Words in the names of classes that want a picture, or make something else than one of a text.
+_OTHER = re.compile(
+    r"Img2Img|Image2Image|I2I|Inpaint|Control|Kontext|Edit|Upscale|SuperRes|Adapter|Fill|Redux|Prior|Decoder|"
+    r"Refiner|Depth|Pix2Pix|Layered|GLIGEN|Variation|Blip|Onnx|LDM3D|Latte|Panorama|DiffusionGemma|LLaDA"
+)
+_TAKES = {"prompt", "num_inference_steps", "generator", "output_type", "height", "width"}
+_MOVES = {"num_frames", "num_videos_per_prompt", "video", "video_length"}  # what only films have
+
+
 def pipeline_class(source: PipelineSource) -> Any:
     """The text-to-image pipeline class for a folder. Raises `RendererError` where there is none."""
     import diffusers
 
     name = source.index["_class_name"]
-    if name in FAMILIES:
-        return getattr(diffusers, name)
-    # Those of AutoPipelineForText2Image. Imported here only: it takes seconds, as it imports every pipeline.
-    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
-
-    for kind in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values():
-        if kind.__name__ == name:
-            return kind
+    kind = getattr(diffusers, name, None)
+    if backends := getattr(kind, "_backends", None):  # what stands in for a class whose packages are missing
+        missing = [each for each in backends if importlib.util.find_spec(each) is None]
+        raise RendererError(f"{source.model} needs other packages; run: pip install {' '.join(missing)}")
+    if name in FAMILIES or (kind is not None and text_to_image(kind)):
+        return kind
     raise RendererError(
         f"{source.model} is a {name}, which makes no images of texts alone; choose another --renderer"
     )
+
+
+def text_to_image(kind: Any) -> bool:
+    """Whether a pipeline class of diffusers makes pictures of texts alone, by its name and its arguments."""
+    if _OTHER.search(kind.__name__) or not callable(kind):
+        return False
+    call = inspect.signature(kind.__call__).parameters
+    needed = {name for name, p in call.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    return call.keys() >= _TAKES and not call.keys() & _MOVES and needed <= {"self", "prompt"}
 
 
 def quantization(source: PipelineSource, names: Mapping[str, str]) -> dict[str, Any]:

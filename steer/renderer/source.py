@@ -1,7 +1,7 @@
 """Where a pipeline's weights are, whether they are whole, and whether this machine can run them.
 
 Only local files are looked at: in a folder written by `save_pretrained`, or in the hub's cache, which
-`hf download` fills and which knows how to go on after a broken connection.
+`steer setup` fills and which knows how to go on after a broken connection.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reward.checked import load_json, open_plain, read_json
+from reward.hub_files import snapshot
 from reward.licences import how_to_download
 from steer.errors import RendererError, UsageError
 from steer.renderer.settings import MEMORY
@@ -84,7 +85,7 @@ def find_source(
         raise UsageError(f"there is no memory plan {memory!r}; choose --memory {', '.join(MEMORY)}")
     folder, commit = _locate(model, revision)
     index = _index(folder, model)
-    remedy = f"finish the download: hf download {model}" if commit else f"copy {folder} again"
+    remedy = f"finish the download: steer setup {model}" if commit else f"copy {folder} again"
     if missing := next(_damage(folder, index), None):
         raise RendererError(f"the weights of {model} are incomplete: {missing}; {remedy}")
     device = device or _best_device()
@@ -112,18 +113,23 @@ def _locate(model: str | Path, revision: str | None) -> tuple[Path, str | None]:
         raise RendererError(
             f"{model} is a single file; give the folder of a whole pipeline (with its {INDEX}) or a hub id"
         )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        found = Path(snapshot_download(str(model), revision=revision, local_files_only=True))
-    except HFValidationError as error:
-        raise UsageError(f"{str(model)!r} is neither a folder nor a hub id of the form owner/name") from error
-    except LocalEntryNotFoundError as error:
+    found = _snapshot(str(model), revision)
+    if found is None:
         raise RendererError(
             f"the weights of {model} are not on this machine: {how_to_download(str(model), revision)}"
-        ) from error
+        )
     return found, found.name
+
+
+def _snapshot(model: str, revision: str | None = None) -> Path | None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(model)
+    except HFValidationError as error:
+        raise UsageError(f"{model!r} is neither a folder nor a hub id of the form owner/name") from error
+    return snapshot(model, revision)
 
 
 def _index(folder: Path, model: str | Path) -> dict[str, Any]:
@@ -138,7 +144,7 @@ def _index(folder: Path, model: str | Path) -> dict[str, Any]:
         reason = f"it cannot be read: {error}"
     raise RendererError(
         f"{model} is not a pipeline of diffusers ({INDEX}: {reason}); give a folder written by "
-        f"save_pretrained, or a hub id after: hf download {model}"
+        f"save_pretrained, or a hub id after: steer setup {model}"
     )
 
 
@@ -209,6 +215,12 @@ def _check_device(model: str, folder: Path, index: Mapping[str, Any], memory: st
         raise RendererError(
             f"the renderer {model} was asked for on {device}, and no GPU was found; see: steer doctor"
         )
+    unet = "unet" in components(index)
+    if gpu and not unet and not torch.version.hip and torch.cuda.get_device_capability(device) < (8, 0):
+        raise RendererError(
+            f"{torch.cuda.get_device_name(device)} computes no bfloat16 (compute capability below 8.0), "
+            f"which {model} needs; take a Stable Diffusion, as --preset laptop does"
+        )
     if memory != "bf16":
         if not gpu:
             raise RendererError(
@@ -256,22 +268,18 @@ def _lora(given: str) -> Lora:
     path = Path(source).expanduser()
     name = None
     if not path.exists():
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
         repository, name = "/".join(source.split("/")[:2]), "/".join(source.split("/")[2:]) or None
-        try:
-            path = Path(snapshot_download(repository, local_files_only=True))
-        except (HFValidationError, LocalEntryNotFoundError) as error:
+        if (found := _snapshot(repository)) is None:
             raise RendererError(
-                f"there is no LoRA {source} on this machine: check the path, or: hf download {repository}"
-            ) from error
+                f"there is no LoRA {source} on this machine: check the path, or: steer setup {repository}"
+            )
+        path = found
     if path.is_dir():
-        found = [path / name] if name else sorted(path.glob("*.safetensors"))
-        if len(found) != 1 or not found[0].is_file():
+        files = [path / name] if name else sorted(path.glob("*.safetensors"))
+        if len(files) != 1 or not files[0].is_file():
             listed = ", ".join(file.name for file in path.glob("*.safetensors")) or "none"
             raise RendererError(f"{path} must hold the LoRA: name one of its safetensors files ({listed})")
-        path = found[0]
+        path = files[0]
     if path.suffix != ".safetensors" or not _whole(path):
         raise RendererError(
             f"the LoRA {path} is not a whole safetensors file, and no other format is read; download it again"

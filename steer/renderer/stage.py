@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 
 from steer.errors import RendererError
 
@@ -22,11 +23,13 @@ class Stage:
 
     A stage that makes room keeps its weights in page-locked main memory: leaving a second time copies
     nothing, and coming back is one copy at the speed of the bus. Quantized weights are of types of
-    their own and move as their library moves them.
+    their own and move as their library moves them. With `let_go` nothing is kept: to rest is to give the
+    weights up for good, and `let_go` is called so that whoever holds them forgets them too.
     """
 
-    def __init__(self, modules: Sequence[Any], device: str) -> None:
+    def __init__(self, modules: Sequence[Any], device: str, let_go: Callable[[], None] | None = None) -> None:
         self.modules, self.device = list(modules), torch.device(device)
+        self._let_go = let_go
         self.awake = False
         self.failure: str | None = None  # what could not be had; no reason to stop
         self._host: dict[torch.nn.Parameter, torch.Tensor] = {}
@@ -35,7 +38,7 @@ class Stage:
     def bytes(self) -> int:
         """Size of the weights."""
         tensors = chain.from_iterable(chain(module.parameters(), module.buffers()) for module in self.modules)
-        return sum(tensor.nbytes for tensor in tensors)
+        return sum(_bytes(tensor) for tensor in tensors)
 
     def wake(self, other: Stage | None = None) -> None:
         """Onto the device; `other` leaves it first if both do not fit. Raises `RendererError`."""
@@ -45,6 +48,7 @@ class Stage:
             free, _ = torch.cuda.mem_get_info(self.device)
             if free < self.bytes + HEADROOM:
                 other.rest()
+        size = self.bytes
         try:
             for module in self.modules:
                 module.to(self.device)
@@ -52,14 +56,18 @@ class Stage:
             self.awake = True  # in part: take it back
             self.rest()
             raise RendererError(
-                f"{self.bytes / 1e9:.0f} GB of weights do not fit into the memory of {self.device}; "
+                f"{size / 1e9:.0f} GB of weights do not fit into the memory of {self.device}; "
                 "try --memory nf4 or a smaller --renderer; what fits: steer doctor"
             ) from error
         self.awake = True
 
     def rest(self) -> None:
         """Off the device."""
-        if self.awake and self.device.type != "cpu":
+        if self.awake and self._let_go is not None:
+            self.modules = []
+            self._let_go()
+            clear_device_cache(garbage_collection=True)
+        elif self.awake and self.device.type != "cpu":
             self._host = self._host or self._copies()
             for parameter, host in self._host.items():
                 parameter.data = host
@@ -105,6 +113,14 @@ class Stage:
 def _unlock(block: torch.Tensor) -> None:
     cuda: Any = torch.cuda.cudart()
     cuda.cudaHostUnregister(block.data_ptr())
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    """What a tensor takes. A quantized one reports the size it would have in bfloat16, so its parts count."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, _ = tensor.__tensor_flatten__()
+        return sum(_bytes(getattr(tensor, name)) for name in names)
+    return tensor.nbytes
 
 
 def _quantized(module: Any) -> bool:

@@ -16,7 +16,7 @@ from steer import Record
 from steer.cli.app import run_command
 from steer.cli.options import parameters_of, take
 from steer.machine.overrides import Overrides
-from steer.machine.presets import WEIGHTS
+from steer.machine.presets import PRESETS, WEIGHTS
 from steer.settings import Settings
 
 SMALL = ["--iterations", "1", "--proposals", "3", "--confirm", "2"]
@@ -475,7 +475,7 @@ def test_doctor_says_what_each_preset_lacks_and_who_may_use_it(steer):
     code, out, _ = steer("doctor", "--json")
     assert code == 0
     found = json.loads(out)
-    assert [preset["name"] for preset in found["presets"]] == ["flux2", "klein", "laptop", "sandbox"]
+    assert [preset["name"] for preset in found["presets"]] == list(PRESETS)
     for preset in found["presets"]:
         assert preset["ready"] == all(need["met"] for need in preset["needs"])
         assert all(need["fix"] for need in preset["needs"] if not need["met"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from reward.encoders import weights
 from reward.errors import CheckpointError
-from steer.errors import RendererError
-from steer.machine import hub
+from steer.errors import PresetError, RendererError, UsageError
+from steer.machine import hub, main_memory
+from steer.machine.doctor import _python
 from steer.machine.estimate import describe, estimate
 from steer.machine.gpu_memory import Models, components_of, plan_memory, vllm_share
-from steer.machine.gpus import GIB, GPUS, TYPICAL, Gpu, by_name, from_driver
+from steer.machine.gpus import GIB, GPUS, TYPICAL, Gpu, by_name, from_driver, here, only
+from steer.machine.loading import beside, load
 from steer.machine.model_sizes import (
     LAYERS_READ,
     decode_flops,
@@ -28,7 +31,8 @@ from steer.machine.model_sizes import (
     step_flops,
 )
 from steer.machine.overrides import Overrides
-from steer.machine.presets import least_gpu, resolve
+from steer.machine.presets import least_gpu, requirements, resolve
+from steer.renderer.settings import PROMPTS_AT_ONCE
 from steer.renderer.source import find_source
 from steer.settings import Settings
 
@@ -155,6 +159,53 @@ def test_image_text_encoders_are_counted_to_the_last_parameter(model):
     )
     with torch.device("meta"):
         assert size_of(config).parameters == parameters(SiglipModel(own))
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "billions"),
+    [
+        ("Qwen/Qwen-Image", "QwenImageTransformer2DModel", 20.4),
+        ("Tongyi-MAI/Z-Image-Turbo", "ZImageTransformer2DModel", 6.2),
+    ],
+)
+def test_transformers_of_other_families_are_counted_to_the_last_parameter(model, kind, billions):
+    import diffusers
+
+    config = known()[model]["transformer"]
+    made = built(getattr(diffusers, kind), **{k: v for k, v in config.items() if not k.startswith("_")})
+    assert size_of(config).parameters == parameters(made)
+    assert round(size_of(config).parameters / 1e9, 1) == billions
+    names = ("transformer_blocks", "layers", "noise_refiner", "context_refiner")
+    blocks = [part for name, part in made.named_children() if name in names]
+    linear = [m for block in blocks for m in block.modules() if isinstance(m, torch.nn.Linear)]
+    assert size_of(config).linear == sum(parameters(layer) for layer in linear)
+
+
+def test_what_belongs_to_other_families_is_counted_to_the_last_parameter():
+    from diffusers import AutoencoderKL, AutoencoderKLQwenImage
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    config = known()["Qwen/Qwen-Image"]["text_encoder"]
+    text = {**config["text_config"], "model_type": "qwen2_5_vl_text"}
+    eyes = {**config["vision_config"], "num_heads": 16}
+    with torch.device("meta"):
+        whole = Qwen2_5_VLForConditionalGeneration(
+            Qwen2_5_VLConfig(text_config=text, vision_config=eyes, tie_word_embeddings=False)
+        )
+        films = AutoencoderKLQwenImage()
+    assert size_of(config).parameters == parameters(whole)
+    assert size_of(known()["Qwen/Qwen-Image"]["vae"]).parameters == parameters(films)
+    config = known()["Tongyi-MAI/Z-Image-Turbo"]["vae"]
+    kinds = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    asked = {k: v for k, v in config.items() if not k.startswith("_")}
+    assert size_of(config).parameters == parameters(built(AutoencoderKL, **kinds, **asked))
+
+
+def test_the_new_presets_fit_where_they_are_meant_to():
+    assert on("24 GB", "bf16", "z-image-turbo").peak < 26 * GIB
+    assert [on(card, "bf16", "qwen-image").fits for card in TYPICAL] == [False, True, True]
+    assert on("24 GB", "nf4", "qwen-image").fits and on("80 GB", "bf16", "klein-9b").fits
+    assert on("80 GB", "bf16", "qwen-image").image_seconds is None  # nobody has counted what it computes
 
 
 def test_a_kind_that_is_not_counted_says_so():
@@ -293,6 +344,13 @@ def test_cards_are_told_apart_by_their_drivers_names():
     assert from_driver("NVIDIA H100 80GB HBM3", 79.6).bf16 == 989
     assert from_driver("NVIDIA H100 PCIe", 79.6).bf16 == 756
     assert from_driver("NVIDIA L40S", 44.5).bf16 == 362 and from_driver("NVIDIA L4", 22.0).bf16 == 121
+    assert from_driver("NVIDIA L40", 44.5).bf16 == 181
+    assert from_driver("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", 95).fp8 == 1007
+    assert from_driver("AMD Instinct MI300X", 192).bf16 == 1307 and from_driver("NVIDIA GB10", 119).unified
+    assert (
+        from_driver("NVIDIA B300 SXM6 AC", 268).fp8 == 4500 and from_driver("NVIDIA GB300", 277).bf16 == 2500
+    )
+    assert not from_driver("Tesla T4", 14.6).has_bf16
     assert len({each.name for each in GPUS}) == len(GPUS)
 
 
@@ -303,6 +361,136 @@ def test_the_plan_of_a_run_says_seconds_memory_and_what_they_assume(monkeypatch)
     assert "assumed, there is no GPU here" in planned.machine and "not measured" in planned.machine
     assert planned.seconds > planned.images * planned.gpu["seconds_per_image"]
     assert all(estimate(Settings(), resolve(name)).gpu == {} for name in ("sandbox", "laptop"))
+
+
+# --- main memory, planned as the card's is
+
+
+def test_what_rests_is_planned_in_main_memory_and_rest_on_disk_keeps_none_of_it():
+    turns, together = on("80 GB", "bf16"), on("141 GB", "bf16")
+    dev = sum(part.bytes("bf16") for part in turns.components if part.phase in ("encode", "render"))
+    llm = next(part.bytes("bf16") for part in turns.components if part.phase == "propose")
+    assert turns.host > dev + 1.5 * llm  # vLLM asleep rounds its weights up
+    assert together.host < dev  # nothing rests, and one half after the other passes through
+    disk = on("80 GB", "bf16", rest="disk")
+    assert disk.host < 0.7 * turns.host and disk.swap_seconds > 10 * turns.swap_seconds
+    assert disk.peak == turns.peak
+
+
+def test_a_plan_that_main_memory_cannot_hold_is_refused_before_anything_starts(monkeypatch):
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: by_name("H100"))
+    monkeypatch.setattr(main_memory, "available", lambda: 120 * GIB)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    need = next(need for need in requirements(resolve("flux2")) if "main memory" in need.what)
+    assert not need.met and "--rest disk" in need.fix and "120 GB free" in need.what
+    with pytest.raises(PresetError, match=r"lacks .* GB of main memory \(120 GB free\)"):
+        load("flux2")
+    need = next(n for n in requirements(resolve("flux2", Overrides(rest="disk"))) if "main memory" in n.what)
+    assert need.met
+    monkeypatch.setattr(main_memory, "available", lambda: 8 * GIB)
+    need = next(n for n in requirements(resolve("flux2", Overrides(rest="disk"))) if "main memory" in n.what)
+    assert not need.met and "--rest" not in need.fix
+
+
+def test_the_plan_of_a_run_tells_the_same_main_memory(monkeypatch):
+    monkeypatch.setattr("steer.machine.gpus.here", lambda: by_name("H100"))
+    resolved = resolve("flux2")
+    planned = estimate(Settings(), resolved)
+    told = round(resolved.memory_plan.main_memory / GIB, 1)
+    assert planned.memory_gb == planned.gpu["main_memory_gb"] == told
+    assert f"{told:.0f} GB of main memory" in " ".join(need.what for need in requirements(resolved))
+
+
+def test_a_containers_limit_counts_as_the_machines_memory(tmp_path, monkeypatch):
+    limit, used = tmp_path / "max", tmp_path / "current"
+    monkeypatch.setattr(main_memory, "_GROUPS", ((limit, used),))
+    whole = main_memory.total()
+    limit.write_text("max"), used.write_text("1")
+    assert main_memory.total() == whole
+    limit.write_text(str(2**30)), used.write_text(str(2**29))
+    assert (main_memory.total(), main_memory.available()) == (2**30, 2**29)
+
+
+def test_a_text_encoder_keeps_no_more_hidden_states_than_planned():
+    plan = on("141 GB", "bf16")
+    weights = sum(part.bytes("bf16") for part in plan.components if part.phase in ("encode", "render"))
+    states = PROMPTS_AT_ONCE * 512 * 5120 * 2 * 31
+    nobody = plan.gpu.memory * GIB  # the language model and the scorer are beside it
+    assert states < 2 * GIB and weights + states < nobody
+    alone = resolve("flux2", Overrides(llm_url="http://h/v1")).memory_plan_on(by_name("H100"), "bf16")
+    encoder = next(part.bytes("bf16") for part in alone.components if part.phase == "encode")
+    scorer = next(part.bytes("bf16") for part in alone.components if part.phase == "score")
+    assert alone.needs["encode"] - encoder - scorer >= states
+
+
+# --- which GPU, and how much of it
+
+
+def cards(monkeypatch, *gpus):
+    monkeypatch.setattr("steer.machine.gpus.all_here", lambda: list(gpus))
+
+
+def test_free_memory_decides_not_the_whole_cards(monkeypatch):
+    busy = replace(by_name("H100"), free=10.0, device="cuda:0")
+    idle = replace(by_name("RTX 4090"), free=23.5, device="cuda:1")
+    cards(monkeypatch, busy, idle)
+    assert here().device == "cuda:1"
+    assert resolve("klein").memory_plan.fits
+    on_busy = resolve("klein", Overrides(render_gpu=0)).memory_plan
+    assert not on_busy.fits and "of which 10 are free: end what else uses it (nvidia-smi)" in on_busy.why_not
+
+
+def test_the_language_model_may_have_a_gpu_of_its_own(monkeypatch):
+    cards(
+        monkeypatch,
+        replace(by_name("RTX 4090"), device="cuda:0"),
+        replace(by_name("RTX 4090"), device="cuda:1"),
+    )
+    both = resolve("klein", Overrides(render_gpu=0, llm_gpu=1))
+    assert "propose" not in both.memory_plan.needs and both.memory_plan.gpu.device == "cuda:0"
+    assert list(both.llm_plan.needs) == ["propose"] and both.llm_plan.gpu.device == "cuda:1"
+    assert all("proposer" in others for seat, others in beside(both).items())
+    assert resolve("klein", Overrides(render_gpu=1, llm_gpu=1)).llm_plan is None  # they share it
+    with pytest.raises(UsageError, match="there is no GPU 2: on this machine there are numbered 0 to 1"):
+        _ = resolve("klein", Overrides(render_gpu=2)).memory_plan
+
+
+def test_a_program_sees_the_one_card_that_it_is_given(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert only(1) == {"CUDA_VISIBLE_DEVICES": "1"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert only(1) == {"CUDA_VISIBLE_DEVICES": "6"}
+
+
+def test_a_server_of_somebody_elses_on_this_machine_rests_while_others_have_the_card(monkeypatch):
+    cards(monkeypatch, replace(by_name("H200"), device="cuda:0"))
+    local = beside(resolve("klein", Overrides(llm_url="http://127.0.0.1:11434/v1")))
+    assert all("proposer" not in others for others in local.values())
+    assert "proposer" in beside(resolve("klein", Overrides(llm_url="http://gpu.lan/v1")))["renderer"]
+
+
+def test_klein_runs_on_apples_gpu_as_released_and_in_no_other_precision(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 48 * GIB)
+    monkeypatch.setattr(main_memory, "available", lambda: 60 * GIB)
+    chosen = Overrides(llm_url="http://127.0.0.1:1234/v1")
+    resolved = resolve("klein", chosen)
+    assert resolved.gpu.device == "mps" and resolved.memory_plan.fits
+    assert resolved.memory_plan.main_memory > resolved.memory_plan.peak  # it is the same memory
+    assert "no nf4" in resolve("klein", replace(chosen, memory="nf4")).memory_plan.why_not
+
+
+def test_a_card_without_bfloat16_runs_no_model_that_needs_it(monkeypatch):
+    cards(monkeypatch, replace(by_name("T4"), memory=40.0, device="cuda:0"))
+    assert "computes no bfloat16" in resolve("klein").memory_plan.why_not
+    assert resolve("laptop").memory_plan.fits
+
+
+def test_a_build_of_torch_for_amd_is_called_so(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(torch.version, "hip", "7.1.0")
+    assert "ROCm 7.1.0" in next(check.found for check in _python() if check.what == "torch")
 
 
 # --- configs on this machine
@@ -316,6 +504,7 @@ def pipeline(folder):
              "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}  # fmt: skip
     (folder / "model_index.json").write_text(json.dumps(index))
     (folder / "scheduler").mkdir()
+    (folder / "scheduler" / "scheduler_config.json").write_text("{}")
     return folder
 
 
@@ -359,8 +548,19 @@ def test_a_snapshot_is_whole_only_with_every_shard_that_its_index_names(snapshot
     (snapshot / "transformer" / "model-00002-of-00002.safetensors").write_bytes(b"")
     assert hub.state(DEV) == "present" and hub.local(DEV) == snapshot == hub.local(f"{DEV}@abc")
     assert hub.local(f"{DEV}@other") is None
+    (snapshot / "scheduler" / "scheduler_config.json").unlink()
+    assert hub.missing(snapshot) == ["scheduler/*.json"]
     (snapshot / "scheduler").rmdir()
     assert hub.missing(snapshot) == ["scheduler/"]
+
+
+def test_a_part_is_a_model_by_its_files_whatever_its_class_is_called(snapshot):
+    index = json.loads((snapshot / "model_index.json").read_text())
+    index["tokenizer"] = ["transformers", "TokenizersBackend"]  # as transformers 5 saves them
+    (snapshot / "model_index.json").write_text(json.dumps(index))
+    (snapshot / "tokenizer").mkdir()
+    (snapshot / "tokenizer" / "tokenizer_config.json").write_text("{}")
+    assert hub.missing(snapshot) == ["transformer/*.safetensors"]
 
 
 def test_a_download_that_never_finished_is_told_from_none(tmp_path):
@@ -372,12 +572,12 @@ def test_a_download_that_never_finished_is_told_from_none(tmp_path):
 
 
 def test_how_to_get_weights_depends_on_network_terms_and_revision(monkeypatch):
-    assert hub.how_to_get(KLEIN).startswith("unset HF_HUB_OFFLINE and hf download")
+    assert hub.how_to_get(KLEIN).startswith("unset HF_HUB_OFFLINE and steer setup")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    assert hub.how_to_get(f"{KLEIN}@abc") == f"hf download {KLEIN} --revision abc"
+    assert hub.how_to_get(f"{KLEIN}@abc") == f"steer setup {KLEIN}@abc"
     assert "accept its terms" in hub.how_to_get(DEV) and "hf auth login" in hub.how_to_get(DEV)
     monkeypatch.setattr("reward.licences.has_token", lambda: True)
-    assert hub.how_to_get(DEV) == f"hf download {DEV}"
+    assert hub.how_to_get(DEV) == f"steer setup {DEV}"
 
 
 @pytest.mark.parametrize(
@@ -386,7 +586,7 @@ def test_how_to_get_weights_depends_on_network_terms_and_revision(monkeypatch):
 )
 def test_a_gated_model_is_so_for_who_renders_who_plans_and_who_encodes(model, monkeypatch):
     monkeypatch.setattr("reward.licences.has_token", lambda: False)
-    told = f"accept its terms on https://huggingface.co/{model}, then: hf auth login && hf download {model}"
+    told = f"accept its terms on https://huggingface.co/{model}, then: hf auth login && steer setup {model}"
     assert told in hub.how_to_get(model)
     for error, look in ((RendererError, find_source), (CheckpointError, weights.resolve)):
         with pytest.raises(error, match=re.escape(told)):

@@ -127,7 +127,7 @@ def test_what_was_chosen_is_in_the_record_and_another_size_is_refused_on_resume(
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (["--renderer", "nobody/nothing"], "hf download nobody/nothing"),
+        (["--renderer", "nobody/nothing"], "steer setup nobody/nothing"),
         (["--renderer", "missing/folder/here"], "check the path"),
         (["--memory", "nf4"], "--memory nf4 needs an NVIDIA GPU"),
         (["--llm-url", "http://127.0.0.1:9"], "127.0.0.1:9"),

@@ -147,6 +147,44 @@ def test_a_server_that_cannot_sleep_gives_its_memory_back_by_ending(proposer, tm
     assert ask(proposer)
 
 
+def test_a_server_that_says_it_sleeps_and_keeps_its_memory_is_stopped(make, tmp_path):
+    free = [10 * 2**30, 12 * 2**30, 30 * 2**30, 46 * 2**30]  # before and after: two, then sixteen freed
+    part = VllmProposer(make(free=lambda: free.pop(0), frees=8 * 2**30), timeout=30)
+    part.wake()
+    part.rest()
+    assert ended(pids(tmp_path)[0])
+    [note] = part.notes()
+    assert "says that it sleeps, but freed 2.0 GB" in note and "starts anew" in note
+    part.wake()
+    part.rest()
+    assert _is_sleeping(part.server) and part.notes() == []
+    part.close()
+
+
+def test_a_server_that_rests_on_disk_is_ended_and_started_again(make, tmp_path):
+    part = VllmProposer(make(sleep_mode=False), timeout=30, stops=True)
+    part.wake()
+    part.rest()
+    assert ended(pids(tmp_path)[0]) and ask(part) and len(pids(tmp_path)) == 2
+    part.close()
+
+
+def test_a_vllm_that_keeps_its_weights_asleep_is_too_old(tmp_path, monkeypatch):
+    for version, line in (
+        ("0.15.1", "vLLM 0.15.1 .* is too old.*vllm>=0.17"),
+        ("0.17.0", None),
+        ("0.1.dev9", None),
+    ):
+        python = tmp_path / "python"
+        python.write_text(f"#!/bin/sh\necho {version}\n")
+        python.chmod(0o755)
+        if line is None:
+            VllmServer("m", python=python).check()
+        else:
+            with pytest.raises(ProposerError, match=line):
+                VllmServer("m", python=python).check()
+
+
 def test_a_server_that_dies_midway_is_started_once_and_asked_the_same(proposer, tmp_path):
     before = ask(proposer)
     (tmp_path / "die").touch()
@@ -273,7 +311,7 @@ def test_a_server_that_never_serves_is_stopped_after_its_time(make, tmp_path):
     ("line", "told"),
     [
         ("OSError: You are trying to access a gated repo. 401 Client Error.", "hf auth login"),
-        ("OSError: m is not a local folder and is not a valid model identifier", "hf download org/Big-8B"),
+        ("OSError: m is not a local folder and is not a valid model identifier", "steer setup org/Big-8B"),
         ("Value error, Sleep mode is not supported on current platform.", "sleep_mode=False"),
         ("torch.OutOfMemoryError: CUDA out of memory.", "nvidia-smi"),
         ("ValueError: To serve at least one request with max seq len 131072", "max_model_len"),

@@ -394,7 +394,7 @@ def test_a_lora_that_is_missing_damaged_or_made_for_another_model_is_named(flux2
     from safetensors.torch import save_file
 
     file = lora(tmp_path / "lora")
-    with pytest.raises(RendererError, match=r"no LoRA owner/style .*hf download owner/style"):
+    with pytest.raises(RendererError, match=r"no LoRA owner/style .*steer setup owner/style"):
         open_renderer(flux2, lora=("owner/style",))
     with pytest.raises(UsageError, match=r"strength"):
         open_renderer(flux2, lora=(f"{file}=strong",))
@@ -432,11 +432,11 @@ def test_a_setting_out_of_range_is_named(wrong):
 
 
 def test_weights_that_are_not_here_are_named_with_the_command_that_fetches_them():
-    with pytest.raises(RendererError, match=r"hf download stabilityai/sd-turbo$"):
+    with pytest.raises(RendererError, match=r"steer setup stabilityai/sd-turbo$"):
         open_renderer("stabilityai/sd-turbo")
-    with pytest.raises(RendererError, match=r"accept its terms .*hf auth login.*hf download black-forest"):
+    with pytest.raises(RendererError, match=r"accept its terms .*hf auth login.*steer setup black-forest"):
         open_renderer("black-forest-labs/FLUX.2-dev")
-    with pytest.raises(RendererError, match=r"hf download a/b --revision abc$"):
+    with pytest.raises(RendererError, match=r"steer setup a/b@abc$"):
         open_renderer("a/b", revision="abc")
     with pytest.raises(UsageError, match=r"neither a folder nor a hub id"):
         open_renderer("what is this")
@@ -455,7 +455,7 @@ def test_weights_in_the_hubs_cache_are_found_with_their_commit(flux2, tmp_path, 
     found = find_source("owner/model", device="cpu")
     assert (found.model, found.revision) == ("owner/model", commit)
     (model / "snapshots" / commit / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(RendererError, match=r"incomplete: transformer .*hf download owner/model"):
+    with pytest.raises(RendererError, match=r"incomplete: transformer .*steer setup owner/model"):
         find_source("owner/model", device="cpu")
 
 

@@ -131,7 +131,7 @@ def test_a_damaged_encoder_says_so_in_one_line(folder, tmp_path, damage):
 
 
 def test_a_missing_encoder_says_how_to_get_it():
-    with pytest.raises(CheckpointError, match="hf download google/nothing-here"):
+    with pytest.raises(CheckpointError, match="steer setup google/nothing-here"):
         ImageTextEncoder.load("google/nothing-here")
 
 

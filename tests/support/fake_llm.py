@@ -44,6 +44,7 @@ class FakeLlm:
     def __init__(self, reply: Callable[[str, dict[str, Any]], Answer | None] | None = None) -> None:
         self.reply = reply or (lambda path, body: prompts_of(body))
         self.models: Answer = answer({"data": [{"id": "org/Big-8B-Instruct", "max_model_len": 4096}]})
+        self.gets: dict[str, Answer] = {}  # answers to GETs of other paths
         self.asked: list[dict[str, Any]] = []  # bodies of the POSTs
         self.paths: list[str] = []
         self.keys: list[str | None] = []
@@ -52,7 +53,7 @@ class FakeLlm:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 fake.keys.append(self.headers.get("authorization"))
-                self.send(fake.models)
+                self.send(fake.gets.get(self.path, fake.models))
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -123,7 +123,7 @@ def case(number: int, seed: int = 0) -> Case:
 
 @contextlib.contextmanager
 def nothing_starts() -> Iterator[None]:
-    """No model, no page, no browser, no world, and nobody at the keyboard."""
+    """No model, no page, no browser, no world, no download, no program, and nobody at the keyboard."""
 
     def no(*_: object, **__: object) -> None:
         raise UsageError("this starts nothing")
@@ -132,8 +132,8 @@ def nothing_starts() -> Iterator[None]:
         for name in (
             "steer.machine.loading.load", "steer.machine.loading.load_scorer", "reward.baselines.load_reward",
             "reward.predictor.predictor.Predictor.load", "reward.predictor.checkpoint.read_checkpoint",
-            "steer.pages.server.listen",
-            "steer.sandbox.make.build.build",
+            "steer.pages.server.listen", "steer.sandbox.make.build.build", "steer.machine.setup._call",
+            "steer.machine.downloads.look", "steer.machine.downloads.fetch", "reward.predictor.sharing.push",
         ):  # fmt: skip
             stack.enter_context(mock.patch(name, no))
         stack.enter_context(mock.patch("typer.launch"))

@@ -55,8 +55,11 @@ VOCABULARY = MetadataVocabulary(
 PROFILE_DIM = 384  # of the sentence encoder that comes with the package
 
 
-def tiny_encoder(folder: Path, seed: int = 0) -> Path:
-    """A random SigLIP encoder (32 dimensions, 16-pixel images) in the layout of a released checkpoint."""
+def tiny_encoder(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
+    """A random SigLIP encoder (32 dimensions, 16-pixel images) in the layout of a released checkpoint.
+
+    It reads `words` beside its own.
+    """
     config = SiglipConfig(
         vision_config={
             "hidden_size": 32,
@@ -71,7 +74,7 @@ def tiny_encoder(folder: Path, seed: int = 0) -> Path:
             "intermediate_size": 64,
             "num_hidden_layers": 1,
             "num_attention_heads": 2,
-            "vocab_size": len(WORDS) + 2,
+            "vocab_size": len(WORDS) + len(words) + 2,
             "max_position_embeddings": 64,
             "projection_size": 32,
             "bos_token_id": None,
@@ -82,7 +85,7 @@ def tiny_encoder(folder: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         SiglipModel(config).save_pretrained(folder)
-    word_tokenizer(folder)
+    word_tokenizer(folder, words)
     preprocessing = {
         "image_processor_type": "SiglipImageProcessor",
         "size": {"height": 16, "width": 16},

@@ -1,0 +1,103 @@
+"""Released repositories on a `FakeHub`: their layouts, classes and duplicates, with tiny random weights."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import tiny_pipelines as pipelines
+import torch
+from fake_hub import FakeHub
+from tiny import WORDS, tiny_dataset, tiny_encoder, word_tokenizer
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3Model
+
+DUPLICATE = bytes(range(256)) * 400  # of weights that nobody reads
+
+
+def laptop(hub: FakeHub, scratch: Path, trained: bool = True) -> None:
+    """What `steer setup laptop` fetches. The encoder knows the five photographs, if `trained`."""
+    folder = pipelines.save(pipelines.stable_diffusion(), scratch / "sdxs")
+    for part in ("unet", "vae", "text_encoder"):
+        weights = next((folder / part).glob("*.safetensors"))
+        shutil.copyfile(weights, weights.with_suffix("").with_suffix(".fp16.safetensors"))
+    hub.add("IDKiro/sdxs-512-dreamshaper", folder, **{"sdxs.safetensors": DUPLICATE})
+    make = encoder_of_photographs if trained else tiny_encoder
+    bin = {"pytorch_model.bin": DUPLICATE}
+    hub.add("google/siglip2-base-patch16-224", make(scratch / "siglip"), **bin)
+    pamela(hub, scratch)
+
+
+def flux2(hub: FakeHub, scratch: Path) -> None:
+    """The paper's: gated FLUX.2-dev and Llama, so400m and nemotron."""
+    dev = pipelines.save(pipelines.flux2(), scratch / "dev")
+    hub.add("black-forest-labs/FLUX.2-dev", dev, gated=True, **{"flux2-dev.safetensors": DUPLICATE})
+    llama(hub, scratch)
+    hub.add("google/siglip2-so400m-patch14-384", tiny_encoder(scratch / "so400m"))
+    config = LlamaConfig(vocab_size=200, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+                         num_attention_heads=2, num_key_value_heads=1)  # fmt: skip
+    folder = scratch / "nemotron"
+    LlamaForCausalLM(config).model.save_pretrained(folder)
+    word_tokenizer(folder)
+    hub.add("nvidia/llama-embed-nemotron-8b", folder)
+    pamela(hub, scratch)
+
+
+def klein(hub: FakeHub, scratch: Path) -> None:
+    """FLUX.2-klein-4B with its single file beside the folders, Llama, so400m, Qwen3-Embedding."""
+    folder = pipelines.save(pipelines.klein(), scratch / "klein")
+    single = {"flux-2-klein-4b.safetensors": DUPLICATE}
+    hub.add("black-forest-labs/FLUX.2-klein-4B", folder, **single)
+    llama(hub, scratch)
+    hub.add("google/siglip2-so400m-patch14-384", tiny_encoder(scratch / "so400m"))
+    qwen = Qwen3Config(vocab_size=200, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+                       num_attention_heads=2, num_key_value_heads=1, head_dim=8)  # fmt: skip
+    Qwen3Model(qwen).save_pretrained(scratch / "qwen3")
+    word_tokenizer(scratch / "qwen3", special=["<|endoftext|>"])
+    hub.add("Qwen/Qwen3-Embedding-0.6B", scratch / "qwen3")
+    pamela(hub, scratch)
+
+
+def llama(hub: FakeHub, scratch: Path) -> None:
+    """Gated; in shards with an index, and once more as `original/`."""
+    config = LlamaConfig(vocab_size=200, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+                         num_attention_heads=2, num_key_value_heads=1)  # fmt: skip
+    folder = scratch / "llama"
+    LlamaForCausalLM(config).save_pretrained(folder, max_shard_size="30KB")
+    word_tokenizer(folder)
+    original = {"original/consolidated.00.pth": DUPLICATE, "original/params.json": b"{}"}
+    hub.add("meta-llama/Llama-3.1-8B-Instruct", folder, gated=True, **original)
+
+
+def pamela(hub: FakeHub, scratch: Path) -> None:
+    """The data set, as one archive."""
+    root = tiny_dataset(scratch / "PAMELA", people=9, images=24)
+    archive = scratch / "zip" / "PAMELA.zip"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w") as made:
+        for file in sorted(root.rglob("*")):
+            made.write(file, file.relative_to(root.parent))
+    hub.add("bethgelab/PAMELA", archive.parent, kind="dataset")
+
+
+def encoder_of_photographs(folder: Path) -> Path:
+    """A tiny SigLIP that has learnt the caption of each of the shipped photographs, and nothing else."""
+    from reward.encoders.image_text import ImageTextEncoder
+    from steer.machine.check import photographs
+
+    images, captions = photographs()
+    words = {word for caption in captions for word in caption.split()} - set(WORDS)
+    encoder = ImageTextEncoder.load(tiny_encoder(folder, words=sorted(words)))
+    pixels = encoder._pixels(images)
+    ids = encoder.tokenizer(captions, padding="max_length", max_length=64, return_tensors="pt")["input_ids"]
+    own = encoder.model.requires_grad_(True)
+    optimizer, right = torch.optim.Adam(own.parameters(), 1e-3), torch.arange(len(images))
+    for _ in range(200):
+        logits = own(pixel_values=pixels, input_ids=ids).logits_per_image
+        loss = cross_entropy(logits, right) + cross_entropy(logits.T, right)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    own.save_pretrained(folder)
+    return folder
