@@ -53,7 +53,7 @@ def load(preset: str = "auto", **overrides: Any) -> Parts:
         preset=resolved.name,
         reason=resolved.reason,
         simulated=scorer.simulated,
-        beside=TOGETHER if plan is None else plan.beside,
+        beside=_beside(resolved),
     )
     # Loading them again on another machine must not choose another plan: what was chosen is kept, not "auto".
     memory = resolved.precision if resolved.renderer else resolved.overrides.memory
@@ -113,13 +113,40 @@ def _proposer(resolved: ResolvedPreset) -> Proposer:
     return LocalProposer(overrides.llm, threads=overrides.threads)
 
 
+def _beside(resolved: ResolvedPreset) -> Mapping[Seat, tuple[Seat, ...]]:
+    """Who stays awake beside whom; a server of this machine gives way on its card."""
+    together = TOGETHER if resolved.memory_plan is None else resolved.memory_plan.beside
+    urls = resolved.overrides.renderer_url
+    if not urls or resolved.gpu is None:
+        return together
+    return {
+        seat: tuple(other for other in others if other != "renderer") for seat, others in together.items()
+    }
+
+
 def _renderer(resolved: ResolvedPreset) -> Renderer:
     model, overrides = resolved.renderer, resolved.overrides
+    from steer.renderer.lacking import refuse_lacking
+
+    asked = {
+        name: getattr(overrides, name) for name in ("size", "steps", "guidance", "negative", "batch", "lora")
+    }
+    if overrides.renderer_url:
+        from steer.renderer.servers import open_server
+
+        return open_server(
+            overrides.renderer_url,
+            overrides.renderer,
+            **asked,
+            workflow=overrides.workflow,
+            nodes=overrides.node,
+            paid_limit=overrides.paid_limit,
+        )
     if model is None:
         from steer.sandbox.renderer import SandboxRenderer
 
-        if overrides.lora:
-            raise UsageError("the sandbox's painter takes no LoRA; name a pipeline with --renderer")
+        advice = "; for a pipeline: --renderer MODEL, for a server: --renderer-url URL"
+        refuse_lacking("the sandbox's painter", SandboxRenderer.capabilities, advice, **asked)
         threads = overrides.threads
         return SandboxRenderer() if threads is None else SandboxRenderer(threads=threads)
     from steer.renderer import RenderSettings, open_renderer
@@ -133,7 +160,7 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         batch_size=overrides.batch,
         compile=overrides.compile,
     )
-    return open_renderer(
+    found = open_renderer(
         name,
         revision=revision or None,
         settings=settings,
@@ -142,3 +169,5 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         device="cuda" if resolved.gpu else None,
         cache=Path(overrides.cache) if overrides.cache else None,
     )
+    refuse_lacking(found.name, found.capabilities, **asked)
+    return found
