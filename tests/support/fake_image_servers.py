@@ -391,3 +391,47 @@ def _asked(graph: dict[str, Any]) -> tuple[str, int, tuple[int, int]]:
     latent = linked(sampler, "latent_image")["inputs"]
     assert isinstance(seed, int) and isinstance(latent["width"], int)
     return positive["inputs"]["text"], seed, (latent["width"], latent["height"])
+
+
+class FakeBfl(FakeServer):
+    """BFL's API. What it takes is paid for: `charged` counts it. `pending` looks come before a picture."""
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(port)
+        self.charged: list[tuple[str, int]] = []
+        self.pending = 2
+        self.seed: int | None = None  # that it says it used
+        self.outcome = "Ready"
+        self.upsampling = True  # whether it knows `prompt_upsampling`
+        self.elsewhere: str | None = None  # where it says that the picture will be
+        self.files: dict[str, bytes] = {}
+        self._jobs: dict[str, dict[str, Any]] = {}
+        self._looks: dict[str, int] = {}
+
+    def route(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer | None:
+        if path == "/v1/get_result":
+            return self._result(query["id"])
+        if path.startswith("/files/"):
+            return 200, {"content-type": "image/png"}, self.files[path]
+        if path != "/v1/flux-2-klein-4b":
+            return None
+        if not self.upsampling and "prompt_upsampling" in body:
+            return answer({"detail": [{"loc": ["body", "prompt_upsampling"], "msg": "extra fields"}]}, 422)
+        refused = bool(self.faults) and self.faults[0] not in (closed, cut_midway)
+        self.asked.append(body)
+        id = f"job-{len(self.asked)}"
+        self._jobs[id] = body
+        if not refused:
+            self.charged.append((body["prompt"], body["seed"]))
+        return answer({"id": id, "polling_url": self.elsewhere or f"{self.url}/v1/get_result?id={id}"})
+
+    def _result(self, id: str) -> Answer:
+        self._looks[id] = self._looks.get(id, 0) + 1
+        if self._looks[id] <= self.pending:
+            return answer({"id": id, "status": "Pending", "result": None})
+        if self.outcome != "Ready":
+            return answer({"id": id, "status": self.outcome, "result": None})
+        body, name = self._jobs[id], f"/files/{id}.png"
+        self.files[name] = self.make(body["prompt"], body["seed"], (body["width"], body["height"]))
+        used = body["seed"] if self.seed is None else self.seed
+        return answer({"status": "Ready", "result": {"sample": f"{self.url}{name}?sig=x", "seed": used}})

@@ -26,6 +26,7 @@ MAX_WAIT = 60.0  # seconds; the longest that a server's Retry-After is obeyed
 MAX_ANSWER = 100_000_000  # bytes; a picture of 4096x4096 pixels in base64 is smaller
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # worth another attempt
+PERHAPS = (500, 502, 504)  # what was asked for may have been taken all the same
 ELSEWHERE = "name another with --renderer-url"
 
 
@@ -175,6 +176,8 @@ class Http:
                 if answer.status_code not in _BUSY:
                     return self._checked(answer, path)
                 said = f"the server at {self.url} fails ({self._status(answer)}): look at its log"
+                if once and answer.status_code in PERHAPS:
+                    raise Unsure(said)
                 problem = RendererError(said) if answer.status_code == 500 else RendererDown(said)
                 failures += answer.status_code == 500
                 if failures == FAILURES:

@@ -12,6 +12,7 @@ from steer.errors import RendererDown, RendererError
 from steer.parts import Capabilities
 from steer.renderer.servers.address import HF_KEY
 from steer.renderer.servers.hosted import Hosted, key_of, without_key
+from steer.renderer.servers.http import PERHAPS
 from steer.renderer.servers.kind import Asked
 from steer.renderer.servers.paid import NotTaken, Slip
 from steer.wire import one_line
@@ -84,7 +85,7 @@ class HuggingFace(Hosted):
                         RendererDown(f"{said}: is {HF_KEY} the right key, with credit?")
                     ) from error
                 if code in (400, 413, 422) or attempt == ATTEMPTS - 1:
-                    kind = RendererError if code in (400, 413, 422, 500) else RendererDown
+                    kind = RendererError if code in (400, 413, 422) else RendererDown
                     raise NotTaken(kind(said)) from error
                 time.sleep(self._pause * 2**attempt)
         data = io.BytesIO()
@@ -103,7 +104,7 @@ def _not_taken(error: Exception) -> int | None:
         return None
     answer = getattr(error, "response", None)
     if answer is not None:
-        refused = answer.request.method == "POST" and answer.status_code >= 400
+        refused = answer.request.method == "POST" and answer.status_code not in PERHAPS
         return int(answer.status_code) if refused else None
     never = type(error).__name__ in ("ConnectError", "ConnectTimeout") and request is not None
     return 0 if never and request.method == "POST" else None

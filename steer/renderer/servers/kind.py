@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 T = TypeVar("T")
-SMALL = 256  # pixels each way of a picture that only serves to look at the seeds
+SMALL = 256  # pixels each way, at most, of a picture that only serves to look at the seeds
 FEW = 4  # its denoising steps, at most
 
 
@@ -88,7 +88,8 @@ class Kind:
         """What is asked of a picture that only serves to look at the seeds: small, and soon made."""
         asked = self.asked
         if self.capabilities.sizes:
-            asked = replace(asked, width=SMALL, height=SMALL)
+            width, height = asked.size or (SMALL, SMALL)
+            asked = replace(asked, width=min(SMALL, width), height=min(SMALL, height))
         return replace(asked, steps=min(asked.steps or FEW, FEW)) if self.capabilities.steps else asked
 
     def asking(self, asked: Asked) -> Self:
