@@ -10,6 +10,7 @@
     ├── ProposerError          the language model failed
     │   └── ServerDown         its server gives no answer, however often it is asked
     ├── RendererError          the renderer failed on more than single candidates
+    │   └── RendererDown       its server gives no answer or no picture that is of use, whatever is asked for
     ├── ScorerError            the predictor failed on more than single candidates
     ├── StudyError             a study cannot be made, read, written or ranked
     ├── PageError              a page cannot be served on this machine
@@ -62,6 +63,10 @@ class ServerDown(ProposerError):
 
 class RendererError(SteerError):
     """The renderer failed on the base prompt or on a whole batch."""
+
+
+class RendererDown(RendererError):
+    """The renderer's server gives no answer, or no picture that is of use, whatever it is asked for."""
 
 
 class ScorerError(SteerError):

@@ -8,7 +8,7 @@ tells while it goes on is in `steer.record.events`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from weakref import ref
 
@@ -129,6 +129,40 @@ class TakesNotes(Protocol):
     """A part that tells what it had to do otherwise than asked since the last call, in lines for people."""
 
     def notes(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a renderer can be told beside the prompt; everything else it decides itself."""
+
+    seed: bool = True  # the same seed makes the same picture, another seed another one
+    negative: bool = False  # a negative prompt
+    steps: bool = False
+    guidance: bool = False
+    sizes: bool = False
+    batch: bool = False  # several pictures at once
+    lora: bool = False
+
+    def __str__(self) -> str:
+        """What there is, as in "seed, steps and size"."""
+        words = {"negative": "negative prompt", "sizes": "size"}
+        *most, last = [
+            words.get(each.name, each.name) for each in fields(self) if getattr(self, each.name)
+        ] or ["nothing but the prompt"]
+        return f"{', '.join(most)} and {last}" if most else last
+
+
+@runtime_checkable
+class SaysWhatItCan(Protocol):
+    """A renderer that declares its capabilities. One that does not is taken to honour seeds, and no more."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+
+def honours_seeds(renderer: object) -> bool:
+    """Whether base and rewrite can be compared in pairs, on the same seed."""
+    return not isinstance(renderer, SaysWhatItCan) or renderer.capabilities.seed
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # From the ground up: a room imports itself and what stands on an earlier line, nothing else.
 LAYERS = (
-    ("errors",),
+    ("errors", "wire"),
     ("parts",),
     ("settings",),
     ("paths",),

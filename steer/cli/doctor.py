@@ -51,6 +51,9 @@ def _show(found: dict[str, Any]) -> None:
     table("Machine", *map(line, found["machine"]))
     # An optional package that is missing is not a fault.
     table("Optional packages", *((ok or None, what, text) for ok, what, text in map(line, found["packages"])))
+    servers = [(True, server["url"], server["option"]) for server in found["servers"]]
+    none = [(None, "none on the usual ports of this machine", "docs/image-servers.md")]
+    table("Servers that make pictures", *(servers or none))
     for preset in found["presets"]:
         state = "ready" if preset["ready"] else "not ready"
         needs = [(need["met"], need["what"], need["fix"]) for need in preset["needs"]]

@@ -19,6 +19,8 @@ import typer
 from reward.checked import open_plain
 from steer.machine.overrides import Overrides
 from steer.proposer.address import KEY_VARIABLE
+from steer.renderer.servers.address import BFL_KEY, HF_KEY
+from steer.renderer.servers.address import KEY_VARIABLE as RENDERER_KEY
 from steer.settings import Settings
 
 CONFIG_FILE = "steer.toml"
@@ -122,8 +124,11 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
 
 
 def _by_word_only() -> tuple[str, ...]:
-    """Options that start a program, or say where a secret goes: only a person says them, no folder does."""
-    return ("vllm_python", "llm_url") if os.environ.get(KEY_VARIABLE) else ("vllm_python",)
+    """Options that start a program, cost money or say where a secret goes: only a person says them."""
+    llm = ("llm_url",) if os.environ.get(KEY_VARIABLE) else ()
+    keys = (RENDERER_KEY, HF_KEY, BFL_KEY)
+    renderer = ("renderer_url", "paid_limit") if any(os.environ.get(key) for key in keys) else ()
+    return "vllm_python", *llm, *renderer
 
 
 def _keys(ctx: typer.Context) -> dict[str, Any]:

@@ -107,13 +107,18 @@ def resume(
     llm_url: Annotated[
         str | None, typer.Option(help="Address of the language model's server, where it was or is another.")
     ] = None,
+    renderer_url: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of the server that makes the pictures, where it was or is another."),
+    ] = None,
     out_: opt.Out = opt.RUNS,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
     """Go on with an interrupted run, with exactly what it was started with.
 
-    A complete run is left untouched. No program is started by the word of a record: name vLLM's Python again.
+    A complete run is left untouched. No program is started by the word of a record, and nothing is paid for:
+    name vLLM's Python again, or the hosted renderer.
 
     [bold]Example[/bold]
 
@@ -121,7 +126,7 @@ def resume(
     """
     from steer.cli.session import resume as go_on
 
-    go_on(find(run, out_), as_json, quiet, vllm_python, llm_url)
+    go_on(find(run, out_), as_json, quiet, vllm_python, llm_url, renderer_url or ())
 
 
 @app.command()

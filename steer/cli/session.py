@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,9 +16,10 @@ from reward.errors import RewardError
 from steer.cli import options as opt
 from steer.cli.console import hint, print_json, say
 from steer.cli.people_profiles import say_unreadable
-from steer.errors import SteerError
+from steer.errors import SteerError, UsageError
+from steer.loop.confirm import UNPAIRED_NOTE, with_enough_pictures
 from steer.machine.overrides import NO_OVERRIDES, Overrides
-from steer.parts import people_of
+from steer.parts import honours_seeds, people_of
 from steer.settings import DEFAULT_PROMPT, DEFAULTS, Settings, clean_prompt
 from steer.whom import Who
 
@@ -47,6 +50,7 @@ def search(request: Request) -> None:
     if request.plan:
         show_plan(request)
         return
+    request = consent(request)
     parts = load(request.preset, request.overrides)
     request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
@@ -55,7 +59,29 @@ def search(request: Request) -> None:
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
     say_marks(prompt, request.settings.seed)
     run = begin(request, prompt, parts)
-    follow(run, parts, request.settings, as_json=request.as_json, quiet=request.quiet)
+    settings = with_enough_pictures(request.settings, parts.renderer)
+    follow(run, parts, settings, as_json=request.as_json, quiet=request.quiet)
+
+
+def consent(request: Request, runs: int = 1) -> Request:
+    """Says how many pictures cost money, and asks where they are more than the limit; then they are it."""
+    from steer.machine.estimate import estimate
+    from steer.machine.presets import resolve
+
+    if not request.overrides.renderer_url:
+        return request
+    paid = runs * estimate(request.settings, resolve(request.preset, request.overrides)).paid
+    if not paid:
+        return request
+    count, limit = f"up to {paid} pictures, each of which is paid for", request.overrides.paid_limit
+    if paid <= limit:
+        hint(f"this asks for {count}", style="yellow")
+        return request
+    if request.as_json or not sys.stdin.isatty():
+        raise UsageError(f"this asks for {count}, more than --paid-limit {limit}: raise it, or look: --plan")
+    if not typer.confirm(f"This asks for {count}. Go on?", err=True):
+        raise typer.Exit(1)
+    return replace(request, overrides=replace(request.overrides, paid_limit=paid))
 
 
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
@@ -72,7 +98,12 @@ def begin(request: Request, prompt: str, parts: Parts) -> Run:
 
 
 def resume(
-    folder: Path, as_json: bool, quiet: bool, vllm_python: str | None = None, llm_url: str | None = None
+    folder: Path,
+    as_json: bool,
+    quiet: bool,
+    vllm_python: str | None = None,
+    llm_url: str | None = None,
+    renderer_url: Sequence[str] = (),
 ) -> None:
     """Go on with an interrupted run, with exactly what it was started with."""
     from steer.cli.report import finish
@@ -85,7 +116,7 @@ def resume(
         finish(folder, as_json)
         return
     preset, overrides, who = by_name(record, f"resume it there: steer.resume({str(folder)!r}, person, parts)")
-    parts = load(preset, overrides.by_word(vllm_python, llm_url))
+    parts = load(preset, overrides.by_word(vllm_python, llm_url, renderer_url))
     run = Run.resume(folder, who, parts)
     announce(parts, who)
     _say_judge(run, parts)
@@ -185,6 +216,8 @@ def announce(parts: Parts, who: Who) -> None:
         hint(f"preset {parts.preset} ({parts.reason})")
     if who.kind == "profile":
         say_unreadable(who.state)
+    if not honours_seeds(parts.renderer):
+        hint(UNPAIRED_NOTE, style="yellow")
 
 
 def say_marks(prompt: str, seed: int) -> None:
@@ -237,6 +270,8 @@ def show_plan(request: Request) -> None:
     limit, rewrites = "at most " if most.may_stop_early else "", request.settings.proposals
     say(f"preset   {resolved.name} ({resolved.reason})")
     say(f"images   {limit}{most.images}: the base, {most.iterations} x {rewrites} rewrites, checks")
+    if most.paid:
+        say(f"paid     {limit}{most.paid} pictures of a hosted model, each for money")
     say(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
     say(f"memory   about {most.memory_gb:.0f} GB")
     if most.gpu:
@@ -247,8 +282,6 @@ def show_plan(request: Request) -> None:
 
 def _status(text: str) -> Any:
     """A spinner on a terminal, nothing elsewhere."""
-    import sys
-
     if not sys.stderr.isatty():
         return nullcontext()
     from steer.cli.console import err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from steer.cli.console import hint, out, print_json, say
-from steer.cli.session import Request, announce, begin, follow, load, say_marks, show_plan
+from steer.cli.session import Request, announce, begin, consent, follow, load, say_marks, show_plan
 from steer.errors import UsageError
 from steer.pages import wording
 from steer.parts import people_of
@@ -29,6 +29,7 @@ def versus(request: Request, other: Who) -> None:
         hint("two runs, one for each group; each of them:")
         show_plan(request)
         return
+    request = consent(request, runs=2)
     parts = load(request.preset, request.overrides)
     both = (request.who, other)
     _check(both, parts.scorer)

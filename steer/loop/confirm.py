@@ -6,16 +6,25 @@ import math
 import statistics
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from steer.errors import ScorerError
 from steer.loop.search import Found
 from steer.loop.steps import Steps
-from steer.parts import BASE_ID, Job, PersonLike, Scored, Scorer, ScoresPeople
+from steer.parts import BASE_ID, Job, PersonLike, Renderer, Scored, Scorer, ScoresPeople, honours_seeds
 from steer.record.events import Confirmed, Event
+from steer.settings import Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+UNPAIRED = 3  # times as many confirmation pictures where base and best share no noise
+MOST = 100  # that `Settings.confirm` takes
+UNPAIRED_NOTE = (
+    "the renderer ignores seeds: base and best are compared by the means of more pictures, not in pairs, and "
+    "one picture alone says less about its prompt"
+)
 
 
 def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Generator[Event, None, None]:
@@ -45,13 +54,14 @@ def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Gene
                 f"the scorer {steps.parts.scorer.name} has no score for any pair of the confirmation; the "
                 f"search is kept, mend the scorer and go on with: steer runs resume {steps.record.folder}"
             )
-        held_out: list[float] = []
+        judges: list[tuple[float, float]] = []
         if steps.parts.judge is not None and judge_person is not None:
             judged = _scores(steps.parts.judge, [pairs[i] for i in kept], steps.prompt, judge_person)
-            held_out = [after - before for before, after in filter(None, judged)]
+            judges = [each for each in judged if each is not None]
         scores = [one for one in own if one is not None]
         gains = [after - before for before, after in scores]
-        interval = paired_interval(gains)
+        paired = honours_seeds(steps.parts.renderer)
+        interval = interval_of(scores, paired)
         data = {
             "seeds": [seeds[i] for i in kept],
             "baseline": [before for before, _ in scores],
@@ -59,14 +69,16 @@ def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Gene
             "gain_mean": statistics.fmean(gains),
             "gain_ci95": interval,
             "verdict": verdict(interval),
-            "held_out": statistics.fmean(held_out) if held_out else None,
-            "held_out_ci95": paired_interval(held_out) if held_out else None,
+            "held_out": statistics.fmean(after - before for before, after in judges) if judges else None,
+            "held_out_ci95": interval_of(judges, paired),
             "winner_is_base": found.best.id == BASE_ID,
             "baseline_images": [f"images/{baseline[i].id}.png" for i in kept],
             "best_images": [f"images/{best[i].id}.png" for i in kept],
         }
         if len(kept) < len(seeds):
             data["left_out"] = [seed for place, seed in enumerate(seeds) if place not in kept]
+        if not paired:
+            data["paired"] = False
         special = specificity(steps, [pairs[i] for i in kept], statistics.fmean(gains))
         seconds = time.perf_counter() - start
         logged = Confirmed(confirm=data, specificity=special, seconds=seconds)
@@ -74,15 +86,47 @@ def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Gene
     yield logged
 
 
+def with_enough_pictures(settings: Settings, renderer: Renderer) -> Settings:
+    """More confirmation pictures where the renderer ignores seeds, since luck no longer cancels out."""
+    if honours_seeds(renderer):
+        return settings
+    return replace(settings, confirm=min(MOST, UNPAIRED * settings.confirm))
+
+
+def interval_of(scores: Sequence[tuple[float, float]], paired: bool) -> tuple[float, float] | None:
+    """Two-sided 95% interval of the mean gain from (base, best); None for fewer than two."""
+    if paired:
+        return paired_interval([after - before for before, after in scores])
+    return unpaired_interval([before for before, _ in scores], [after for _, after in scores])
+
+
 def paired_interval(gains: Sequence[float]) -> tuple[float, float] | None:
     """Two-sided 95% t interval of the mean gain; None for fewer than two pairs."""
     if len(gains) < 2:
         return None
+    mean, n = statistics.fmean(gains), len(gains)
+    half = _t(n - 1) * statistics.stdev(gains) / math.sqrt(n)
+    return mean - half, mean + half
+
+
+def unpaired_interval(before: Sequence[float], after: Sequence[float]) -> tuple[float, float] | None:
+    """The same for two samples that share nothing (Welch 1947); None for fewer than two of each."""
+    if min(len(before), len(after)) < 2:
+        return None
+    mean = statistics.fmean(after) - statistics.fmean(before)
+    parts = [(statistics.variance(each) / len(each), len(each) - 1) for each in (before, after)]
+    spread = sum(part for part, _ in parts)
+    if not spread:
+        return mean, mean
+    freedom = spread**2 / sum(part**2 / count for part, count in parts)
+    half = _t(freedom) * math.sqrt(spread)
+    return mean - half, mean + half
+
+
+def _t(freedom: float) -> float:
     from scipy.special import stdtrit  # the quantile alone; scipy.stats takes a second to import
 
-    mean, n = statistics.fmean(gains), len(gains)
-    half = float(stdtrit(n - 1, 0.975)) * statistics.stdev(gains) / math.sqrt(n)
-    return mean - half, mean + half
+    return float(stdtrit(freedom, 0.975))
 
 
 def verdict(interval: tuple[float, float] | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from steer.errors import RecordError
-from steer.loop.confirm import confirm
+from steer.loop.confirm import UNPAIRED_NOTE, confirm, with_enough_pictures
 from steer.loop.search import search
 from steer.loop.steps import Steps
 from steer.parts import (
@@ -24,6 +24,7 @@ from steer.parts import (
     Parts,
     PersonLike,
     Scorer,
+    honours_seeds,
 )
 from steer.record.events import Event, Failed, Started, Stopped
 from steer.record.folder import Record, Recorder
@@ -118,7 +119,8 @@ class Run:
         kept in config.json for the caller, who needs it to find the same person and parts on resume.
         """
         prompt = clean_prompt(prompt)
-        record = Recorder.create(out, prompt, person, parts, settings or Settings(), argv, recipe)
+        settings = with_enough_pictures(settings or Settings(), parts.renderer)
+        record = Recorder.create(out, prompt, person, parts, settings, argv, recipe)
         return cls(record.folder, record, person, parts, judge_person)
 
     @classmethod
@@ -162,6 +164,8 @@ class Run:
     def _events(self, record: Recorder) -> Generator[Event, None, None]:
         settings = record.settings
         steps = Steps(self.person, self._parts, settings, record)
+        if not honours_seeds(self._parts.renderer):
+            yield from steps.say_once("renderer", UNPAIRED_NOTE)
         found = yield from search(steps, settings)
         yield from confirm(steps, found, self.judge_person)
         is_base = found.best.id == BASE_ID

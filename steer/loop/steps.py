@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from steer.errors import ProposerError, RendererError, ScorerError, ServerDown, SteerError
+from steer.errors import ProposerError, RendererDown, RendererError, ScorerError, ServerDown, SteerError
 from steer.gates.image import ImageGate
 from steer.gates.looks import is_look, looks
 from steer.parts import (
@@ -201,6 +201,8 @@ class Steps:
                         f"the renderer {name} returned too few images, {len(pending)} of {len(jobs)} are "
                         f"missing; {self._again}"
                     ) from None
+                except RendererDown as error:  # no fault of any candidate
+                    raise RendererDown(f"{error}; {self._again}") from error
                 except Exception as error:  # noqa: BLE001 - whatever a renderer raises is recorded by the caller
                     outcome = error
                 yield pending.pop(0), outcome, time.perf_counter() - start

@@ -20,6 +20,7 @@ from steer.machine.gpu_memory import PRECISIONS
 from steer.machine.gpus import GIB
 from steer.machine.hub import offline
 from steer.machine.presets import INSTALL_GPU, INSTALL_VLLM, PRESETS, ResolvedPreset, requirements, resolve
+from steer.renderer.servers.finding import on_this_machine
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ def examine(runs: Path) -> dict[str, Any]:
         "schema_version": 1,
         "machine": [asdict(check) for check in [*_python(), *_hardware(runs)]],
         "packages": [asdict(check) for check in _packages()],
+        "servers": [
+            {"kind": found.kind, "url": found.url, "option": found.option} for found in on_this_machine()
+        ],
         "presets": [
             {
                 "name": resolved.name,

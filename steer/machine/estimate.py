@@ -6,17 +6,21 @@ The sandbox's costs were measured; those of the others follow from the models' s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from steer.loop.confirm import MOST, UNPAIRED
 from steer.machine.gpu_memory import LINK, MFU, MemoryPlan
 from steer.machine.gpus import GIB
 from steer.machine.presets import PRESETS, ResolvedPreset, resolve
 from steer.parts import Parts
+from steer.renderer.servers.address import Address, read_address
 from steer.settings import Settings
 
 DISK_SPEED = 1e9  # bytes a second at which weights are read
 PNG_BYTES = 2.0  # of one pixel of a render
+PICTURES = 3  # that a look at the seeds takes
+SERVER = "a server, not measured"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Estimate:
     disk_mb: float
     machine: str
     may_stop_early: bool
+    paid: int = 0  # pictures of a hosted model, each of which costs money
     gpu: dict[str, Any] = field(default_factory=dict)  # `describe` of the memory plan; empty without a GPU
     llm_gpu: dict[str, Any] = field(default_factory=dict)  # of the language model on a GPU of its own
 
@@ -63,6 +68,8 @@ def estimate(settings: Settings, resolved: ResolvedPreset) -> Estimate:
     searched = 1 + settings.iterations * settings.proposals
     proposals = settings.iterations * settings.written
     images = searched + settings.gate_renders + settings.final_renders + 2 * settings.confirm
+    urls = resolved.overrides.renderer_url
+    paid = paid_pictures(images, settings, read_address(urls)) if urls else 0
     seconds = costs.load + proposals * costs.propose + images * (costs.render + costs.score)
     seconds += (settings.iterations + 1) * costs.swap
     return Estimate(
@@ -76,16 +83,34 @@ def estimate(settings: Settings, resolved: ResolvedPreset) -> Estimate:
         disk_mb=round(images * costs.image_mb + 4, 1),  # 4 MB: the gallery at its largest
         machine=costs.machine,
         may_stop_early=settings.patience > 0 or settings.target is not None,
+        paid=paid,
         gpu=describe(plan, settings.proposals) if plan is not None else {},
         llm_gpu=describe(own) if own is not None else {},
     )
 
 
+def paid_pictures(images: int, settings: Settings, address: Address) -> int:
+    """How many of a run's pictures cost money, at most; with a look at the seeds and what may follow."""
+    if not address.hosted:
+        return 0
+    if address.kind == "bfl":  # says with each picture which seed was used
+        return images
+    unpaired = min(MOST, UNPAIRED * settings.confirm)
+    return images + 2 * (unpaired - settings.confirm) + PICTURES
+
+
 def costs_of(resolved: ResolvedPreset) -> Costs:
     """Costs of one step; of a renderer that nobody has timed here, those of the nearest preset."""
     plan = resolved.memory_plan
+    if resolved.overrides.renderer_url:
+        return replace(LAPTOP if plan is None else _planned(resolved, plan), machine=SERVER)
     if plan is None:
         return SANDBOX if resolved.renderer is None else LAPTOP
+    return _planned(resolved, plan)
+
+
+def _planned(resolved: ResolvedPreset, plan: MemoryPlan) -> Costs:
+    """Costs that follow from a memory plan."""
     weights = sum(part.bytes(plan.precision) for part in plan.components)
     assumed = "" if resolved.gpu else "assumed, there is no GPU here; "
     image = plan.image_seconds if plan.image_seconds is not None else SANDBOX.render

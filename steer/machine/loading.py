@@ -84,9 +84,10 @@ def beside(resolved: ResolvedPreset) -> Mapping[Seat, tuple[Seat, ...]]:
     plan, url = resolved.memory_plan, resolved.overrides.llm_url
     if plan is None:
         return TOGETHER
-    if url is None or not on_this_machine(url):
-        return plan.beside
-    return {seat: tuple(o for o in others if o != "proposer") for seat, others in plan.beside.items()}
+    served = {"proposer"} if url is not None and on_this_machine(url) else set()
+    if resolved.overrides.renderer_url and resolved.gpu is not None:
+        served.add("renderer")
+    return {seat: tuple(o for o in others if o not in served) for seat, others in plan.beside.items()}
 
 
 def _judge(resolved: ResolvedPreset) -> str | None:
@@ -136,11 +137,25 @@ def _proposer(resolved: ResolvedPreset) -> Proposer:
 
 def _renderer(resolved: ResolvedPreset) -> Renderer:
     model, overrides = resolved.renderer, resolved.overrides
+    from steer.renderer.lacking import NEEDS, refuse_lacking
+
+    asked = {name: getattr(overrides, name) for name in NEEDS}
+    if overrides.renderer_url:
+        from steer.renderer.servers import open_server
+
+        return open_server(
+            overrides.renderer_url,
+            overrides.renderer,
+            **asked,
+            workflow=overrides.workflow,
+            nodes=overrides.node,
+            paid_limit=overrides.paid_limit,
+        )
     if model is None:
         from steer.sandbox.renderer import SandboxRenderer
 
-        if overrides.lora:
-            raise UsageError("the sandbox's painter takes no LoRA; name a pipeline with --renderer")
+        advice = "; for a pipeline: --renderer MODEL, for a server: --renderer-url URL"
+        refuse_lacking("the sandbox's painter", SandboxRenderer.capabilities, advice, **asked)
         threads = overrides.threads
         return SandboxRenderer() if threads is None else SandboxRenderer(threads=threads)
     from steer.renderer import RenderSettings, open_renderer
@@ -155,7 +170,7 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         batch_size=overrides.batch,
         compile=overrides.compile,
     )
-    return open_renderer(
+    found = open_renderer(
         name,
         revision=revision or None,
         settings=settings,
@@ -165,3 +180,5 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         rest=overrides.rest,
         cache=Path(overrides.cache) if overrides.cache else None,
     )
+    refuse_lacking(found.name, found.capabilities, **asked)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 from steer.errors import UsageError
 from steer.proposer.address import KEY_VARIABLE, refuse_secret
 from steer.record.schema import built
+from steer.renderer.servers.address import key_variable, read_address
 from steer.settings import check_ranges, option
 
 MEMORY = ("auto", "bf16", "fp8", "nf4")
 REST = ("memory", "disk")
+_MANY = ("lora", "renderer_url", "node")  # options that may be given again
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,19 @@ class Overrides:
     vllm_python: str | None = option(
         None, "Python of the environment with vLLM, which steer then starts and stops."
     )
-    renderer: str | None = option(None, "Another text-to-image pipeline: id, id@REVISION or folder.")
+    renderer: str | None = option(
+        None, "Another text-to-image pipeline: id, id@REVISION or folder; or the model on a server."
+    )
+    renderer_url: tuple[str, ...] = option(
+        (), "A server that makes the pictures: comfyui://, sdapi://, images:// or http://HOST:PORT; may be "
+        "given again. hf:// and bfl:// cost money.",
+        type=list[str],
+    )  # fmt: skip
+    workflow: str | None = option(None, "ComfyUI: a file in API format; or sd, or flux2-klein.")
+    node: tuple[str, ...] = option(
+        (), "ComfyUI: where something goes, as in seed=3.seed; may be given again.", type=list[str]
+    )
+    paid_limit: int = option(100, "Pictures that may be paid for without a question.", 0, 100_000)
     lora: tuple[str, ...] = option(
         (), "LoRA for the renderer: file, folder or id, =0.8 for its strength; may be given again.",
         type=list[str],
@@ -46,7 +60,7 @@ class Overrides:
     llm_gpu: int | None = option(None, "Number of the GPU for the language model under vLLM.", 0, 63)
     steps: int | None = option(None, "Denoising steps.", 1, 1_000)
     guidance: float | None = option(None, "Guidance scale.", 0, 100)
-    negative_prompt: str | None = option(None, "What pictures shall not show.")
+    negative_prompt: str | None = option(None, "What pictures should not show, where a renderer can be told.")
     size: int | None = option(None, "Pixels each way.", 16, 4_096)
     batch: int | None = option(None, "Pictures rendered at once.", 1, 256)
     compile: bool = option(False, "Compile the denoiser: minutes at the start, faster steps.")
@@ -69,6 +83,12 @@ class Overrides:
         check_ranges(self, UsageError)
         if self.size is not None and self.size % 16:
             raise UsageError(f"--size is {self.size}, but must be a multiple of 16, such as 512")
+        if self.renderer_url:
+            read_address(self.renderer_url)
+        elif self.workflow is not None or self.node:
+            raise UsageError(
+                "--workflow and --node are for ComfyUI: name it too, as in --renderer-url comfyui://127.0.0.1:8188"
+            )
         if self.llm_url is not None:
             refuse_secret(self.llm_url)
         if self.llm_url is not None and not self.llm_url.startswith(("http://", "https://")):
@@ -87,14 +107,19 @@ class Overrides:
         Raises `RecordError` where it is damaged.
         """
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        return built(cls, {**known, "lora": known.get("lora") or ()}, "the recipe of the run")
+        return built(
+            cls, {**known, **{name: known.get(name) or () for name in _MANY}}, "the recipe of the run"
+        )
 
-    def by_word(self, vllm_python: str | None, llm_url: str | None) -> Overrides:
-        """The recipe of a run that goes on, with the program and the server that the user names now.
+    def by_word(
+        self, vllm_python: str | None, llm_url: str | None, renderer_url: Sequence[str] = ()
+    ) -> Overrides:
+        """The recipe of a run that goes on, with the program and the servers that the user names now.
 
-        A record may come from anybody: no program is started by its word, and the key to a language model is
-        sent to no address of its choice. Raises `UsageError` with what to name.
+        A record may come from anybody: no program is started by its word, no key is sent to an address of its
+        choice, and no picture is paid for. Raises `UsageError` with what to name.
         """
+        self = self._renderer_by_word(renderer_url)
         if llm_url is not None or vllm_python is not None:
             return replace(self, vllm_python=vllm_python, llm_url=llm_url)
         mine = {name: os.environ.get(f"STEER_{name.upper()}") or None for name in ("vllm_python", "llm_url")}
@@ -111,6 +136,19 @@ class Overrides:
         named: dict[str, Any] = {name: mine[name] for name in mine if mine[name] and getattr(self, name)}
         return replace(self, **named)
 
+    def _renderer_by_word(self, given: Sequence[str]) -> Overrides:
+        named = tuple(given) or tuple((os.environ.get("STEER_RENDERER_URL") or "").split())
+        if not self.renderer_url or named:
+            return replace(self, renderer_url=named) if self.renderer_url else self
+        address = read_address(self.renderer_url)
+        if address.hosted or os.environ.get(key_variable(address.kind)):
+            why = "no picture is paid for" if address.hosted else "no key is sent to an address"
+            raise UsageError(
+                f"the run was started with --renderer-url {' '.join(self.renderer_url)}, and {why} by the "
+                "word of a record; name it again, or another: --renderer-url URL"
+            )
+        return self
+
     @classmethod
     def given(cls, **values: Any) -> Overrides:
         """From keyword arguments. Raises `UsageError` for one that does not exist."""
@@ -120,12 +158,12 @@ class Overrides:
         paths: dict[str, Any] = {
             name: str(value) if isinstance(value, Path) else value for name, value in values.items()
         }
-        lora: Any = tuple(paths.pop("lora", None) or ())
-        return cls(**paths, lora=lora)
+        many: dict[str, Any] = {name: tuple(paths.pop(name, None) or ()) for name in _MANY}
+        return cls(**paths, **many)
 
     def to_json(self) -> dict[str, Any]:
         """For the recipe of config.json."""
-        return {**asdict(self), "lora": list(self.lora)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in _MANY}}
 
 
 NO_OVERRIDES = Overrides()  # every part as the preset says

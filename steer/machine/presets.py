@@ -120,19 +120,24 @@ class ResolvedPreset:
 
     @property
     def renderer(self) -> str | None:
-        """The pipeline; None: the sandbox's painter."""
-        return self.overrides.renderer or self.preset.renderer
+        """The pipeline in this process; None: the sandbox's painter, or a server."""
+        return None if self.overrides.renderer_url else self.overrides.renderer or self.preset.renderer
+
+    @property
+    def _own(self) -> bool:
+        """Whether the renderer is the preset's, whose steps and guidance are made for it alone."""
+        return self.overrides.renderer is None and not self.overrides.renderer_url
 
     @property
     def steps(self) -> int | None:
-        """Denoising steps; None: the pipeline's own. A preset's are made for its own pipeline alone."""
-        own = self.preset.steps if self.overrides.renderer is None else None
+        """Denoising steps; None: the pipeline's own, or the server's."""
+        own = self.preset.steps if self._own else None
         return own if self.overrides.steps is None else self.overrides.steps
 
     @property
     def guidance(self) -> float | None:
         """Guidance scale; None: the pipeline's own."""
-        own = self.preset.guidance if self.overrides.renderer is None else None
+        own = self.preset.guidance if self._own else None
         return own if self.overrides.guidance is None else self.overrides.guidance
 
     @property
@@ -176,7 +181,8 @@ class ResolvedPreset:
     @cached_property
     def memory_plan(self) -> MemoryPlan | None:
         """On this machine's GPU, or on the assumed one for a preset that needs one; None on a CPU."""
-        gpu = self.gpu or (gpus.by_name(ASSUMED_GPU) if self.preset.gpu else None)
+        assumed = self.preset.gpu and not self.overrides.renderer_url
+        gpu = self.gpu or (gpus.by_name(ASSUMED_GPU) if assumed else None)
         return None if gpu is None else self.memory_plan_on(gpu)
 
     def memory_plan_on(self, gpu: Gpu, precision: str | None = None) -> MemoryPlan:
@@ -213,7 +219,7 @@ def resolve(name: str = "auto", overrides: Overrides = NO_OVERRIDES) -> Resolved
     if name not in PRESETS:
         raise UsageError(f"there is no preset {name!r}; the presets are auto, {', '.join(PRESETS)}")
     preset = PRESETS[name]
-    renders = overrides.renderer or preset.renderer
+    renders = overrides.renderer or preset.renderer or overrides.renderer_url
     return ResolvedPreset(preset, overrides, _gpu(overrides) if renders else None)
 
 
@@ -238,13 +244,13 @@ def requirements(resolved: ResolvedPreset) -> list[Requirement]:
     """What the preset needs on this machine, met or not."""
     preset, overrides = resolved.preset, resolved.overrides
     needs: list[Requirement] = []
-    if preset.gpu:
+    if preset.gpu and not overrides.renderer_url:
         needs.append(_needs_gpu(resolved))
     if resolved.llm_plan is not None:
         needs.append(_needs_room(resolved.llm_plan, "take --llm-gpu of another, or a smaller --llm"))
     if resolved.gpu is not None and resolved.memory_plan is not None:
         needs.append(_needs_main_memory(resolved.memory_plan))
-    if preset.renderer:
+    if preset.renderer and not overrides.renderer_url:
         met = importlib.util.find_spec("diffusers") is not None
         needs.append(Requirement("the package diffusers", met, "" if met else INSTALL_GPU))
         if overrides.renderer is None:  # one that was named is checked when it is opened

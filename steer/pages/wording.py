@@ -58,6 +58,8 @@ def verdict(confirm: Mapping[str, Any]) -> str:
     found = _VERDICTS.get(str(confirm.get("verdict")), "Not confirmed on fresh seeds.")
     if lost := len(confirm.get("left_out") or ()):
         found += f" {lost} {'seed' if lost == 1 else 'seeds'} without a score left out."
+    if confirm.get("paired") is False:
+        found += " The renderer ignores seeds, so means are compared, not pairs."
     return found
 
 

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from steer.errors import UsageError
+from steer.wire import without_secret
 
 KEY_VARIABLE = "STEER_LLM_API_KEY"
 
@@ -18,16 +19,6 @@ def on_this_machine(url: str) -> bool:
     except ValueError:
         return False
     return host == "localhost" or host == "::1" or bool(re.fullmatch(r"127(\.\d+){3}", host))
-
-
-def without_secret(url: str) -> str:
-    """`url` without user name, password, query and fragment, however badly it is written."""
-    scheme = re.match(r"\s*\w{1,20}:/{1,2}", url)
-    before, at, host = url.rpartition("@")
-    if re.search(r"[?#]", before) and at:  # is the @ part of a password, or of a query? Neither is shown
-        host = ""
-    shown = f"{scheme[0] if scheme else ''}…@{host}" if at else url
-    return re.split(r"[?#]", shown, maxsplit=1)[0]
 
 
 def refuse_secret(url: str) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 import httpx
 
 from steer.errors import ProposerError, ServerDown, UsageError
-from steer.proposer.address import KEY_VARIABLE, refuse_secret, without_secret
+from steer.proposer.address import KEY_VARIABLE, refuse_secret
+from steer.wire import one_line, without_secret
 
 ATTEMPTS = 4  # of one request, with pauses between them that double
 PAUSE = 0.5  # seconds before the second attempt
@@ -308,9 +309,3 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def one_line(text: str, most: int = 200) -> str:
-    """`text` on one line, cut to what fits into a message, without what would steer a terminal."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 10 * most]).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -25,12 +25,13 @@ from steer.gates.replies import MAX_REPLY, parse
 from steer.gates.text import normalize
 from steer.parts import Guide, Scored
 from steer.proposer.address import on_this_machine
-from steer.proposer.client import BadRequest, Client, Model, NotFound, one_line
+from steer.proposer.client import BadRequest, Client, Model, NotFound
 from steer.proposer.fewshot import FanOut
 from steer.proposer.request import instruction
 from steer.proposer.templates import FewShot, template
 from steer.proposer.unload import unload
 from steer.settings import MAX_SEED
+from steer.wire import one_line
 
 Mode = Literal["auto", "list", "fanout", "few-shot"]
 TEMPERATURE = {"list": 0.8, "fanout": 1.0, "few-shot": 0.7}  # samples that do not see each other need more

@@ -411,7 +411,7 @@ def describe(parts: Parts) -> dict[str, dict[str, Any] | None]:
 
     def one(part: Any) -> dict[str, Any]:
         keys = ("name", "model", "revision", "sha256", "world", "steps", "guidance_scale", "width", "height")
-        found = {key: getattr(part, key, None) for key in (*keys, "memory", "lora")}
+        found = {key: getattr(part, key, None) for key in (*keys, "memory", "lora", "server", "seeds")}
         return {key: value for key, value in found.items() if isinstance(value, str | int | float)}
 
     return {

@@ -107,6 +107,7 @@ class Confirm(TypedDict):
     held_out_ci95: NotRequired[Interval | None]
     winner_is_base: bool
     left_out: NotRequired[list[int]]  # seeds on which base or best had no score
+    paired: NotRequired[bool]  # False: the renderer ignores seeds, and the interval is of two samples
 
 
 class Specificity(TypedDict):

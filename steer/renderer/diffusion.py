@@ -24,6 +24,7 @@ from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steer.errors import RendererError
+from steer.parts import Capabilities
 from steer.renderer.cache import EMBEDDINGS, IMAGES, Cache
 from steer.renderer.load import Pipelines
 from steer.renderer.settings import PROMPTS_AT_ONCE, RenderSettings, defaults, doubt, guided
@@ -86,6 +87,17 @@ class DiffusersRenderer:
         self._attention = ATTENTION
         line = doubt(settings, source.model, source.index, source.folder)
         self._notes: list[str] = [line] if line else []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What can be told to this pipeline."""
+        return Capabilities(
+            steps="num_inference_steps" in self._call,
+            guidance="guidance_scale" in self._call,
+            sizes="width" in self._call and "height" in self._call,
+            batch=True,
+            lora=hasattr(self._pipes.kind, "load_lora_weights"),
+        )
 
     # --- what the loop calls
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
+from steer.parts import Capabilities
 from steer.sandbox.paint.painter import paint
 from steer.sandbox.read.reader import Reader
 from steer.sandbox.scene import Scene
@@ -16,6 +17,7 @@ class SandboxRenderer:
     """Renders on the CPU, `threads` paintings at a time; a picture depends on its prompt and seed alone."""
 
     name = "sandbox painter"
+    capabilities = Capabilities()
 
     def __init__(self, reader: Reader | None = None, threads: int = 2, size: int = 512) -> None:
         self.reader = reader or Reader()

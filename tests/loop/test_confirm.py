@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steer.errors import ScorerError
-from steer.loop.confirm import paired_interval, verdict
+from steer.loop.confirm import paired_interval, unpaired_interval, verdict
 from steer.loop.run import Run
 from steer.pages import wording
-from steer.parts import BASE_ID
+from steer.parts import BASE_ID, Capabilities
 from steer.record.folder import Record
 from steer.settings import Settings
 
@@ -209,3 +210,41 @@ def test_a_confirmation_without_any_number_is_an_error_and_not_a_verdict(tmp_pat
 
     with pytest.raises(ScorerError, match="no score for any pair of the confirmation"):
         run(tmp_path, scorer=NoNumbers())
+
+
+# --- a renderer that ignores seeds
+
+
+class Careless(FakeRenderer):
+    """Another picture each time, whatever the seed."""
+
+    name = "careless renderer"
+    capabilities = Capabilities(seed=False)
+
+    def image(self, prompt: str, seed: int) -> Any:
+        return super().image(prompt, len(self.rendered))
+
+
+def test_where_seeds_are_ignored_more_pictures_are_compared_by_their_means(tmp_path):
+    record = run(tmp_path, replace(SMALL, confirm=2), renderer=Careless())
+    confirm = record.result["confirm"]
+    assert record.settings.confirm == len(confirm["seeds"]) == 6
+    assert confirm["paired"] is False
+    assert confirm["gain_ci95"] == pytest.approx(unpaired_interval(confirm["baseline"], confirm["best"]))
+    assert any("ignores seeds" in note["text"] for note in record.result["notes"])
+    assert "means are compared, not pairs" in wording.verdict(confirm)
+
+
+def test_where_seeds_are_honoured_the_record_is_as_it_was(tmp_path):
+    record = run(tmp_path)
+    assert "paired" not in record.result["confirm"] and not record.result["notes"]
+
+
+def test_the_unpaired_interval_is_welchs():
+    from scipy import stats
+
+    before, after = [3.0, 3.4, 2.8, 3.1], [3.9, 3.2, 4.4, 3.6, 4.0]
+    expected = stats.ttest_ind(after, before, equal_var=False).confidence_interval(0.95)
+    assert unpaired_interval(before, after) == pytest.approx((expected.low, expected.high))
+    assert unpaired_interval([1.0], [2.0]) is None
+    assert unpaired_interval([1.0, 1.0], [2.0, 2.0]) == (1.0, 1.0)

@@ -17,9 +17,9 @@ from steer.gates.replies import parse
 from steer.machine.overrides import Overrides
 from steer.parts import Scored
 from steer.proposer import client as client_module
-from steer.proposer.address import without_secret
 from steer.proposer.client import Client, base_url
 from steer.proposer.server import ServerProposer, billions
+from steer.wire import without_secret
 
 PROMPT = "floating mossy rocks"
 MEMORY = [Scored(PROMPT, 3.0, "r00c00")]

@@ -22,14 +22,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fake_image_servers import FakeComfy
 from fakes import PROMPT, FakePerson, FakeProposer, FakeRenderer, FakeScorer, fake_parts
 from PIL import Image
 from study_runs import make_runs
 
 from steer import Record, Run, Settings
+from steer.machine.loading import TOGETHER
 from steer.profiles import Profile, Profiles
 from steer.record.events import Event, Proposed
 from steer.record.png import load_whole
+from steer.renderer.servers.comfyui import ComfyUI
+from steer.renderer.servers.http import Http
+from steer.renderer.servers.kind import Asked
+from steer.renderer.servers.renderer import ServerRenderer
 from steer.study.answers import OpenStudy, read_raters
 from steer.study.design import Design, make_design, read_design
 
@@ -171,6 +177,47 @@ def storm_record(folder: Path, storm: Storm, kills: int) -> None:
             assert again is not None and _outcome(again.folder) == expected, "ends otherwise than unbroken"
 
 
+# --- a run on a server
+
+
+def storm_comfyui(folder: Path, storm: Storm, kills: int) -> None:
+    """Runs whose pictures a ComfyUI makes, which goes on while they die: nothing is asked for twice."""
+    unbroken = Run.start(PROMPT, FakePerson(), fake_parts(), SETTINGS, folder / "unbroken")
+    list(unbroken)
+    expected = _outcome(unbroken.folder)
+    out = folder / "runs"
+    with FakeComfy() as comfy:
+        comfy.delay = 0.002
+        while storm.kills < kills:
+            done = False
+            shutil.rmtree(out, ignore_errors=True)
+            comfy.restart()
+            comfy.posted.clear()
+            while not done and storm.kills < kills:
+                found = [path.parent for path in out.glob("*/config.json")]
+
+                def work(say: Say, found: list[Path] = found) -> None:
+                    kind = ComfyUI([Http(comfy.url)], None, Asked(16, 16), "sd")
+                    parts = fake_parts(renderer=ServerRenderer(kind), beside=TOGETHER)
+                    if found:
+                        run = Run.resume(found[0], FakePerson(), parts)
+                    else:
+                        run = Run.start(PROMPT, FakePerson(), parts, SETTINGS, out)
+                    for event in run:
+                        if not event.replayed:
+                            say(["event", _name(event)])
+
+                said, done = storm.kill(work)
+                twice = {id: count for id, count in Counter(comfy.posted).items() if count > 1}
+                assert not twice, f"asked for twice: {twice}"
+                found = [path.parent for path in out.glob("*/config.json")]
+                names = [str(_name(event)) for event in Record(found[0]).events] if found else []
+                told = {str(rest[0]) for what, *rest in said if what == "event" and rest[0] is not None}
+                assert told <= set(names), f"lost: {told - set(names)}"
+            if done:
+                assert _outcome(found[0]) == expected, "ends otherwise than unbroken"
+
+
 # --- a profile
 
 
@@ -261,6 +308,7 @@ def _check_answers(design: Design, told: dict[tuple[str, int], str]) -> int:
 
 SUBJECTS: dict[str, Callable[[Path, Storm, int], None]] = {
     "record": storm_record,
+    "comfyui": storm_comfyui,
     "profile": storm_profile,
     "study": storm_study,
 }
@@ -269,7 +317,7 @@ SUBJECTS: dict[str, Callable[[Path, Storm, int], None]] = {
 def main() -> None:
     """Kills of each subject; ends with 1 where something is lost or there twice."""
     parser = argparse.ArgumentParser(description="Kill what writes, and look at what is left.")
-    parser.add_argument("subjects", nargs="*", default=list(SUBJECTS), help="record, profile, study")
+    parser.add_argument("subjects", nargs="*", default=list(SUBJECTS), help="record, comfyui, profile, study")
     parser.add_argument("--kills", type=int, default=2000, help="of each subject")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
