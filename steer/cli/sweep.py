@@ -1,0 +1,437 @@
+"""`steer sweep`: many people, many prompts, one run for each pair of them."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from steer.cli import options as opt
+from steer.cli.console import hint, print_json, say
+from steer.errors import SteerError, UsageError
+from steer.machine.overrides import NO_OVERRIDES, Overrides
+from steer.parts import people_of
+from steer.record.files import slug
+from steer.settings import DEFAULTS, Settings
+from steer.whom import Who, parse_group
+
+if TYPE_CHECKING:
+    from steer.parts import Parts, Scorer
+    from steer.sweep.plan import Cell, Plan, Shard, Somebody
+    from steer.sweep.work import Done
+
+SWEEPS = Path("sweeps")
+STATES = ("complete", "running", "interrupted", "error", "waiting", "damaged")
+
+
+class _PromptsMayComeFirst(TyperGroup):
+    """`steer sweep PROMPTS` begins a sweep, or goes on with it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "-h", "--help"):
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    help="Many people, many prompts: one run for each pair, with whatever they have in common made once.",
+    epilog="steer sweep PROMPTS --users 17,84,me is short for steer sweep start; see: steer sweep start -h",
+    no_args_is_help=True,
+    cls=_PromptsMayComeFirst,
+)
+
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SWEEP]", help="Folder or name of the sweep; by default the newest.", show_default=False
+    ),
+]
+Galleries = Annotated[
+    bool, typer.Option("--galleries/--no-galleries", help="A page for each run, some 4 MB each.")
+]
+PartOf = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Only this part: 2/8 is the second of eight."),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What all runs of a sweep have in common."""
+
+    preset: opt.Preset = "auto"
+    settings: Settings = DEFAULTS
+    overrides: Overrides = NO_OVERRIDES
+    plan: opt.Plan = False
+    as_json: opt.Json = False
+    quiet: opt.Quiet = False
+    config: opt.Config = None
+
+
+@dataclass(frozen=True)
+class How:
+    """How this process works on a sweep."""
+
+    shard: Shard | None
+    galleries: bool
+    as_json: bool
+    quiet: bool
+
+
+def start(
+    prompts: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PROMPTS", help="File of prompts: text (one a line), CSV or JSONL.", show_default=False
+        ),
+    ],
+    users: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--users",
+            "-u",
+            help="Whose tastes: ids, profiles, positions, with commas; or all.",
+            envvar="STEER_USERS",
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="A demographic group, as in 46-60,gender:male; may be given again."),
+    ] = None,
+    population: Annotated[bool, typer.Option("--population", help="The average taste besides.")] = False,
+    sweep: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the sweep; by default sweeps/ and the file's name.", show_default=False),
+    ] = None,
+    shard: PartOf = None,
+    galleries: Galleries = True,
+    price: Annotated[
+        float | None, typer.Option(help="What an hour of one machine costs, for --plan.", min=0)
+    ] = None,
+    **options: Any,
+) -> None:
+    """Steer every prompt of a file for every person named.
+
+    The same command again goes on where it was interrupted, and does what is new in the file or among the
+    people. Each run is an ordinary one, in runs/ of the sweep.
+
+    [bold]Examples[/bold]
+
+    steer sweep prompts.txt --users 17,84,me
+
+    steer sweep prompts.csv --users all --population --plan --price 2.5
+
+    steer sweep prompts.txt --users all --shard 2/8
+    """  # fmt: skip
+    from steer.sweep.plan import Shard
+    from steer.sweep.prompts import read_prompts
+
+    settings = Settings(**opt.take(Settings, options))
+    overrides = Overrides.given(**opt.take(Overrides, options))
+    request = Request(settings=settings, overrides=overrides, **options)
+    lines = read_prompts(prompts, settings)
+    folder = sweep or SWEEPS / (slug(prompts.stem) or "prompts")
+    part = Shard.parse(shard) if shard else None
+    asked = [*_users(users or []), *(parse_group(text) for text in group or [])]
+    asked += [Who("population")] if population else []
+    if not asked:
+        raise UsageError(
+            "say whose tastes: --users 17,84,me, --users all, --group 18-25 or --population; who is known: "
+            "steer people list"
+        )
+    if request.plan:
+        _show_plan(request, lines, asked, part, price, folder)
+        return
+    from steer.cli.session import load
+    from steer.sweep.plan import extend_plan
+
+    parts = load(request.preset, overrides)
+    people = _people(asked, parts.scorer, folder)
+    plan = extend_plan(folder, parts, settings, people, lines)
+    if kept := len(plan.lines) - len(set(lines)):
+        hint(f"the plan keeps {kept} {'prompt' if kept == 1 else 'prompts'} that {prompts} does not have")
+    _drive(plan, parts, How(part, galleries, request.as_json, request.quiet))
+
+
+_OWN = [one for one in inspect.signature(start, eval_str=True).parameters.values() if one.name != "options"]
+opt.set_parameters(start, opt.by_panel([*_OWN, *opt.parameters_of(Request)]))
+app.command("start")(start)
+
+
+@app.command()
+def resume(
+    sweep: Name = None,
+    shard: PartOf = None,
+    galleries: Galleries = True,
+    vllm_python: Annotated[
+        str | None, typer.Option(help="Python of vLLM's environment, where the sweep was begun with one.")
+    ] = None,
+    llm_url: Annotated[
+        str | None, typer.Option(help="Address of the language model's server, where it was or is another.")
+    ] = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Go on with a sweep: what is complete stays, what was begun goes on, what failed is tried again.
+
+    [bold]Example[/bold]
+
+    steer sweep resume
+    """
+    from steer.cli.session import load
+    from steer.sweep.plan import Shard, read_plan
+
+    plan = read_plan(_find(sweep))
+    part = Shard.parse(shard) if shard else None
+    parts = load(plan.head["preset"], plan.overrides.by_word(vllm_python, llm_url))
+    _drive(plan, parts, How(part, galleries, as_json, quiet))
+
+
+@app.command()
+def status(sweep: Name = None, as_json: opt.Json = False) -> None:
+    """Say how far a sweep is, from its folder alone.
+
+    [bold]Example[/bold]
+
+    steer sweep status
+    """
+    from steer.sweep.plan import read_plan
+
+    plan = read_plan(_find(sweep))
+    states = [(cell, plan.state(cell)) for cell in plan.cells]
+    found = _counted(state for _, state in states)
+    failed = [_failure(plan, cell, state) for cell, state in states if state in ("error", "damaged")]
+    if as_json:
+        print_json(
+            {"schema_version": 1, "sweep": str(plan.folder), "runs": len(plan), **found, "failed": failed}
+        )
+        return
+    hint(f"{len(plan.people):,} people × {len(plan.lines):,} prompts: {len(plan):,} runs")
+    for state, count in found.items():
+        if count:
+            say(f"{state:<12}{count:>8,}")
+    for one in failed:
+        hint(f"{one['run']}: {one['error']}", style="red")
+    if found["complete"] < len(plan):
+        hint(f"go on with: {_again(plan)}")
+
+
+@app.command()
+def export(
+    sweep: Name = None,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="A Parquet file too; needs the package pyarrow.")
+    ] = False,
+) -> None:
+    """Write the contact sheet and the table of a sweep, as far as it is: sweep.html, sweep.csv.
+
+    [bold]Example[/bold]
+
+    steer sweep export --parquet
+    """
+    from steer.pages.sweep import write_sheet
+    from steer.sweep.plan import read_plan
+    from steer.sweep.table import write_csv, write_parquet
+
+    plan = read_plan(_find(sweep))
+    say(write_sheet(plan))
+    say(write_csv(plan))
+    if parquet:
+        say(write_parquet(plan))
+
+
+def _drive(plan: Plan, parts: Parts, how: How) -> None:
+    """Do what is missing of a plan, or of one part of it, and say what came of it."""
+    from steer.cli.session import announce
+    from steer.cli.sweep_progress import Board, showing, tell
+    from steer.loop.run import close
+    from steer.machine.estimate import expected
+    from steer.pages.gallery import write_gallery
+    from steer.sweep.work import missing, tidy, work
+
+    cells = [cell for cell in plan.cells if how.shard is None or how.shard.holds(plan, cell)]
+    todo = list(missing(plan, cells))
+    announce(parts, plan.people[0].who)
+    part = "" if how.shard is None else f" in part {how.shard.number} of {how.shard.of}"
+    hint(
+        f"{len(plan.people):,} people × {len(plan.lines):,} prompts in {plan.folder}: "
+        f"{len(cells):,} runs{part}, {len(todo):,} to do"
+    )
+    costs, settings = expected(parts), plan.settings
+    pictures = settings.iterations * settings.proposals
+    guess = pictures * (costs.propose + costs.render + costs.score)
+    board = Board(plan, todo, guess)
+    problem: SteerError | None = None
+    try:
+        with showing(board, how.quiet):
+            runs = work(
+                plan, _told(board, todo), parts, _words(plan), after=write_gallery if how.galleries else None
+            )
+            with closing(runs):
+                for done in runs:
+                    board.ended(done)
+                    tell(board, done, how.quiet)
+    except KeyboardInterrupt:
+        hint(f"interrupted; nothing is lost, go on with: {_again(plan)}")
+        if how.as_json:
+            print_json(_result(plan, board.done))
+        raise typer.Exit(130) from None
+    except SteerError as error:
+        problem = error
+    finally:
+        close(parts)
+    tidy(plan)
+    _finish(plan, board.done, how, problem)
+
+
+def _finish(plan: Plan, done: Sequence[Done], how: How, problem: SteerError | None) -> None:
+    """Sheet and table, then the last words. A part of a sweep writes them only if it was the last one."""
+    result = _result(plan, done)
+    left = len(plan) - result["complete"]
+    if how.shard is None or not left:
+        from steer.pages.sweep import write_sheet
+        from steer.sweep.table import has_parquet, write_csv, write_parquet
+
+        hint("writing the sheet and the table")
+        result["files"] = [str(write_sheet(plan)), str(write_csv(plan))]
+        result["files"] += [str(write_parquet(plan))] if has_parquet() else []
+    if how.as_json:
+        print_json(result)
+    made, found = result["made"], result["found"]
+    hint(f"{made:,} pictures made, {found:,} found that another run had made")
+    if elsewhere := sum(one.status == "elsewhere" for one in done):
+        hint(f"{elsewhere} runs are left to other processes that are working on them")
+    if problem is not None:
+        hint(f"error: {problem}", style="bold red")
+    if left and problem is None:
+        hint(f"{left:,} of {len(plan):,} runs are not complete; go on with: {_again(plan)}")
+    if not how.as_json:
+        for file in result.get("files", ()):
+            say(file)
+        say(plan.folder)
+    if problem is not None or any(one.status == "error" for one in done):
+        raise typer.Exit(1)
+
+
+def _result(plan: Plan, done: Sequence[Done]) -> dict[str, Any]:
+    """The object of --json."""
+    states = _counted(plan.state(cell) for cell in plan.cells)
+    failed = [
+        {"person": plan.people[one.row].name, "prompt": plan.lines[one.column].prompt, "error": one.error}
+        for one in done
+        if one.status == "error"
+    ]
+    return {
+        "schema_version": 1,
+        "status": "complete" if states["complete"] == len(plan) else "incomplete",
+        "sweep": str(plan.folder),
+        "runs": len(plan),
+        **states,
+        "failed": failed,
+        "made": sum(one.made for one in done),
+        "found": sum(one.found for one in done),
+    }
+
+
+def _counted(states: Any) -> dict[str, int]:
+    found = list(states)
+    return {state: found.count(state) for state in STATES}
+
+
+def _told(board: Any, cells: Sequence[Cell]) -> Iterator[Cell]:
+    for cell in cells:
+        board.began(cell)
+        yield cell
+
+
+def _words(plan: Plan) -> Any:
+    """The command line that makes one run of a sweep alone."""
+    from steer.cli.session import Request as Alone
+    from steer.cli.session import command_words
+
+    def words(cell: Cell) -> list[str]:
+        alone = Alone(cell.somebody.who, settings=cell.line.settings, overrides=plan.overrides)
+        return command_words(alone, cell.line.prompt, plan.head["preset"])
+
+    return words
+
+
+def _users(texts: Sequence[str]) -> list[Who]:
+    names = [name.strip() for text in texts for name in text.split(",")]
+    return [Who("known", user=name) for name in names if name]
+
+
+def _people(asked: Sequence[Who], scorer: Scorer, folder: Path) -> list[Somebody]:
+    """Everybody asked for, each once. Raises what `Who.find` raises."""
+    from steer.sweep.plan import PLAN, read_plan, somebody
+
+    planned = read_plan(folder) if (folder / PLAN).exists() else None
+    found: dict[str, Somebody] = {}
+    for who in asked:
+        everybody = who.kind == "known" and who.user == "all"
+        for each in [Who("known", user=one.id) for one in people_of(scorer)] if everybody else [who]:
+            one = somebody(each, scorer, planned)
+            found.setdefault(one.key, one)
+    if not found:
+        raise UsageError(f"the reward {scorer.name} knows no people by name; try --population")
+    return list(found.values())
+
+
+def _show_plan(
+    request: Request, lines: Any, asked: Sequence[Who], part: Shard | None, price: float | None, folder: Path
+) -> None:
+    from steer.machine.loading import load_scorer
+    from steer.machine.presets import resolve
+    from steer.pages import wording as words
+    from steer.sweep.cost import cost
+
+    resolved = resolve(request.preset, request.overrides)
+    people = _people(asked, load_scorer(request.preset, request.overrides), folder)
+    workers = part.of if part else 1
+    most = cost(lines, len(people), resolved, workers, price)
+    if request.as_json:
+        print_json({"schema_version": 1, "status": "planned", "plan": asdict(most)})
+        return
+    limit = "at most " if most.may_stop_early else ""
+    say(f"preset   {resolved.name} ({resolved.reason})")
+    say(f"runs     {most.runs:,}: {len(people):,} people × {len(lines):,} prompts")
+    say(f"pictures {limit}{most.pictures:,}, {most.shared:,} of them found and not made")
+    say(f"time     {limit}about {words.seconds(most.seconds)} on {most.machine}")
+    if workers > 1:
+        say(f"         about {words.seconds(most.seconds_each)} on each of {workers}")
+    say(f"disk     {limit}{most.disk_gb:,.1f} GB in {folder}")
+    if most.money is not None:
+        say(f"money    {limit}about {most.money:,.2f} at {price:g} an hour")
+    else:
+        say("money    say what an hour costs: --price 2.5")
+
+
+def _failure(plan: Plan, cell: Cell, state: str) -> dict[str, str]:
+    record = plan.record(cell)
+    return {"run": cell.name, "error": record.damage or record.error or state}
+
+
+def _again(plan: Plan) -> str:
+    return shlex.join(["steer", "sweep", "resume", str(plan.folder)])
+
+
+def _find(name: str | None) -> Path:
+    """The folder of a sweep; the newest without a name. Raises UsageError."""
+    from steer.sweep.plan import PLAN
+
+    if name is not None:
+        for folder in (Path(name), SWEEPS / name):
+            if (folder / PLAN).exists():
+                return folder
+        raise UsageError(f"there is no sweep {name!r}; make one: steer sweep PROMPTS --users 17")
+    found = sorted(SWEEPS.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UsageError(f"there is no sweep in {SWEEPS}; make one: steer sweep PROMPTS --users 17")
+    return found[-1].parent
