@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ from steer.cli import options as opt
 from steer.cli.console import hint, print_json, say
 from steer.errors import SteerError, UsageError
 from steer.machine.overrides import NO_OVERRIDES, Overrides
-from steer.parts import people_of
 from steer.record.files import slug
 from steer.settings import DEFAULTS, Settings
 from steer.whom import Who, parse_group
 
 if TYPE_CHECKING:
-    from steer.parts import Parts, Scorer
-    from steer.sweep.plan import Cell, Plan, Shard, Somebody
+    from steer.cli.sweep_progress import Board
+    from steer.parts import Parts
+    from steer.sweep.plan import Cell, Plan, Shard
     from steer.sweep.work import Done
 
 SWEEPS = Path("sweeps")
@@ -62,6 +62,25 @@ PartOf = Annotated[
 ]
 
 
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        help="Spread the runs over workers of Ray: local, auto, or the head's HOST:PORT.", show_default=False
+    ),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        help="With --ray: of a GPU, what one worker takes, as in 0.5; by default 1.", min=0.01,
+        show_default=False,
+    ),
+]  # fmt: skip
+Workers = Annotated[
+    int | None,
+    typer.Option(help="With --ray: workers, by default as many as fit.", min=1, show_default=False),
+]
+
+
 @dataclass(frozen=True)
 class Request:
     """What all runs of a sweep have in common."""
@@ -83,6 +102,9 @@ class How:
     galleries: bool
     as_json: bool
     quiet: bool
+
+
+Runs = Callable[["Board", "Sequence[Cell]"], "Generator[Done, None, None]"]
 
 
 def start(
@@ -111,6 +133,9 @@ def start(
         typer.Option(help="Folder of the sweep; by default sweeps/ and the file's name.", show_default=False),
     ] = None,
     shard: PartOf = None,
+    ray: Ray = None,
+    gpus: Gpus = None,
+    workers: Workers = None,
     galleries: Galleries = True,
     price: Annotated[
         float | None, typer.Option(help="What an hour of one machine costs, for --plan.", min=0)
@@ -139,7 +164,7 @@ def start(
     lines = read_prompts(prompts, settings)
     folder = sweep or SWEEPS / (slug(prompts.stem) or "prompts")
     part = Shard.parse(shard) if shard else None
-    asked = [*_users(users or []), *(parse_group(text) for text in group or [])]
+    asked = [*users_of(users or []), *(parse_group(text) for text in group or [])]
     asked += [Who("population")] if population else []
     if not asked:
         raise UsageError(
@@ -149,15 +174,23 @@ def start(
     if request.plan:
         _show_plan(request, lines, asked, part, price, folder)
         return
+    how = How(part, galleries, request.as_json, request.quiet)
+    if ray is not None:
+        from steer.cli.on_ray import Where, sweep_on_ray
+
+        with sweep_on_ray(Where(ray, gpus, workers), request.preset, overrides, folder, galleries) as on_ray:
+            on_ray.plan(settings, asked, lines)
+            on_ray.drive(how)
+        return
     from steer.cli.session import load
-    from steer.sweep.plan import extend_plan
+    from steer.sweep.plan import everybody, extend_plan
 
     parts = load(request.preset, overrides)
-    people = _people(asked, parts.scorer, folder)
+    people = everybody(asked, parts.scorer, folder)
     plan = extend_plan(folder, parts, settings, people, lines)
     if kept := len(plan.lines) - len(set(lines)):
         hint(f"the plan keeps {kept} {'prompt' if kept == 1 else 'prompts'} that {prompts} does not have")
-    _drive(plan, parts, How(part, galleries, request.as_json, request.quiet))
+    _here(parts, plan, how)
 
 
 _OWN = [one for one in inspect.signature(start, eval_str=True).parameters.values() if one.name != "options"]
@@ -169,6 +202,9 @@ app.command("start")(start)
 def resume(
     sweep: Name = None,
     shard: PartOf = None,
+    ray: Ray = None,
+    gpus: Gpus = None,
+    workers: Workers = None,
     galleries: Galleries = True,
     vllm_python: Annotated[
         str | None, typer.Option(help="Python of vLLM's environment, where the sweep was begun with one.")
@@ -189,9 +225,17 @@ def resume(
     from steer.sweep.plan import Shard, read_plan
 
     plan = read_plan(_find(sweep))
-    part = Shard.parse(shard) if shard else None
-    parts = load(plan.head["preset"], plan.overrides.by_word(vllm_python, llm_url))
-    _drive(plan, parts, How(part, galleries, as_json, quiet))
+    how = How(Shard.parse(shard) if shard else None, galleries, as_json, quiet)
+    overrides = plan.overrides.by_word(vllm_python, llm_url)
+    if ray is not None:
+        from steer.cli.on_ray import Where, sweep_on_ray
+
+        preset = plan.head["preset"]
+        with sweep_on_ray(Where(ray, gpus, workers), preset, overrides, plan.folder, galleries) as on_ray:
+            on_ray.drive(how)
+        return
+    parts = load(plan.head["preset"], overrides)
+    _here(parts, plan, how)
 
 
 @app.command()
@@ -247,37 +291,50 @@ def export(
         say(write_parquet(plan))
 
 
-def _drive(plan: Plan, parts: Parts, how: How) -> None:
-    """Do what is missing of a plan, or of one part of it, and say what came of it."""
+def _here(parts: Parts, plan: Plan, how: How) -> None:
+    """In this process, one run after the other."""
     from steer.cli.session import announce
-    from steer.cli.sweep_progress import Board, showing, tell
     from steer.loop.run import close
-    from steer.machine.estimate import expected
     from steer.pages.gallery import write_gallery
-    from steer.sweep.work import missing, tidy, work
+    from steer.sweep.plan import check_parts
+    from steer.sweep.work import work
+
+    check_parts(plan, parts)
+    announce(parts, plan.people[0].who)
+
+    def runs(board: Board, todo: Sequence[Cell]) -> Generator[Done, None, None]:
+        cells = _told(board, todo)
+        return work(plan, cells, parts, words_of(plan), after=write_gallery if how.galleries else None)
+
+    try:
+        drive(plan, how, runs)
+    finally:
+        close(parts)
+
+
+def drive(plan: Plan, how: How, runs: Runs, workers: int = 1) -> None:
+    """Do what is missing of a plan, or of one part of it, and say what came of it."""
+    from steer.cli.sweep_progress import Board, showing, tell
+    from steer.machine.estimate import costs_of
+    from steer.machine.presets import resolve
+    from steer.sweep.work import missing, tidy
 
     cells = [cell for cell in plan.cells if how.shard is None or how.shard.holds(plan, cell)]
     todo = list(missing(plan, cells))
-    announce(parts, plan.people[0].who)
     part = "" if how.shard is None else f" in part {how.shard.number} of {how.shard.of}"
     hint(
         f"{len(plan.people):,} people × {len(plan.lines):,} prompts in {plan.folder}: "
         f"{len(cells):,} runs{part}, {len(todo):,} to do"
     )
-    costs, settings = expected(parts), plan.settings
+    costs, settings = costs_of(resolve(plan.head["preset"])), plan.settings
     pictures = settings.iterations * settings.proposals
-    guess = pictures * (costs.propose + costs.render + costs.score)
-    board = Board(plan, todo, guess)
+    board = Board(plan, todo, pictures * (costs.propose + costs.render + costs.score), workers)
     problem: SteerError | None = None
     try:
-        with showing(board, how.quiet):
-            runs = work(
-                plan, _told(board, todo), parts, _words(plan), after=write_gallery if how.galleries else None
-            )
-            with closing(runs):
-                for done in runs:
-                    board.ended(done)
-                    tell(board, done, how.quiet)
+        with showing(board, how.quiet), closing(runs(board, todo)) as each:
+            for done in each:
+                board.ended(done)
+                tell(board, done, how.quiet)
     except KeyboardInterrupt:
         hint(f"interrupted; nothing is lost, go on with: {_again(plan)}")
         if how.as_json:
@@ -285,8 +342,6 @@ def _drive(plan: Plan, parts: Parts, how: How) -> None:
         raise typer.Exit(130) from None
     except SteerError as error:
         problem = error
-    finally:
-        close(parts)
     tidy(plan)
     _finish(plan, board.done, how, problem)
 
@@ -351,7 +406,7 @@ def _told(board: Any, cells: Sequence[Cell]) -> Iterator[Cell]:
         yield cell
 
 
-def _words(plan: Plan) -> Any:
+def words_of(plan: Plan) -> Any:
     """The command line that makes one run of a sweep alone."""
     from steer.cli.session import Request as Alone
     from steer.cli.session import command_words
@@ -363,25 +418,10 @@ def _words(plan: Plan) -> Any:
     return words
 
 
-def _users(texts: Sequence[str]) -> list[Who]:
+def users_of(texts: Sequence[str]) -> list[Who]:
+    """What `--users` names, given once or several times."""
     names = [name.strip() for text in texts for name in text.split(",")]
     return [Who("known", user=name) for name in names if name]
-
-
-def _people(asked: Sequence[Who], scorer: Scorer, folder: Path) -> list[Somebody]:
-    """Everybody asked for, each once. Raises what `Who.find` raises."""
-    from steer.sweep.plan import PLAN, read_plan, somebody
-
-    planned = read_plan(folder) if (folder / PLAN).exists() else None
-    found: dict[str, Somebody] = {}
-    for who in asked:
-        everybody = who.kind == "known" and who.user == "all"
-        for each in [Who("known", user=one.id) for one in people_of(scorer)] if everybody else [who]:
-            one = somebody(each, scorer, planned)
-            found.setdefault(one.key, one)
-    if not found:
-        raise UsageError(f"the reward {scorer.name} knows no people by name; try --population")
-    return list(found.values())
 
 
 def _show_plan(
@@ -391,9 +431,10 @@ def _show_plan(
     from steer.machine.presets import resolve
     from steer.pages import wording as words
     from steer.sweep.cost import cost
+    from steer.sweep.plan import everybody
 
     resolved = resolve(request.preset, request.overrides)
-    people = _people(asked, load_scorer(request.preset, request.overrides), folder)
+    people = everybody(asked, load_scorer(request.preset, request.overrides), folder)
     workers = part.of if part else 1
     most = cost(lines, len(people), resolved, workers, price)
     if request.as_json:

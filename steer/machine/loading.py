@@ -72,6 +72,11 @@ def load_scorer(preset: str, overrides: Overrides) -> Scorer:
     return load_reward(resolved.predictor, "cuda" if resolved.gpu else "cpu")
 
 
+def load_renderer(preset: str, overrides: Overrides) -> Renderer:
+    """The renderer alone, as `load` would give it. Raises as `load` does."""
+    return _renderer(resolve(preset, overrides))
+
+
 def _judge(resolved: ResolvedPreset) -> str | None:
     """The one that was named; else the sandbox's, beside its own predictor."""
     own = WEIGHTS / "judge"

@@ -236,6 +236,16 @@ def read_plan(folder: Path) -> Plan:
     return _parsed(folder, written, log.skipped)
 
 
+def check_parts(plan: Plan, parts: Parts) -> None:
+    """All runs of a sweep are made with the same models. Raises ResumeError."""
+    for seat, part in describe(parts).items():
+        if part != plan.head["parts"].get(seat):
+            raise ResumeError(
+                f"the {seat} of the sweep in {plan.folder} is another one by now; give the same models, or "
+                "begin another with --sweep FOLDER"
+            )
+
+
 def somebody(who: Who, scorer: Scorer, planned: Plan | None = None) -> Somebody:
     """A person as the scorer knows them now; of a profile that a plan has already, the planned state.
 
@@ -248,6 +258,26 @@ def somebody(who: Who, scorer: Scorer, planned: Plan | None = None) -> Somebody:
                 return one
     found = who.resolved(people_of(scorer))
     return Somebody(_plain(found, person := found.find(scorer)), person_json(person))
+
+
+def everybody(asked: Sequence[Who], scorer: Scorer, folder: Path) -> list[Somebody]:
+    """Everybody asked for, each once; the user "all" is all whom the scorer knows.
+
+    `folder` is the sweep's, which may be there. Raises UsageError, and what `Who.find` raises.
+    """
+    planned = read_plan(folder) if (folder / PLAN).exists() else None
+    found: dict[str, Somebody] = {}
+    for who in asked:
+        if who.kind == "known" and who.user == "all":
+            each = [Who("known", user=one.id) for one in people_of(scorer)]
+        else:
+            each = [who]
+        for one in each:
+            person = somebody(one, scorer, planned)
+            found.setdefault(person.key, person)
+    if not found:
+        raise UsageError(f"the reward {scorer.name} knows nobody by name; try --population")
+    return list(found.values())
 
 
 def prompt_id(line: Line) -> str:
@@ -294,17 +324,16 @@ def _check_same(plan: Plan, parts: Parts, settings: Settings) -> None:
                 f"the sweep in {plan.folder} was begun with {flag} {begun[name]}, and this says {now[name]}; "
                 "say the same, or begin another with --sweep FOLDER"
             )
-    for seat, part in describe(parts).items():
-        if part != plan.head["parts"].get(seat):
-            raise ResumeError(
-                f"the {seat} of the sweep in {plan.folder} is another one by now; give the same models, or "
-                "begin another with --sweep FOLDER"
-            )
+    check_parts(plan, parts)
 
 
 def _make(folder: Path, private: bool) -> None:
     """`private`: only its owner may look into a sweep that names people of this machine."""
-    if folder.exists() and not (folder / PLAN).exists() and any(folder.iterdir()):
+    if (
+        folder.exists()
+        and not (folder / PLAN).exists()
+        and any(not path.name.startswith(".") for path in folder.iterdir())
+    ):
         raise UsageError(f"{folder} holds other things than a sweep; name another with --sweep FOLDER")
     folder.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
     if private:

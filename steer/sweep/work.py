@@ -1,13 +1,15 @@
 """Doing what a plan says: one run after the other, each begun, gone on with, or left as it is.
 
-A run that fails costs itself: the next one begins. Where several fail one after the other, it is the parts
-that fail, and the sweep stops. A run that another process is working on is left to it.
+A run that fails costs itself: the next one begins. A prompt whose runs fail one after the other is left for
+another time, and where several prompts fail it is the parts, and the sweep stops. A run that another process
+is working on is left to it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from steer.record.folder import Record
 from steer.sweep.plan import Cell, Plan, prompt_id
 from steer.sweep.shared import forget_rewrites, sharing
 
-FAILURES_IN_A_ROW = 3  # of runs: from here on the parts are to blame
+FAILURES_IN_A_ROW = 3  # of runs of one prompt, and of prompts
 
 Words = Callable[[Cell], Sequence[str]]  # the command line that makes the same run alone
 Watch = Callable[[Cell, Event], None]
@@ -62,31 +64,39 @@ def work(
 ) -> Generator[Done, None, None]:
     """Make the runs of these cells, one after the other. The caller closes the parts.
 
-    Raises SteerError once several in a row have failed.
+    Raises SteerError once several prompts in a row have failed.
     """
     failures = Failures(plan)
     for cell in cells:
-        done = make_run(plan, cell, parts, words(cell), watch, after)
-        yield done
-        failures.count(done)
+        if cell.column not in failures.left:
+            done = make_run(plan, cell, parts, words(cell), watch, after)
+            yield done
+            failures.count(done)
 
 
 class Failures:
-    """Tells bad luck from parts that are broken."""
+    """Tells a run that fails from a prompt that does, and that from parts that are broken."""
 
     def __init__(self, plan: Plan) -> None:
+        self.left: set[int] = set()  # prompts of which no more runs are tried
         self._again = f"what was done is kept, go on with: steer sweep resume {plan.folder}"
-        self._in_a_row = 0
+        self._runs: Counter[int] = Counter()  # failed in a row, by prompt
+        self._prompts: set[int] = set()  # of the runs that failed since one was complete
 
     def count(self, done: Done) -> None:
-        """Raises SteerError where no more is to be tried."""
-        self._in_a_row = self._in_a_row + 1 if done.status == "error" else 0
-        if done.fatal:
-            raise SteerError(f"{done.error}; {self._again}")
-        if self._in_a_row == FAILURES_IN_A_ROW:
-            raise SteerError(
-                f"{FAILURES_IN_A_ROW} runs failed one after the other, the last: {done.error}; {self._again}"
-            )
+        """Raises SteerError where no more is to be tried at all."""
+        if done.status == "complete":
+            self._runs[done.column] = 0
+            self._prompts.clear()
+        if done.status != "error":
+            return
+        self._runs[done.column] += 1
+        self._prompts.add(done.column)
+        if self._runs[done.column] == FAILURES_IN_A_ROW:
+            self.left.add(done.column)
+        if done.fatal or len(self._prompts) == FAILURES_IN_A_ROW:
+            why = "" if done.fatal else f"runs of {FAILURES_IN_A_ROW} prompts failed in a row, the last: "
+            raise SteerError(f"{why}{done.error}; {self._again}")
 
 
 def make_run(

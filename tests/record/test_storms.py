@@ -22,7 +22,7 @@ def test_no_command_fails_otherwise_than_in_words_on_any_of_150_damaged_runs(tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("subject", ["record", "profile", "study"])
+@pytest.mark.parametrize("subject", ["record", "profile", "study", "sweep"])
 def test_nothing_is_lost_and_nothing_there_twice_after_40_kills(subject):
     path = os.pathsep.join([str(STORM.parent), str(STORM.parents[2])])
     done = subprocess.run(

@@ -167,10 +167,18 @@ def test_a_run_that_always_fails_costs_itself_and_is_tried_again_next_time(tmp_p
     assert [one.status for one in do(plan, None, cells)] == ["complete"]
 
 
-def test_parts_that_fail_run_after_run_stop_the_sweep(tmp_path):
-    plan = make_plan(tmp_path / "s")
-    with pytest.raises(SteerError, match=r"3 runs failed one after the other.*steer sweep resume"):
-        do(plan, sweep_parts(renderer=FakeRenderer(fail=["rocks", "deer"])))
+def test_a_prompt_whose_runs_all_fail_is_left_and_the_others_are_made(tmp_path):
+    names = [f"p{number}" for number in range(1, 7)]
+    plan = make_plan(tmp_path / "s", names, ("a cursed idol", "a deer"))
+    done = do(plan, sweep_parts(renderer=FakeRenderer(fail=["cursed"])))
+    assert [one.status for one in done] == ["error"] * 3 + ["complete"] * 6
+
+
+def test_parts_that_fail_prompt_after_prompt_stop_the_sweep(tmp_path):
+    plan = make_plan(tmp_path / "s", ["p1"], [f"a deer, number {number}" for number in range(9)])
+    with pytest.raises(SteerError, match=r"runs of 3 prompts failed in a row.*steer sweep resume"):
+        do(plan, sweep_parts(renderer=FakeRenderer(fail=["deer"])))
+    assert len(list_runs(plan.runs)) == 3
 
 
 def test_a_language_model_that_gives_no_answer_stops_the_sweep_at_once(tmp_path):
