@@ -418,6 +418,21 @@ def words_of(plan: Plan) -> Any:
     return words
 
 
+def runs_of(name: str) -> list[Path]:
+    """The complete runs of the sweep in this folder; nothing where there is no sweep."""
+    from steer.sweep.plan import PLAN, read_plan
+
+    if not (Path(name) / PLAN).exists():
+        return []
+    plan = read_plan(Path(name))
+    runs = [plan.run_folder(cell) for cell in plan.cells if plan.record(cell).complete]
+    if not runs:
+        raise UsageError(f"no run of the sweep {name} is complete; go on with: {_again(plan)}")
+    if left := len(plan) - len(runs):
+        hint(f"{left:,} runs of {name} are not complete, and left out; go on with: {_again(plan)}")
+    return runs
+
+
 def users_of(texts: Sequence[str]) -> list[Who]:
     """What `--users` names, given once or several times."""
     names = [name.strip() for text in texts for name in text.split(",")]

@@ -236,8 +236,9 @@ def on_ray(
 ) -> Iterator[int]:
     """The same by Ray Data: each part goes through one of `count` workers; how many pictures, by part."""
     data = cluster.ray.data
-    table = data.from_items([{"names": json.dumps(list(part))} for part in parts])
-    scored = table.repartition(max(1, table.count())).map_batches(
+    items = [{"names": json.dumps(list(part))} for part in parts]
+    # A block for each part from the start: a task that cut them would wait for a CPU that the workers hold.
+    scored = data.from_items(items, override_num_blocks=len(items)).map_batches(
         ScoresParts,
         fn_constructor_args=(task, load),
         compute=data.ActorPoolStrategy(size=count),

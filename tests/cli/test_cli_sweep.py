@@ -110,6 +110,15 @@ def test_export_makes_sheet_and_table_again_at_any_time(steer, isolated):
     assert (folder / "sweep.html").read_bytes() == before and len(list((folder / "thumbs").iterdir())) == 4
 
 
+def test_a_study_takes_a_sweep_for_its_complete_runs(steer, isolated, capsys):
+    steer("prompts.txt", "--users", "p1,p2", "--no-galleries", *SMALL)
+    shutil.rmtree(next((isolated / "sweeps/prompts/runs").glob("a-deer-p2-*")))
+    assert run_command(["study", "new", "sweeps/prompts", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["prompts"] == ["floating mossy rocks", "a deer"]
+    assert "1 runs of sweeps/prompts are not complete, and left out" in captured.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

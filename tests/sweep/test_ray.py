@@ -12,7 +12,9 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
+import test_archive
 from fakes import FakeProposer, FakeRenderer
+from PIL import Image
 from ray.cluster_utils import Cluster as Machines
 from sweep_parts import SMALL, lines, sweep_parts, words
 from test_sweep import LATER, events
@@ -21,7 +23,8 @@ from steer import Record
 from steer.errors import SteerError
 from steer.library import Run
 from steer.record.folder import describe, list_runs
-from steer.record.png import load_whole
+from steer.record.png import encode_png, load_whole
+from steer.sweep import archive
 from steer.sweep.cluster import Cluster, Size, Spreading, Worker, _look
 from steer.sweep.plan import read_plan
 from steer.sweep.spread import Painter, SpreadRenderer
@@ -79,6 +82,10 @@ def deadly(marker=None, seconds=0.0):
 
 def slow(marker):
     return sweep_parts(renderer=Slow(marker))
+
+
+def metered():
+    return test_archive.Meter(), test_archive.PEOPLE
 
 
 @pytest.fixture
@@ -218,6 +225,23 @@ def test_one_run_on_several_workers_is_picture_for_picture_the_same(machines, tm
         assert one[0].tobytes() == other[0].tobytes()
     assert run.result.best == alone.result.best
     assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_an_archive_is_rated_by_the_workers_of_ray_data(machines, tmp_path):
+    pytest.importorskip("pandas", reason="Ray Data is not installed: pip install 'ray[data]'")
+    for number in range(30):
+        path = tmp_path / "archive" / f"{number:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encode_png(Image.new("RGB", (4, 4), (number, 0, 0)), {}))
+    labels = tuple(person.label for person in test_archive.PEOPLE)
+    task = archive.Task(tmp_path / "archive", tmp_path / "scores", labels, "a deer")
+    archive.begin(task, test_archive.Meter())
+    names = next(archive.parts_of(task))
+    with Cluster(machines.address) as cluster:
+        counts = archive.on_ray(cluster, Size(1.0), 2, task, [names[:13], names[13:]], metered)
+        assert sorted(counts) == [13, 17]
+    assert list(archive.parts_of(task)) == []
+    assert archive.best(task, 1)["sandbox:1"][0][1] == "29.png"
 
 
 def test_models_that_cannot_be_loaded_are_said_before_anything_starts(machines, tmp_path):
