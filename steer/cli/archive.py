@@ -81,11 +81,10 @@ def load_people(checkpoint: Path | None, asked: Sequence[Who]) -> tuple[Predicto
 def _on_ray(
     address: str, gpus: float | None, workers: int | None, task: Any, parts: Any, load: Any, progress: Any
 ) -> None:
+    from steer.cli.on_ray import connected
     from steer.sweep.archive import on_ray
-    from steer.sweep.cluster import Cluster
 
-    with Cluster(address) as cluster:
-        cluster.check_folder(task.out)
+    with connected(address, task.out) as cluster:
         size = cluster.size(gpus, cpu_only=False)
         places = cluster.places(size)
         count = max(1, places if workers is None else min(places, workers))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
+import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +34,33 @@ class Where:
     address: str
     gpus: float | None = None  # of a worker
     workers: int | None = None
+
+
+class _OursOnly:
+    """Standard output without what Ray's threads print there: whoever reads it expects our words alone."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """How many characters were taken."""
+        if threading.current_thread() is threading.main_thread():
+            self._stream.write(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def connected(address: str, folder: Path) -> Iterator[Cluster]:
+    """A cluster whose nodes all see `folder`."""
+    from steer.sweep.cluster import Cluster
+
+    ours: Any = _OursOnly(sys.stdout)
+    with redirect_stdout(ours), Cluster(address) as cluster:
+        cluster.check_folder(folder)
+        yield cluster
 
 
 class OnRay:
@@ -71,11 +100,10 @@ def sweep_on_ray(
     """Workers that have loaded their models, for a sweep in `folder`."""
     from steer.machine.loading import load
     from steer.pages.gallery import write_gallery
-    from steer.sweep.cluster import Cluster, Worker
+    from steer.sweep.cluster import Worker
 
     folder = folder.resolve()
-    with Cluster(where.address) as cluster:
-        cluster.check_folder(folder)
+    with connected(where.address, folder) as cluster:
         overrides, count, size = _room(cluster, where, preset, overrides)
         about = partial(load, preset, **overrides.to_json()), write_gallery if galleries else None
         cluster.start(count, size, Worker, str(folder), *about)
@@ -87,15 +115,13 @@ def search_on_ray(request: Request, address: str) -> None:
     from steer.machine.loading import load_renderer
     from steer.parts import Loaded
     from steer.record.folder import describe
-    from steer.sweep.cluster import Cluster
     from steer.sweep.spread import Painter, SpreadRenderer
 
     with ExitStack() as stack:
 
         def prepare(parts: Parts) -> Parts:
-            cluster = stack.enter_context(Cluster(address))
             out = request.out.resolve()
-            cluster.check_folder(out)
+            cluster = stack.enter_context(connected(address, out))
             overrides, count, size = _room(cluster, Where(address), parts.preset, request.overrides)
             cluster.start(count, size, Painter, partial(load_renderer, parts.preset, overrides))
             about = describe(parts)["renderer"] or {}

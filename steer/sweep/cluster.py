@@ -33,6 +33,7 @@ RETRIES = (
     2  # by Ray, of a run whose worker died; then it is queued once more, for it may have died of another
 )
 AGAIN = 30.0  # seconds until an idle worker looks again whether a run that is at work elsewhere was left
+_PATIENCE = 120  # seconds for a node to say what it sees
 _LOOK = 1.0  # seconds between two looks at what is ready
 
 Load = Callable[[], Parts]
@@ -141,13 +142,12 @@ class Cluster:
                 file.flush()
                 os.fsync(file.fileno())
                 fcntl.flock(file, fcntl.LOCK_EX)
-                asked = {
-                    node["NodeManagerHostname"]: look.options(
-                        scheduling_strategy=strategy(node_id=node["NodeID"], soft=False)
-                    ).remote(str(token))
-                    for node in self.nodes
-                }
-                for name, ref in asked.items():
+                asked = []
+                for node in self.nodes:
+                    there = strategy(node_id=node["NodeID"], soft=False)
+                    ref = look.options(scheduling_strategy=there).remote(str(token))
+                    asked.append((node["NodeManagerHostname"], ref))
+                for name, ref in asked:
                     if why := self._answer(ref):
                         raise SteerError(
                             f"the node {name} {why}; put the sweep on storage that all nodes share, with "
@@ -157,10 +157,15 @@ class Cluster:
             token.unlink(missing_ok=True)
 
     def _answer(self, ref: Any) -> str:
+        errors = self.ray.exceptions
         try:
-            return str(self.ray.get(ref, timeout=120))
-        except self.ray.exceptions.RayError as error:
+            return str(self.ray.get(ref, timeout=_PATIENCE))
+        except errors.RayTaskError as error:
             return f"cannot run steer ({_cause(error)})"
+        except errors.GetTimeoutError:
+            return f"gave no answer in {_PATIENCE} seconds"
+        except errors.RayError:
+            return ""  # it has gone meanwhile, and will be given nothing to do
 
     def start(self, count: int, size: Size, kind: type, *about: Any) -> None:
         """Start workers, which are `kind(*about)` and say `where` they are, and wait until one is ready.

@@ -110,6 +110,16 @@ def test_export_makes_sheet_and_table_again_at_any_time(steer, isolated):
     assert (folder / "sweep.html").read_bytes() == before and len(list((folder / "thumbs").iterdir())) == 4
 
 
+def test_a_sweep_runs_no_interpreter_of_its_plan(steer, isolated):
+    steer("prompts.txt", "--users", "p1", "--no-galleries", *SMALL)
+    plan = isolated / "sweeps/prompts/plan.jsonl"
+    head, *rest = plan.read_text().splitlines()
+    asked = {**json.loads(head), "asked": {"preset": "sandbox", "vllm_python": "/bin/evil"}}
+    plan.write_text("\n".join([json.dumps(asked), *rest, ""]))
+    code, _, err = steer("resume")
+    assert code == 2 and "a record starts no program" in err
+
+
 def test_a_study_takes_a_sweep_for_its_complete_runs(steer, isolated, capsys):
     steer("prompts.txt", "--users", "p1,p2", "--no-galleries", *SMALL)
     shutil.rmtree(next((isolated / "sweeps/prompts/runs").glob("a-deer-p2-*")))

@@ -122,7 +122,10 @@ def main() -> None:
                 until = time.monotonic() + rng.uniform(0.2, 6.0)
                 while driver.poll() is None and time.monotonic() < until:
                     if select.select([driver.stdout], [], [], 0.1)[0] and (line := driver.stdout.readline()):
-                        said = json.loads(line)
+                        try:
+                            said = json.loads(line)
+                        except ValueError:
+                            continue  # Ray's own words
                         told |= {(said[0], said[1])} if said[2:] == ["complete"] else set()
                         until = max(until, time.monotonic() + 0.1) if said == "begun" else until
                 if driver.poll() is not None:
