@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer.cli.console import hint
 from steer.cli.session import Request, search
-from steer.cli.sweep import How, drive, words_of
+from steer.cli.sweep_drive import How, drive, words_of
 from steer.errors import SteerError
 from steer.machine.overrides import Overrides
 from steer.pages import wording as words

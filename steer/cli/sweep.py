@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import shlex
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,20 +13,17 @@ from typer.core import TyperGroup
 
 from steer.cli import options as opt
 from steer.cli.console import hint, print_json, say
-from steer.errors import SteerError, UsageError
+from steer.cli.sweep_drive import How, again, counted, here
+from steer.errors import UsageError
 from steer.machine.overrides import NO_OVERRIDES, Overrides
 from steer.record.files import slug
 from steer.settings import DEFAULTS, Settings
 from steer.whom import Who, parse_group
 
 if TYPE_CHECKING:
-    from steer.cli.sweep_progress import Board
-    from steer.parts import Parts
     from steer.sweep.plan import Cell, Plan, Shard
-    from steer.sweep.work import Done
 
 SWEEPS = Path("sweeps")
-STATES = ("complete", "running", "interrupted", "error", "waiting", "damaged")
 
 
 class _PromptsMayComeFirst(TyperGroup):
@@ -92,19 +87,6 @@ class Request:
     as_json: opt.Json = False
     quiet: opt.Quiet = False
     config: opt.Config = None
-
-
-@dataclass(frozen=True)
-class How:
-    """How this process works on a sweep."""
-
-    shard: Shard | None
-    galleries: bool
-    as_json: bool
-    quiet: bool
-
-
-Runs = Callable[["Board", "Sequence[Cell]"], "Generator[Done, None, None]"]
 
 
 def start(
@@ -190,7 +172,7 @@ def start(
     plan = extend_plan(folder, parts, settings, people, lines)
     if kept := len(plan.lines) - len(set(lines)):
         hint(f"the plan keeps {kept} {'prompt' if kept == 1 else 'prompts'} that {prompts} does not have")
-    _here(parts, plan, how)
+    here(parts, plan, how)
 
 
 _OWN = [one for one in inspect.signature(start, eval_str=True).parameters.values() if one.name != "options"]
@@ -235,7 +217,7 @@ def resume(
             on_ray.drive(how)
         return
     parts = load(plan.head["preset"], overrides)
-    _here(parts, plan, how)
+    here(parts, plan, how)
 
 
 @app.command()
@@ -250,7 +232,7 @@ def status(sweep: Name = None, as_json: opt.Json = False) -> None:
 
     plan = read_plan(_find(sweep))
     states = [(cell, plan.state(cell)) for cell in plan.cells]
-    found = _counted(state for _, state in states)
+    found = counted(state for _, state in states)
     failed = [_failure(plan, cell, state) for cell, state in states if state in ("error", "damaged")]
     if as_json:
         print_json(
@@ -264,7 +246,7 @@ def status(sweep: Name = None, as_json: opt.Json = False) -> None:
     for one in failed:
         hint(f"{one['run']}: {one['error']}", style="red")
     if found["complete"] < len(plan):
-        hint(f"go on with: {_again(plan)}")
+        hint(f"go on with: {again(plan)}")
 
 
 @app.command()
@@ -291,133 +273,6 @@ def export(
         say(write_parquet(plan))
 
 
-def _here(parts: Parts, plan: Plan, how: How) -> None:
-    """In this process, one run after the other."""
-    from steer.cli.session import announce
-    from steer.loop.run import close
-    from steer.pages.gallery import write_gallery
-    from steer.sweep.plan import check_parts
-    from steer.sweep.work import work
-
-    check_parts(plan, parts)
-    announce(parts, plan.people[0].who)
-
-    def runs(board: Board, todo: Sequence[Cell]) -> Generator[Done, None, None]:
-        cells = _told(board, todo)
-        return work(plan, cells, parts, words_of(plan), after=write_gallery if how.galleries else None)
-
-    try:
-        drive(plan, how, runs)
-    finally:
-        close(parts)
-
-
-def drive(plan: Plan, how: How, runs: Runs, workers: int = 1) -> None:
-    """Do what is missing of a plan, or of one part of it, and say what came of it."""
-    from steer.cli.sweep_progress import Board, showing, tell
-    from steer.machine.estimate import costs_of
-    from steer.machine.presets import resolve
-    from steer.sweep.work import missing, tidy
-
-    cells = [cell for cell in plan.cells if how.shard is None or how.shard.holds(plan, cell)]
-    todo = list(missing(plan, cells))
-    part = "" if how.shard is None else f" in part {how.shard.number} of {how.shard.of}"
-    hint(
-        f"{len(plan.people):,} people × {len(plan.lines):,} prompts in {plan.folder}: "
-        f"{len(cells):,} runs{part}, {len(todo):,} to do"
-    )
-    costs, settings = costs_of(resolve(plan.head["preset"])), plan.settings
-    pictures = settings.iterations * settings.proposals
-    board = Board(plan, todo, pictures * (costs.propose + costs.render + costs.score), workers)
-    problem: SteerError | None = None
-    try:
-        with showing(board, how.quiet), closing(runs(board, todo)) as each:
-            for done in each:
-                board.ended(done)
-                tell(board, done, how.quiet)
-    except KeyboardInterrupt:
-        hint(f"interrupted; nothing is lost, go on with: {_again(plan)}")
-        if how.as_json:
-            print_json(_result(plan, board.done))
-        raise typer.Exit(130) from None
-    except SteerError as error:
-        problem = error
-    tidy(plan)
-    _finish(plan, board.done, how, problem)
-
-
-def _finish(plan: Plan, done: Sequence[Done], how: How, problem: SteerError | None) -> None:
-    """Sheet and table, then the last words. A part of a sweep writes them only if it was the last one."""
-    result = _result(plan, done)
-    left = len(plan) - result["complete"]
-    if how.shard is None or not left:
-        from steer.pages.sweep import write_sheet
-        from steer.sweep.table import has_parquet, write_csv, write_parquet
-
-        hint("writing the sheet and the table")
-        result["files"] = [str(write_sheet(plan)), str(write_csv(plan))]
-        result["files"] += [str(write_parquet(plan))] if has_parquet() else []
-    if how.as_json:
-        print_json(result)
-    made, found = result["made"], result["found"]
-    hint(f"{made:,} pictures made, {found:,} found that another run had made")
-    if elsewhere := sum(one.status == "elsewhere" for one in done):
-        hint(f"{elsewhere} runs are left to other processes that are working on them")
-    if problem is not None:
-        hint(f"error: {problem}", style="bold red")
-    if left and problem is None:
-        hint(f"{left:,} of {len(plan):,} runs are not complete; go on with: {_again(plan)}")
-    if not how.as_json:
-        for file in result.get("files", ()):
-            say(file)
-        say(plan.folder)
-    if problem is not None or any(one.status == "error" for one in done):
-        raise typer.Exit(1)
-
-
-def _result(plan: Plan, done: Sequence[Done]) -> dict[str, Any]:
-    """The object of --json."""
-    states = _counted(plan.state(cell) for cell in plan.cells)
-    failed = [
-        {"person": plan.people[one.row].name, "prompt": plan.lines[one.column].prompt, "error": one.error}
-        for one in done
-        if one.status == "error"
-    ]
-    return {
-        "schema_version": 1,
-        "status": "complete" if states["complete"] == len(plan) else "incomplete",
-        "sweep": str(plan.folder),
-        "runs": len(plan),
-        **states,
-        "failed": failed,
-        "made": sum(one.made for one in done),
-        "found": sum(one.found for one in done),
-    }
-
-
-def _counted(states: Any) -> dict[str, int]:
-    found = list(states)
-    return {state: found.count(state) for state in STATES}
-
-
-def _told(board: Any, cells: Sequence[Cell]) -> Iterator[Cell]:
-    for cell in cells:
-        board.began(cell)
-        yield cell
-
-
-def words_of(plan: Plan) -> Any:
-    """The command line that makes one run of a sweep alone."""
-    from steer.cli.session import Request as Alone
-    from steer.cli.session import command_words
-
-    def words(cell: Cell) -> list[str]:
-        alone = Alone(cell.somebody.who, settings=cell.line.settings, overrides=plan.overrides)
-        return command_words(alone, cell.line.prompt, plan.head["preset"])
-
-    return words
-
-
 def runs_of(name: str) -> list[Path]:
     """The complete runs of the sweep in this folder; nothing where there is no sweep."""
     from steer.sweep.plan import PLAN, read_plan
@@ -427,9 +282,9 @@ def runs_of(name: str) -> list[Path]:
     plan = read_plan(Path(name))
     runs = [plan.run_folder(cell) for cell in plan.cells if plan.record(cell).complete]
     if not runs:
-        raise UsageError(f"no run of the sweep {name} is complete; go on with: {_again(plan)}")
+        raise UsageError(f"no run of the sweep {name} is complete; go on with: {again(plan)}")
     if left := len(plan) - len(runs):
-        hint(f"{left:,} runs of {name} are not complete, and left out; go on with: {_again(plan)}")
+        hint(f"{left:,} runs of {name} are not complete, and left out; go on with: {again(plan)}")
     return runs
 
 
@@ -472,10 +327,6 @@ def _show_plan(
 def _failure(plan: Plan, cell: Cell, state: str) -> dict[str, str]:
     record = plan.record(cell)
     return {"run": cell.name, "error": record.damage or record.error or state}
-
-
-def _again(plan: Plan) -> str:
-    return shlex.join(["steer", "sweep", "resume", str(plan.folder)])
 
 
 def _find(name: str | None) -> Path:
