@@ -114,7 +114,7 @@ def sharing() -> dict[str, Any]:
     from steer.machine.loading import load
     from steer.sweep.work import work
 
-    settings = Settings(iterations=2, proposals=6, confirm=4)
+    settings = Settings(iterations=1, proposals=4, confirm=4)
     parts = load("sandbox")
     with tempfile.TemporaryDirectory() as folder:
         people = [somebody(Who("known", user=str(number)), parts.scorer) for number in range(1, 7)]

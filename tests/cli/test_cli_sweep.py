@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import threading
+from types import SimpleNamespace
 
 import pytest
 from fakes import FakeRenderer
@@ -89,6 +92,34 @@ def test_an_interrupt_says_how_to_go_on(steer):
     code, out, err = steer("prompts.txt", "--users", "p1", "--json", *SMALL, renderer=Stopped())
     assert code == 130 and "steer sweep resume sweeps/prompts" in err
     assert json.loads(out)["status"] == "incomplete"
+
+
+def test_with_workers_the_first_interrupt_lets_them_finish_and_the_second_does_not(capsys):
+    from steer.cli.on_ray import _interrupts
+
+    spreading, before = SimpleNamespace(stopping=False), signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), _interrupts(spreading):
+        signal.raise_signal(signal.SIGINT)
+        assert spreading.stopping
+        signal.raise_signal(signal.SIGINT)
+    assert "Ctrl-C again leaves them as they are" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_what_rays_threads_print_is_not_among_our_words(capsys):
+    import sys
+
+    from steer.cli.on_ray import _OursOnly
+
+    stream = _OursOnly(sys.stdout)
+    stream.write("ours\n")
+    thread = threading.Thread(target=stream.write, args=("theirs\n",))
+    thread.start()
+    thread.join()
+    stream.flush()
+    assert capsys.readouterr().out == "ours\n"
 
 
 def test_a_plan_says_what_it_takes_and_starts_nothing(steer, isolated):
