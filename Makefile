@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-vllm audit lint format docs clean
+.PHONY: demo test test-vllm test-ray audit lint format docs clean
 
 demo: $(VENV)/.installed  ## install, then steer one prompt to one (simulated) person's taste
 	@$(BIN)/steer run --user 17 --prompt "floating mossy rocks"
@@ -14,6 +14,11 @@ test: lint  ## everything that must hold before a change lands
 
 test-vllm: $(VENV)/.installed-dev $(VENV)-vllm/.installed  ## vLLM's own server with a small model, on a CPU
 	STEER_VLLM_PYTHON=$(CURDIR)/$(VENV)-vllm/bin/python $(BIN)/pytest -s tests/proposer/test_vllm_real.py
+
+test-ray: $(VENV)/.installed-dev  ## a head and two nodes of Ray on this machine, killed at work
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
+	$(BIN)/pytest tests/sweep/test_ray.py
+	$(BIN)/python tests/support/kill_ray.py --kills 50
 
 # Its environment may lack where nothing can be downloaded: then the audit says that it could not ask.
 audit:  ## known faults of the pinned packages, where the advisories can be reached

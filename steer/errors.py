@@ -18,6 +18,7 @@
     │   └── NotReady           no picture to rate is ready yet
     └── RecordError            a run folder cannot be read or written
         ├── RunLocked          another live process holds the run
+        ├── RunExists          a run was to be made where there is one
         ├── LogGone            a log in use was removed or replaced by another program
         └── ResumeError        the run cannot be continued with what was given
 
@@ -87,6 +88,10 @@ class RecordError(SteerError):
 
 class RunLocked(RecordError):
     """Another live process holds the run."""
+
+
+class RunExists(RecordError):
+    """A run was to be made in a folder that holds one."""
 
 
 class LogGone(RecordError):

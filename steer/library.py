@@ -37,15 +37,16 @@ class Run(loop.Run):
         judge_person: PersonLike | None = None,
         argv: Sequence[str] = (),
         recipe: Mapping[str, Any] | None = None,
+        name: str | None = None,
     ) -> Self:
         """A new run folder under `out`. Raises `PromptError`, `RecordError`, and what `Who.find` raises.
 
         `judge_person` is the same person as the judge knows them; one who has a name is found. `recipe` is
-        kept in config.json; by default it says all that has a name.
+        kept in config.json; by default it says all that has a name. `name` is the folder's.
         """
         found, judge_person, who = _find(person, parts, judge_person)
         recipe = _recipe(parts, who) if recipe is None else recipe
-        return super().start(prompt, found, parts, settings, out, judge_person, argv, recipe)
+        return super().start(prompt, found, parts, settings, out, judge_person, argv, recipe, name)
 
     @classmethod
     def resume(

@@ -20,7 +20,8 @@ LAYERS = (
     ("profiles",),
     ("whom",),
     ("library",),
-    ("sweep", "pages", "experiments"),
+    ("sweep",),
+    ("pages", "experiments"),
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

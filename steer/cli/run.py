@@ -45,6 +45,13 @@ def run(
     population: Annotated[
         bool, typer.Option("--population", help="The average taste instead of one person's.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Spread the pictures over GPUs of Ray: local, auto, or the head's HOST:PORT.",
+            show_default=False,
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
     """Rewrite a prompt until its picture suits one person's taste.
@@ -63,6 +70,11 @@ def run(
     if (nobody and not options["plan"]) or (user is not None and population):  # a plan is the same for all
         raise UsageError("say whose taste, either --user ID or --population; who is known: steer people list")
     who = Who("population") if user is None else Who("known", user=user)
+    if ray is not None and not options["plan"]:
+        from steer.cli.on_ray import search_on_ray
+
+        search_on_ray(request(who, options), ray)
+        return
     search(request(who, options))
 
 

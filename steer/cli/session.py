@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,14 +44,14 @@ class Request:
     config: opt.Config = None
 
 
-def search(request: Request) -> None:
-    """Run the whole request, or only plan it."""
+def search(request: Request, prepare: Callable[[Parts], Parts] = lambda parts: parts) -> None:
+    """Run the whole request, or only plan it; `prepare` may replace parts once they are loaded."""
     prompt = clean_prompt(DEFAULT_PROMPT if request.prompt is None else request.prompt)
     if request.plan:
         show_plan(request)
         return
     request = consent(request)
-    parts = load(request.preset, request.overrides)
+    parts = prepare(load(request.preset, request.overrides))
     request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
     request.who.find(parts.scorer)  # a person that nobody knows is told of before anything else
     announce(parts, request.who)

@@ -39,7 +39,9 @@ app = typer.Typer(
 Runs = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...", help="Finished runs: folders, names, parts of names.", show_default=False
+        metavar="RUN...",
+        help="Finished runs: folders, names, parts of names; or a sweep.",
+        show_default=False,
     ),
 ]
 Study = Annotated[
@@ -73,6 +75,8 @@ def new(
     steer study new runs/*-floating-mossy-rocks-*
 
     steer study new me-3f9a population-11c0 --limit 60
+
+    steer study new sweeps/prompts --limit 60
     """
     design = _make(runs, runs_folder, to, limit)
     if as_json:
@@ -177,9 +181,11 @@ def _about(design: Design) -> dict[str, Any]:
 
 
 def _runs(names: list[str], folder: Path) -> list[Path]:
+    """The runs that are named, and those of a sweep that is."""
     from steer.cli.runs import find
+    from steer.cli.sweep import runs_of
 
-    return [find(name, folder) for name in names]
+    return [run for name in names for run in runs_of(name) or [find(name, folder)]]
 
 
 def _find(name: str | None, to: Path) -> Path:

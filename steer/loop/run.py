@@ -96,6 +96,7 @@ class Run:
         self.person = person
         self.judge_person = judge_person or _counterpart(person, parts.judge)  # None: nothing is held out
         self._parts = parts
+        self.closes_parts = True  # False: more runs are made with them, and whoever makes these closes them
         if record is not None:
             for part in (parts.proposer, parts.renderer, parts.scorer, parts.judge):
                 if isinstance(part, KeepsLog):
@@ -112,15 +113,17 @@ class Run:
         judge_person: PersonLike | None = None,
         argv: Sequence[str] = (),
         recipe: Mapping[str, Any] | None = None,
+        name: str | None = None,
     ) -> Self:
         """A new run folder under `out`. Raises `PromptError`, `RecordError`.
 
         `judge_person` is the same person as the judge knows them; a known person is found by id. `recipe` is
-        kept in config.json for the caller, who needs it to find the same person and parts on resume.
+        kept in config.json for the caller, who needs it to find the same person and parts on resume. `name`
+        is the folder's; see `Recorder.create`.
         """
         prompt = clean_prompt(prompt)
         settings = with_enough_pictures(settings or Settings(), parts.renderer)
-        record = Recorder.create(out, prompt, person, parts, settings, argv, recipe)
+        record = Recorder.create(out, prompt, person, parts, settings, argv, recipe, name)
         return cls(record.folder, record, person, parts, judge_person)
 
     @classmethod
@@ -157,7 +160,8 @@ class Run:
                 record.append(Failed(type=type(error).__name__, message=str(error)))
             raise
         finally:
-            _close(self._parts)
+            if self.closes_parts:
+                close(self._parts)
             record.close()
             self._record = None
 
@@ -185,8 +189,8 @@ class Run:
         return Result(self.folder, Record.read(self.folder).result)
 
 
-def _close(parts: Parts) -> None:
-    """The run is over: servers stop, memory is given back. What was found stays, whatever fails here."""
+def close(parts: Parts) -> None:
+    """No more runs with these parts: servers stop, memory is given back. What fails here is only logged."""
     for seat in SEATS:
         part = getattr(parts, seat)
         try:

@@ -90,6 +90,11 @@ def beside(resolved: ResolvedPreset) -> Mapping[Seat, tuple[Seat, ...]]:
     return {seat: tuple(o for o in others if o not in served) for seat, others in plan.beside.items()}
 
 
+def load_renderer(preset: str, overrides: Overrides) -> Renderer:
+    """The renderer alone, as `load` would give it. Raises as `load` does."""
+    return _renderer(resolve(preset, overrides))
+
+
 def _judge(resolved: ResolvedPreset) -> str | None:
     """The one that was named; else the sandbox's, beside its own predictor."""
     own = WEIGHTS / "judge"

@@ -118,10 +118,11 @@ def _add_pictures(page: Page, folder: Path) -> None:
 
 def picture_address(folder: Path, name: str, size: int, quality: int) -> str:
     """A picture of a run as a data: address, WebP, at most `size` pixels; a grey square where it is lost."""
-    return "data:image/webp;base64," + base64.b64encode(_webp(folder / name, size, quality)).decode()
+    return "data:image/webp;base64," + base64.b64encode(webp(folder / name, size, quality)).decode()
 
 
-def _webp(path: Path, size: int, quality: int) -> bytes:
+def webp(path: Path, size: int, quality: int) -> bytes:
+    """A picture as WebP, at most `size` pixels; a grey square where it is lost or a link elsewhere."""
     from PIL import Image
 
     try:

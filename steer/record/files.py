@@ -27,7 +27,12 @@ def slug(text: str, limit: int = 40) -> str:
 
 def person_slug(person: PersonLike) -> str:
     """In names of folders: participant 17 as "u17", profile me as "me", ages 18 to 25 as "age-18-25"."""
-    name = slug(person.id, 24)
+    return id_slug(person.id)
+
+
+def id_slug(id: str) -> str:
+    """The same of a person's id alone."""
+    name = slug(id, 24)
     return f"u{name}" if name[:1].isdigit() else name or "person"
 
 
@@ -51,18 +56,36 @@ def new_folder(out: Path, name: str, *, private: bool = False) -> Path:
     `private`: only the owner may look into it (mode 0700), as where a person is named.
     """
     while True:
-        folder = out / f"{name}-{secrets.token_hex(2)}"
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            folder.mkdir(0o700 if private else 0o777)
-            return folder
+            return _make(out / f"{name}-{secrets.token_hex(2)}", private)
         except FileExistsError:
-            if not out.is_dir():
-                raise RecordError(f"{out} is not a folder; choose another with --out") from None
-        except OSError as error:
-            raise RecordError(
-                f"cannot make a run folder in {out}: {error.strerror or error}; choose another with --out"
-            ) from error
+            continue
+
+
+def named_folder(out: Path, name: str, *, private: bool = False) -> Path:
+    """The folder `name` in `out`, made where it is missing; `private` as in `new_folder`."""
+    try:
+        return _make(out / name, private)
+    except FileExistsError:
+        return out / name
+
+
+def _make(folder: Path, private: bool) -> Path:
+    """Raises FileExistsError where it is there already, RecordError where it cannot be made."""
+    out = folder.parent
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700 if private else 0o777)
+    except FileExistsError:
+        if not folder.is_dir():
+            taken = folder if out.is_dir() else out
+            raise RecordError(f"{taken} is not a folder; choose another with --out") from None
+        raise
+    except OSError as error:
+        raise RecordError(
+            f"cannot make a run folder in {out}: {error.strerror or error}; choose another with --out"
+        ) from error
+    return folder
 
 
 def write_json(path: Path, data: Mapping[str, Any], *, private: bool = False, sync: bool = False) -> None:

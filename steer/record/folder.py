@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reward.checked import problem, read_json
 from reward.files import make_private, write_whole
-from steer.errors import RecordError, ResumeError, RunLocked, SettingsError
+from steer.errors import RecordError, ResumeError, RunExists, RunLocked, SettingsError
 from steer.parts import Job, Parts, PersonLike
 from steer.record.events import (
     Confirmed,
@@ -49,6 +49,7 @@ from steer.record.events import (
 )
 from steer.record.files import (
     PROFILE,
+    named_folder,
     new_folder,
     person_json,
     person_slug,
@@ -256,13 +257,20 @@ class Recorder(Record):
         settings: Settings,
         argv: Sequence[str] = (),
         recipe: Mapping[str, Any] | None = None,
+        name: str | None = None,
     ) -> Recorder:
-        """A new folder under `out`, config.json first.
+        """A new folder under `out`, config.json before any event.
 
-        `recipe` is whatever the caller needs to find the same person and parts again on resume.
+        `recipe` is whatever the caller needs to find the same person and parts again on resume. `name` is the
+        folder's, where several processes must agree on it: one of them makes the run. Raises `RunLocked`
+        while another one is about to, and `RunExists` where it has.
         """
-        name = f"{datetime.now():%Y%m%d-%H%M%S}-{slug(prompt) or 'prompt'}-{person_slug(person)}"
-        folder = new_folder(Path(out), name, private=person.world == PROFILE)
+        private = person.world == PROFILE
+        if name is None:
+            name = f"{datetime.now():%Y%m%d-%H%M%S}-{slug(prompt) or 'prompt'}-{person_slug(person)}"
+            folder = new_folder(Path(out), name, private=private)
+        else:
+            folder = named_folder(Path(out), name, private=private)
         config = {
             "schema_version": SCHEMA_VERSION,
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -284,9 +292,16 @@ class Recorder(Record):
             "argv": list(argv),
             "versions": versions(),
         }
-        with writing(folder):
-            write_json(folder / "config.json", config, sync=True)
-        return cls(folder, json.loads(json.dumps(config)))
+        record = cls(folder, json.loads(json.dumps(config)))  # from here on nobody else makes it
+        try:
+            if (folder / "config.json").exists():
+                raise RunExists(f"there is a run in {folder}; go on with it: steer runs resume {folder}")
+            with writing(folder):
+                write_json(folder / "config.json", config, sync=True)
+        except BaseException:
+            record.close()
+            raise
+        return record
 
     @classmethod
     def resume(cls, folder: str | Path, person: PersonLike, parts: Parts) -> Recorder:

@@ -35,7 +35,7 @@ def test_no_command_fails_otherwise_than_in_words_on_any_of_120_damaged_predicto
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("subject", ["record", "comfyui", "profile", "study"])
+@pytest.mark.parametrize("subject", ["record", "comfyui", "profile", "study", "sweep"])
 def test_nothing_is_lost_and_nothing_there_twice_after_40_kills(subject):
     path = os.pathsep.join([str(STORM.parent), str(STORM.parents[2])])
     done = subprocess.run(

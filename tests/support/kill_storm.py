@@ -31,6 +31,7 @@ from steer import Record, Run, Settings
 from steer.machine.loading import TOGETHER
 from steer.profiles import Profile, Profiles
 from steer.record.events import Event, Proposed
+from steer.record.folder import list_runs
 from steer.record.png import load_whole
 from steer.renderer.servers.comfyui import ComfyUI
 from steer.renderer.servers.http import Http
@@ -38,6 +39,11 @@ from steer.renderer.servers.kind import Asked
 from steer.renderer.servers.renderer import ServerRenderer
 from steer.study.answers import OpenStudy, read_raters
 from steer.study.design import Design, make_design, read_design
+from steer.sweep.plan import Plan, extend_plan, read_plan, somebody
+from steer.sweep.prompts import Line
+from steer.sweep.work import missing
+from steer.sweep.work import work as work_off
+from steer.whom import Who
 
 Say = Callable[[Any], None]
 SETTINGS = Settings(iterations=2, proposals=4, confirm=2, patience=0, seed=7)
@@ -306,18 +312,68 @@ def _check_answers(design: Design, told: dict[tuple[str, int], str]) -> int:
     return sum(rater.next is None for rater in raters.values())
 
 
+# --- a sweep
+
+
+def storm_sweep(folder: Path, storm: Storm, kills: int) -> None:
+    """Two processes on one sweep, from before there is a plan: they share pictures, and no run."""
+    unbroken = _planned(folder / "unbroken", Saying(lambda _: None).parts)
+    list(work_off(unbroken, unbroken.cells, Saying(lambda _: None).parts, lambda _: ()))
+    expected = {cell.name: _outcome(unbroken.run_folder(cell)) for cell in unbroken.cells}
+    out, done, told = folder / "sweep", True, set[str]()
+    while storm.kills < kills:
+        if done:
+            shutil.rmtree(out, ignore_errors=True)
+            told.clear()
+
+        def work(say: Say) -> None:
+            def watch(of: Any, happened: Event) -> None:
+                if not happened.replayed and happened.key is not None:
+                    say(f"{of.name} {_name(happened)}")
+
+            parts = Saying(lambda _: None).parts
+            plan = _planned(out, parts)
+            for one in work_off(plan, list(missing(plan, plan.cells)), parts, lambda _: (), watch):
+                assert one.status != "error", one.error
+
+        said, _ = storm.kill(work, work)
+        assert len(said) == len(set(said)) and not told & set(said), "something was done twice"
+        told |= set(said)
+        if not (out / "plan.jsonl").exists():
+            assert not told, "a plan is lost"
+            continue
+        plan = read_plan(out)
+        names: list[str] = []
+        for record in list_runs(plan.runs):
+            assert record.unreadable == 0 and all(map(load_whole, record.folder.glob("images/*.png")))
+            names += [f"{record.folder.name} {name}" for event in record.events if (name := _name(event))]
+        assert len(names) == len(set(names)), "an event is there twice"
+        assert told <= set(names), f"lost: {told - set(names)}"
+        done = bool(plan.lines) and all(plan.record(cell).complete for cell in plan.cells)
+        if done:
+            found = {cell.name: _outcome(plan.run_folder(cell)) for cell in plan.cells}
+            assert found == expected, "ends otherwise than unbroken"
+
+
+def _planned(folder: Path, parts: Any) -> Plan:
+    people = [somebody(Who("known", user=name), parts.scorer) for name in ("3", "17")]
+    lines = [Line(prompt, SETTINGS) for prompt in (PROMPT, "a deer")]
+    return extend_plan(folder, parts, SETTINGS, people, lines)
+
+
 SUBJECTS: dict[str, Callable[[Path, Storm, int], None]] = {
     "record": storm_record,
     "comfyui": storm_comfyui,
     "profile": storm_profile,
     "study": storm_study,
+    "sweep": storm_sweep,
 }
 
 
 def main() -> None:
     """Kills of each subject; ends with 1 where something is lost or there twice."""
     parser = argparse.ArgumentParser(description="Kill what writes, and look at what is left.")
-    parser.add_argument("subjects", nargs="*", default=list(SUBJECTS), help="record, comfyui, profile, study")
+    parser.add_argument("subjects", nargs="*", default=list(SUBJECTS), help=", ".join(SUBJECTS))
     parser.add_argument("--kills", type=int, default=2000, help="of each subject")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
