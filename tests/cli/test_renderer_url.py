@@ -13,6 +13,7 @@ from steer.cli.app import run_command
 from steer.cli.session import Request, consent
 from steer.errors import UsageError
 from steer.machine.overrides import Overrides
+from steer.machine.presets import requirements, resolve
 from steer.renderer.servers.finding import on_this_machine
 from steer.settings import Settings
 from steer.whom import Who
@@ -86,6 +87,13 @@ def test_a_file_that_lies_here_may_not_say_where_a_key_or_money_goes(isolated, m
     monkeypatch.setenv("BFL_API_KEY", "sesame")
     code, _, err = steer(capsys, "run", "--plan", "--preset", "sandbox")
     assert code == 2 and "give --renderer-url yourself" in " ".join(err.split())
+
+
+def test_a_preset_whose_pictures_come_from_a_server_needs_no_gpu_and_no_weights_for_them():
+    url, model = "comfyui://127.0.0.1:8188", "http://127.0.0.1:8000/v1"
+    needs = requirements(resolve("klein", Overrides.given(renderer_url=url, llm_url=model)))
+    assert [need.what.partition(" in ")[0] for need in needs] == ["a predictor trained on real ratings"]
+    assert resolve("klein", Overrides.given(renderer_url=url)).steps is None, "those are the pipeline's"
 
 
 def test_comfyuis_options_need_comfyui():
