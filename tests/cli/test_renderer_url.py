@@ -109,7 +109,8 @@ def test_the_painter_refuses_what_it_cannot_be_told(option, capsys):
     assert code == 2 and f"the sandbox's painter takes no {option[0]}, it takes seed" in " ".join(err.split())
 
 
-def test_doctor_lists_what_answers_on_this_machine():
+def test_doctor_lists_what_answers_on_this_machine(monkeypatch):
+    monkeypatch.setattr("steer.renderer.servers.finding.QUICK", 20.0)  # a busy machine
     with FakeComfy() as comfy, FakeSdApi() as sd, FakeImages() as images, FakeImages() as other:
         other.route = lambda *_: None
         found = on_this_machine([each.port for each in (comfy, sd, images, other)])
