@@ -158,7 +158,10 @@ class Overrides:
         paths: dict[str, Any] = {
             name: str(value) if isinstance(value, Path) else value for name, value in values.items()
         }
-        many: dict[str, Any] = {name: tuple(paths.pop(name, None) or ()) for name in _MANY}
+        given: dict[str, Any] = {name: paths.pop(name, None) or () for name in _MANY}
+        many: dict[str, Any] = {
+            name: (value,) if isinstance(value, str) else tuple(value) for name, value in given.items()
+        }
         return cls(**paths, **many)
 
     def to_json(self) -> dict[str, Any]:

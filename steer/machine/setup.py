@@ -40,6 +40,7 @@ class Step:
     done: bool
     bytes: int = 0  # to fetch
     disk: int = 0  # that it takes on disk in all
+    place: Path | None = None  # where; None: with the hub's weights
     download: Download | None = None
     run: Callable[[Progress], None] = lambda progress: None
 
@@ -114,7 +115,7 @@ def plan_setup(resolved: ResolvedPreset, predictor: str | None = None, epochs: i
 
 def take(plan: Plan, tell: Callable[[Step], None], progress: Progress) -> None:
     """Take the open steps in order; `tell` hears of each first. Raises `SetupError`, `RewardError`."""
-    downloads.check_room([(paths.hub(), plan.disk)])
+    downloads.check_room([(step.place or paths.hub(), step.disk) for step in plan.open])
     for step in plan.open:
         tell(step)
         step.run(progress)
@@ -157,7 +158,7 @@ def _vllm() -> Step:
 
     about = f"vLLM in an environment of its own, {python.parents[1]}"
     size = 0 if done else VLLM_BYTES
-    return Step("vLLM", about, done, bytes=size // 3, disk=size, run=make)
+    return Step("vLLM", about, done, bytes=size // 3, disk=size, place=python.parents[1], run=make)
 
 
 def _weights(model: str, what: str, needed: bool = True) -> Step:
@@ -168,7 +169,7 @@ def _weights(model: str, what: str, needed: bool = True) -> Step:
     def fetch(progress: Progress) -> None:
         downloads.fetch(found)
 
-    return Step(what, model, False, found.left, found.left, found, fetch)
+    return Step(what, model, False, found.left, found.left, download=found, run=fetch)
 
 
 def _pull(id: str, folder: Path, done: bool) -> Step:
@@ -181,7 +182,7 @@ def _pull(id: str, folder: Path, done: bool) -> Step:
     def fetch(progress: Progress) -> None:
         pull(downloads.fetch(found), folder)
 
-    return Step("predictor", id, False, found.left, 2 * found.left, found, fetch)
+    return Step("predictor", id, False, found.left, 2 * found.left, download=found, run=fetch)
 
 
 def _ratings(folder: Path, needed: bool) -> Step:
@@ -198,7 +199,14 @@ def _ratings(folder: Path, needed: bool) -> Step:
         prepare([DATASET_ID], folder, progress=progress)
 
     return Step(
-        "data set", f"{DATASET_ID} into {folder}", False, left, left + found.bytes, found, prepare_data
+        "data set",
+        f"{DATASET_ID} into {folder}",
+        False,
+        left,
+        left + found.bytes,
+        folder,
+        found,
+        prepare_data,
     )
 
 

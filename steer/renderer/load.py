@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -68,9 +68,14 @@ class Pipelines:
 
     def _half(self, name: str) -> Any:
         if name not in self._halves:
-            with _readable(self.source), quiet():
+            with _readable(self.source), quiet(), self._device():
                 self._halves[name] = self._load(name)
         return self._halves[name]
+
+    def _device(self) -> AbstractContextManager[Any]:
+        """Quantized weights are loaded onto whichever GPU is the current one: make it the source's."""
+        device = self.source.device
+        return torch.cuda.device(device) if device.startswith("cuda:") else nullcontext()
 
     def _load(self, half: str) -> Any:
         source = self.source

@@ -13,6 +13,7 @@ from steer.cli.app import run_command
 from steer.cli.session import Request, consent
 from steer.errors import UsageError
 from steer.machine.overrides import Overrides
+from steer.machine.presets import requirements, resolve
 from steer.renderer.servers.finding import on_this_machine
 from steer.settings import Settings
 from steer.whom import Who
@@ -88,6 +89,13 @@ def test_a_file_that_lies_here_may_not_say_where_a_key_or_money_goes(isolated, m
     assert code == 2 and "give --renderer-url yourself" in " ".join(err.split())
 
 
+def test_a_preset_whose_pictures_come_from_a_server_needs_no_gpu_and_no_weights_for_them():
+    url, model = "comfyui://127.0.0.1:8188", "http://127.0.0.1:8000/v1"
+    needs = requirements(resolve("klein", Overrides.given(renderer_url=url, llm_url=model)))
+    assert [need.what.partition(" in ")[0] for need in needs] == ["a predictor trained on real ratings"]
+    assert resolve("klein", Overrides.given(renderer_url=url)).steps is None, "those are the pipeline's"
+
+
 def test_comfyuis_options_need_comfyui():
     with pytest.raises(UsageError, match="--workflow and --node are for ComfyUI"):
         Overrides(workflow="sd")
@@ -101,7 +109,8 @@ def test_the_painter_refuses_what_it_cannot_be_told(option, capsys):
     assert code == 2 and f"the sandbox's painter takes no {option[0]}, it takes seed" in " ".join(err.split())
 
 
-def test_doctor_lists_what_answers_on_this_machine():
+def test_doctor_lists_what_answers_on_this_machine(monkeypatch):
+    monkeypatch.setattr("steer.renderer.servers.finding.QUICK", 20.0)  # a busy machine
     with FakeComfy() as comfy, FakeSdApi() as sd, FakeImages() as images, FakeImages() as other:
         other.route = lambda *_: None
         found = on_this_machine([each.port for each in (comfy, sd, images, other)])

@@ -20,8 +20,10 @@ import hub_releases
 
 from reward.hub_files import files_read
 from reward.predictor.checkpoint import read_checkpoint
+from steer import paths
 from steer.errors import SetupError
 from steer.machine import downloads, setup
+from steer.machine.presets import resolve
 
 ROOT = Path(__file__).parents[2]
 FAKE_PIP = ROOT / "tests" / "support" / "fake_pip"  # nothing is ever installed by a test
@@ -213,6 +215,23 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(tmp_path, monkey
     downloads.check_room([(tmp_path / "hf", 4 * 10**8), (tmp_path / "data", 5 * 10**8)])
     with pytest.raises(SetupError, match=r"takes 1\.2 GB of disk .* has 1\.0 GB free: make room"):
         downloads.check_room([(tmp_path / "hf", 7 * 10**8), (tmp_path / "data", 5 * 10**8)])
+
+
+def test_each_step_needs_room_on_the_disk_that_it_fills(tmp_path, monkeypatch):
+    asked, taken = [], []
+    monkeypatch.setattr(downloads, "check_room", asked.extend)
+    steps = (
+        setup.Step("weights", "", False, 5, 5),
+        setup.Step("data set", "", False, 2, 4, tmp_path, run=lambda progress: taken.append("data set")),
+        setup.Step("packages", "", True, 9, 9),
+    )
+    setup.take(setup.Plan(resolve("sandbox"), steps), lambda step: None, lambda *done: None)
+    assert asked == [(paths.hub(), 5), (tmp_path, 4)] and taken == ["data set"]
+
+
+def test_without_a_network_the_line_says_who_forbids_it():
+    with pytest.raises(SetupError, match="a/b is not here and HF_HUB_OFFLINE forbids the network"):
+        downloads.look("a/b")
 
 
 def test_a_disk_that_fills_up_midway_is_one_line():

@@ -166,6 +166,15 @@ def test_the_key_is_sent_to_no_other_address(bfl):
         assert not thief.keys
 
 
+def test_another_region_of_theirs_is_asked_with_the_key(bfl, monkeypatch):
+    monkeypatch.setattr(Bfl, "_is_theirs", lambda *_: True)
+    with FakeBfl() as region:
+        region._jobs["job-1"] = {"prompt": "a boat", "seed": 7, "width": 64, "height": 64}
+        bfl.elsewhere = f"{region.url}/v1/get_result?id=job-1"
+        assert [image.tobytes() for image in of(bfl).render(["a boat"], [7])] == [made("a boat", 7)]
+        assert KEY in region.keys and region.keys[-1] is None, "but not where the picture lies"
+
+
 def test_no_more_is_bought_than_the_limit(bfl):
     renderer = of(bfl, limit=2)
     found = renderer.render(list("abcd"), [1] * 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -34,6 +35,7 @@ class Bfl(Hosted):
     ) -> None:
         key = key_of("bfl")
         self._headers, self._key, self._look = {"x-key": key}, key, look
+        self._regions = threading.Lock()
         server = self._server(host or HOST)
         super().__init__([server], model, asked, paid_limit, batch)
         flexible = model.endswith("flex")
@@ -41,6 +43,16 @@ class Bfl(Hosted):
 
     def _server(self, url: str) -> Http:
         return Http(url, headers=self._headers, secret=self._key, key_variable=BFL_KEY)
+
+    def _at(self, address: str) -> Http:
+        """Whom to ask at an address: they have servers in several regions."""
+        parsed = httpx.URL(address)
+        with self._regions:
+            for server in self._servers:
+                if _same_origin(address, server.url):
+                    return server
+            self._servers.append(self._server(f"{parsed.scheme}://{parsed.netloc.decode()}"))
+            return self._servers[-1]
 
     def _buy(self, slip: Slip, prompt: str, seed: int) -> bytes:
         if "fetch" not in slip.told:
@@ -82,11 +94,7 @@ class Bfl(Hosted):
         if not self._is_theirs(address):  # a slip may be anybody's; the key is not sent there
             raise RendererError(f"{one_line(address, 60)} is not BFL's")
         until, pause = time.monotonic() + LOOKS_FOR, self._look
-        base, server = self._servers[0], self._servers[0]
-        if not _same_origin(address, base.url):
-            parsed = httpx.URL(address)
-            server = self._server(f"{parsed.scheme}://{parsed.netloc.decode()}")
-            server.stop = base.stop
+        server = self._at(address)
         while True:
             found = server.get(httpx.URL(address).raw_path.decode())
             status = found.get("status") if isinstance(found, dict) else None
@@ -95,9 +103,7 @@ class Bfl(Hosted):
             if status in REFUSED:
                 raise NotMade(f"BFL makes no picture of it: {status}")
             if status not in WAITING:
-                raise RendererError(
-                    f"BFL says of it: {one_line(str(status), 60)}; look at the bill before it is asked again"
-                )
+                raise NotMade(f"BFL says of it: {one_line(str(status), 60)}; it may have been paid for")
             if time.monotonic() > until:
                 raise RendererDown(f"BFL is at one picture for {LOOKS_FOR:.0f} seconds")
             time.sleep(pause)  # to the end: it is paid for

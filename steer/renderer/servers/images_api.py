@@ -24,7 +24,7 @@ ROUTE = "/images/generations"
 SIDE_BY_SIDE = 4  # requests under way at once
 SIZE = 512  # the servers' own defaults differ, and pictures should not
 STEPS = ("num_inference_steps", "steps", "step")  # vLLM-Omni and SGLang, Lemonade, LocalAI
-GUIDANCE = ("guidance_scale", "cfg_scale")
+GUIDANCE = ("guidance_scale", "cfg_scale")  # the same two, Lemonade
 OPTIONAL = ("generator_device", "response_format", "negative_prompt", "seed", *STEPS, *GUIDANCE)
 SHOWN = 12  # models that a message names at most
 
