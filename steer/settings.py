@@ -16,6 +16,7 @@ MAX_PROMPT = 2_000  # characters
 MAX_SEED = 2**31 - 1  # what every renderer's generator takes
 GATE_RENDERS = 4  # of the base prompt, where the image gate is calibrated on them
 FINAL_RENDERS = 2  # of each finalist
+WRITTEN = 2  # rewrites that guided search asks for, for each that it renders
 RETRIES = 3  # how often what is missing of an iteration is asked for again
 
 # Bidirectional overrides would let a prompt rewrite the look of the text around it.
@@ -36,7 +37,7 @@ def check_ranges(options: Any, error: type[SteerError]) -> None:
         low, high, value = each.metadata["low"], each.metadata["high"], getattr(options, each.name)
         if low is None or value is None is each.default:
             continue
-        whole = isinstance(each.default, int)
+        whole = str(each.type).startswith("int")
         wrong = whole and (not isinstance(value, int) or isinstance(value, bool))
         if wrong or not low <= value <= high:
             kind = "a whole number " if whole else ""
@@ -58,10 +59,6 @@ class Settings:
     Raises `SettingsError`, naming the option, for a value out of its range.
     """
 
-    search: Literal["guided", "paper"] = option(
-        "guided", "guided: taste and a forecast choose what to render; paper: the paper's loop."
-    )
-    finalists: int = option(4, "Best prompts tried on fresh seeds before one wins (guided search).", 0, 100)
     iterations: int = option(5, "Rounds of rewriting, at most.", 1, 1_000)
     proposals: int = option(20, "New prompts per round.", 1, 1_000)  # the paper's T
     keep: int | None = option(  # the paper's t
@@ -79,6 +76,10 @@ class Settings:
     gate_by: Literal["looks", "base"] | None = option(
         None, "Gate by the first round's looks, or by 4 renders of the base, as --search paper does."
     )
+    search: Literal["guided", "paper"] = option(
+        "guided", "guided: taste and a forecast choose what to render; paper: the paper's loop."
+    )
+    finalists: int = option(4, "Best prompts tried on fresh seeds before one wins (guided search).", 0, 100)
     metadata: bool = option(True, "Prompt and settings inside each PNG.", panel="Output")
 
     def __post_init__(self) -> None:
@@ -114,6 +115,16 @@ class Settings:
         """Renders that serve the image gate alone: none where the first iteration's looks calibrate it."""
         by_base = (self.gate_by or ("base" if self.search == "paper" else "looks")) == "base"
         return GATE_RENDERS if by_base and self.gate_sd is not None else 0
+
+    @property
+    def written(self) -> int:
+        """Rewrites that the language model is asked for in an iteration; guided search renders the best."""
+        return WRITTEN * self.proposals if self.search == "guided" else self.proposals
+
+    @property
+    def final_renders(self) -> int:
+        """Renders of the finals, at most."""
+        return self.finalists * len(self.final_seeds)
 
     @property
     def gate_seeds(self) -> tuple[int, ...]:

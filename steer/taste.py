@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from steer.parts import PersonLike, ReadsTaste
 
 SURE = 2.0  # standard errors: an own part that is further from nothing is told as theirs
 SHOWN = 6  # likings and dislikes that a language model is told
 FAINT = 0.02  # rating points: less is not worth a word
+_FIELDS = ("phrase", "strength", "own", "error")
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,15 @@ class Taste:
         told = (("likes", self.liked), ("avoids", self.avoided))
         return [f"{verb} {', '.join(one.phrase for one in found[:SHOWN])}" for verb, found in told if found]
 
+    @classmethod
+    def from_json(cls, rows: Iterable[Mapping[str, Any]]) -> Self:
+        """The inverse of `to_json`."""
+        return cls(tuple(Liking(**{name: row[name] for name in _FIELDS}) for row in rows))
+
     def to_json(self) -> list[dict[str, Any]]:
         """For the record: phrase, strength, own, error of each; rounded to what can be told apart."""
-        numbers = ("strength", "own", "error")
         return [
-            {"phrase": one.phrase, **{name: round(getattr(one, name), 4) for name in numbers}}
+            {"phrase": one.phrase, **{name: round(getattr(one, name), 4) for name in _FIELDS[1:]}}
             for one in self.likings
         ]
 

@@ -11,8 +11,20 @@ from steer.cli.console import hint
 from steer.machine.estimate import Costs
 from steer.pages import wording
 from steer.parts import BASE_ID
-from steer.record.events import Confirmed, Event, IterationDone, Note, Proposed, Rated, Rendered, Started
+from steer.record.events import (
+    Confirmed,
+    Event,
+    Finals,
+    IterationDone,
+    Note,
+    Proposed,
+    Rated,
+    Rendered,
+    Started,
+    TasteRead,
+)
 from steer.settings import Settings
+from steer.taste import Taste
 
 
 class Watch:
@@ -29,11 +41,12 @@ class Watch:
         self.best_prompt = ""
         self._prompts: dict[str, str] = {}
         self._spent = {"render": [costs.render, 1.0], "score": [costs.score, 1.0]}  # seconds, count
-        self._spent["propose"] = [costs.propose * settings.proposals, 1.0]
+        self._spent["propose"] = [costs.propose * settings.written, 1.0]
         self._seen_live: set[str] = set()
+        checks = settings.final_renders + 2 * settings.confirm
         self._left = {
             "propose": settings.iterations,
-            "render": self.total + settings.iterations * settings.proposals + 2 * settings.confirm,
+            "render": self.total + settings.iterations * settings.proposals + checks,
             "score": 1 + settings.iterations * settings.proposals,
         }
 
@@ -64,16 +77,22 @@ class Watch:
                 self.iteration, self.best = event.iteration, event.best_score
                 self.best_prompt = self._prompts.get(event.best, "")
                 rounds = self.settings.iterations - self.iteration
+                checks = self.settings.final_renders + 2 * self.settings.confirm
                 self._left = {
                     "propose": rounds,
-                    "render": rounds * self.settings.proposals + 2 * self.settings.confirm,
+                    "render": rounds * self.settings.proposals + checks,
                     "score": rounds * self.settings.proposals,
                 }
                 stopped = self.settings.patience and event.stale >= self.settings.patience
-                if stopped or not rounds:
+                if (stopped or not rounds) and self.settings.final_renders:
+                    self._enter("finals on fresh seeds", self.settings.final_renders)
+                elif stopped or not rounds:
                     self._enter("confirming on fresh seeds", 2 * self.settings.confirm)
                 else:
                     self._enter(f"iteration {self.iteration + 1}: writing prompts", 0)
+            case Finals():
+                self._left |= {"render": 2 * self.settings.confirm}
+                self._enter("confirming on fresh seeds", 2 * self.settings.confirm)
             case Confirmed():
                 self._left = dict.fromkeys(self._left, 0)
 
@@ -100,12 +119,16 @@ def summary(event: Event) -> str | None:
             return "resuming where the record ends"
         case Rated(id=id) if id == BASE_ID:
             return f"base prompt: predicted {wording.score(event.score)}"
+        case TasteRead() if lines := Taste.from_json(event.likings).lines:
+            return f"this person's taste, as the predictor knows it: {'; '.join(lines)}"
         case IterationDone():
             rise = "" if event.improved else ", no rise"
             lost = f", {event.rejected} rejected" if event.rejected else ""
             short = f", {event.missing} of {event.asked} could not be found" if event.missing else ""
             best = f"best so far {wording.score(event.best_score)}{rise}"
             return f"iteration {event.iteration}: {best}; {event.scored} rated{lost}{short}"
+        case Finals():
+            return wording.finals(event.finalists)
         case Note():
             return f"{event.part}: {event.text}"
     return None

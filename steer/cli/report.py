@@ -105,6 +105,11 @@ def _checks(result: dict[str, Any]) -> list[str]:
             f"{wording.specificity(figures)} This person {wording.gain(figures['gain_person'])}, "
             f"others on average {wording.gain(figures['gain_others_mean'])}."
         )
+    if finalists := result.get("finalists"):
+        said = wording.finals(finalists)
+        sentences.append(f"{said[0].upper()}{said[1:]}.")
+    if hits := result.get("forecast"):
+        sentences.append(f"Guided search: {wording.forecast(hits)}")
     return [sentence for sentence in sentences if sentence]
 
 

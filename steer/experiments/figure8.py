@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 TIE = 0.05  # rating points: half the width of what the steering benchmark counts as half a win
 OWN, OTHERS, BASE = "own", "others", "base"
-SHORT = Settings(iterations=3, proposals=10, confirm=0)
-FULL = Settings(confirm=0)
+SHORT = Settings(iterations=3, proposals=10, confirm=0, search="paper")
+FULL = Settings(confirm=0, search="paper")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A lab for experiments with the loop: committed prompts and people, rewards by name, and the truth.
 
     lab = open_lab(Path("reproduce/bench"))
-    record = lab.run(lab.personal("84"), "a deer", Settings(iterations=3, proposals=10, confirm=0))
+    record = lab.run(lab.personal("84"), "a deer", Settings(iterations=3, proposals=10))
     t = lab.truth([(record.result["best"]["prompt"], 0)])
 
 Every run, picture and score is made once and kept, so an experiment that is stopped goes on where it was

@@ -21,9 +21,8 @@ from steer.loop.strategy import Round, best_of
 from steer.parts import Guide, Scored
 from steer.record.events import Event, Forecasted, TasteRead
 from steer.settings import RETRIES
-from steer.taste import Liking, Taste, read_taste
+from steer.taste import Taste, read_taste
 
-WRITTEN = 2  # rewrites that the language model is asked for, for each that is rendered
 MIXED = 15  # recombined looks that are forecast, for each that is rendered
 CURIOSITY = 0.7  # standard deviations of the forecast that count as promise
 FRESH = 0.1  # share of an iteration that has nothing of the memory, where there is as much
@@ -46,13 +45,13 @@ class Guided:
         self, iteration: int, pool: Sequence[Scored], tried: set[str]
     ) -> Generator[Event, None, Round]:
         """See `steer.loop.strategy.Strategy`."""
-        steps, count = self._steps, self._steps.settings.proposals
+        steps = self._steps
         if self._taste is None:
             yield from self._read_taste()
         self._forecast.learn(pool)
         memory = self._memory(pool)
         guide = self._guide(memory)
-        written = yield from rewrites(steps, iteration, memory, WRITTEN * count, tried, guide)
+        written = yield from rewrites(steps, iteration, memory, steps.settings.written, tried, guide)
         self._waiting |= dict.fromkeys(written)
         for prompt in written:
             self._library.add(look_phrases(steps.prompt, prompt))
@@ -73,7 +72,7 @@ class Guided:
             found = read_taste(self._steps.parts.scorer, self._steps.person, self._library.phrases)
             logged = TasteRead(likings=tuple(found.to_json()))
         yield logged
-        self._taste = Taste(tuple(Liking(**dict(one)) for one in logged.likings))
+        self._taste = Taste.from_json(logged.likings)
         strengths = {one.phrase: one.strength for one in self._taste.likings}
         self._forecast = Forecast(self._steps.prompt, self._steps.parts.embed, strengths)
 

@@ -59,9 +59,9 @@ class Estimate:
 def estimate(settings: Settings, resolved: ResolvedPreset) -> Estimate:
     """What a run with these settings takes at most."""
     plan, costs = resolved.memory_plan, costs_of(resolved)
-    proposals = settings.iterations * settings.proposals
-    searched = 1 + proposals
-    images = searched + settings.gate_renders + 2 * settings.confirm
+    searched = 1 + settings.iterations * settings.proposals
+    proposals = settings.iterations * settings.written
+    images = searched + settings.gate_renders + settings.final_renders + 2 * settings.confirm
     seconds = costs.load + proposals * costs.propose + images * (costs.render + costs.score)
     seconds += (settings.iterations + 1) * costs.swap
     return Estimate(

@@ -15,9 +15,10 @@ from steer.compare.prompt_diff import Segment, prompt_diff
 from steer.pages import wording
 from steer.pages.gallery_figures import Tile, chart, tiles
 from steer.parts import BASE_ID
-from steer.record.events import PromptRejected, Rejected
+from steer.record.events import PromptRejected, Rejected, TasteRead
 from steer.record.folder import Record
 from steer.record.summary import Candidate
+from steer.taste import Taste
 
 
 @dataclass
@@ -121,7 +122,7 @@ def build(record: Record) -> Page:
         tiles=[],
         fresh=_fresh(result),
         chart=chart(candidates, best_id),
-        tables=_tables(config, result),
+        tables=_tables(record, config, result),
         command=command,
         settings=json.dumps(config, indent=2, ensure_ascii=False),
         complete=record.complete,
@@ -258,8 +259,22 @@ def _parts(
     return parts
 
 
-def _tables(config: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    tables = []
+def _search_table(record: Record) -> list[dict[str, Any]]:
+    """What decided what was rendered, for a search that decides."""
+    result, rows = record.result, []
+    for event in record.events:
+        if isinstance(event, TasteRead):
+            rows += [["taste", line] for line in Taste.from_json(event.likings).lines]
+    if hits := result.get("forecast"):
+        rows.append(["forecast", wording.forecast(hits)])
+    for one in result.get("finalists") or ():
+        scores = ", ".join(wording.score(score) for score in one["scores"])
+        rows.append([f"finalist {one['id']}", f"mean {wording.score(one['mean'])} of {scores}"])
+    return [{"title": "The search: guided", "rows": rows}] if rows else []
+
+
+def _tables(record: Record, config: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    tables: list[dict[str, Any]] = []
     confirm = result.get("confirm")
     if confirm:
         rows = [
@@ -267,6 +282,7 @@ def _tables(config: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[s
             for seed, a, b in zip(confirm["seeds"], confirm["baseline"], confirm["best"], strict=True)
         ]
         tables.append({"title": "Fresh seeds: base, best, gain", "rows": rows})
+    tables += _search_table(record)
     seconds = result.get("seconds")
     if seconds:
         total = float(seconds.get("total") or 0.0) or 1.0

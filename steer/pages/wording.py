@@ -5,7 +5,7 @@ Ratings are predicted, so no sentence here promises that anybody will like anyth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SIMULATED = "simulated person"
@@ -117,3 +117,19 @@ def memory_plan(plan: Mapping[str, Any]) -> list[str]:
 def simulated_notice(kind: str) -> str:
     """What to say of a run in the sandbox, by the kind of its person."""
     return SIMULATED_PROFILE if kind == "new" else SIMULATED_NOTICE
+
+
+def forecast(hits: Mapping[str, Any]) -> str:
+    """How much the guided search looked at before it rendered, and how right that was."""
+    looked = f"{hits['forecast']:,} rewrites forecast, {hits['rendered']:,} of them rendered"
+    if hits["pairs_right"] is None:
+        return f"{looked}."
+    right = f"{100 * hits['pairs_right']:.0f}%"
+    return f"{looked}; of two in one round, the one with the higher forecast scored higher in {right}."
+
+
+def finals(finalists: Sequence[Mapping[str, Any]]) -> str:
+    """Who won the finals."""
+    count, seeds = len(finalists), len(finalists[0]["scores"])
+    first = finalists[0]
+    return f"of {count} finalists {first['id']} has the best mean over {seeds} seeds, {score(first['mean'])}"

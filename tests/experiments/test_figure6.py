@@ -24,7 +24,7 @@ from steer.machine.loading import load
 from steer.sandbox.scene import draw
 from steer.settings import Settings
 
-SHORT = Settings(iterations=1, proposals=2, confirm=0)
+SHORT = Settings(iterations=1, proposals=2, confirm=0, search="paper")
 PROMPTS = (ROCKS, "a deer", "a vase of flowers")
 
 

@@ -129,7 +129,8 @@ def test_the_command_writes_table_picture_and_json_and_says_what_is_simulated(
 ):
     sandbox = replace(load("sandbox"), proposer=FakeProposer())
     monkeypatch.setattr(lab_module, "open_lab", lambda to, threads: lab_module.Lab(to, sandbox))
-    monkeypatch.setattr(figure8_module, "SHORT", Settings(iterations=1, proposals=2, confirm=0))
+    short = Settings(iterations=1, proposals=2, confirm=0, search="paper")
+    monkeypatch.setattr(figure8_module, "SHORT", short)
     assert run_command(["reproduce", "figure8", "--prompts", "1", "--users", "2", "--out", "out"]) == 0
     shown = capsys.readouterr()
     assert "own - others" in shown.out and "1065" in shown.out and "simulated" in shown.err

@@ -29,7 +29,7 @@ from steer.parts import BASE_ID
 from steer.record.folder import Record
 from steer.settings import Settings
 
-SMALL = Settings(iterations=1, proposals=3, confirm=4)
+SMALL = Settings(iterations=1, proposals=3, confirm=4, search="paper")
 
 
 def run(out: Path, settings: Settings = SMALL, judge_person: Any = None, **parts: Any) -> Record:

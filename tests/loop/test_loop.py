@@ -29,7 +29,7 @@ from steer.record.events import Event
 from steer.record.folder import Record
 from steer.settings import Settings
 
-SMALL = {"iterations": 2, "proposals": 4, "confirm": 2}
+SMALL = {"iterations": 2, "proposals": 4, "confirm": 2, "search": "paper"}
 
 
 def run(out: Path, prompt: str = PROMPT, **settings: Any) -> tuple[list[Event], Record]:
@@ -56,7 +56,7 @@ def rewrites(*endings: str) -> list[str]:
 def test_a_reply_that_cannot_be_read_is_skipped_and_said_once(tmp_path):
     replies = [["*" * 100_000, "1. floating mossy rocks, dusk"], ["floating mossy rocks, noon"], []]
     parts = liked(lambda prompt: 3.0, replies)
-    running = Run.start(PROMPT, FakePerson(), parts, Settings(1, 2, confirm=0), tmp_path)
+    running = Run.start(PROMPT, FakePerson(), parts, Settings(1, 2, confirm=0, search="paper"), tmp_path)
     events = []
     for event in running:
         events.append(event)
@@ -411,7 +411,7 @@ def test_a_scorer_that_returns_too_few_scores_is_named(tmp_path):
     [
         {"iterations": 0}, {"proposals": 0}, {"keep": 0}, {"patience": -1}, {"seed": -1}, {"seed": 2**31},
         {"target": math.nan}, {"gate_sd": -1.0}, {"confirm": -1}, {"iterations": 2.5}, {"proposals": True},
-        {"keep": None},
+        {"keep": 1.5}, {"search": "best"}, {"finalists": -1},
     ],
 )  # fmt: skip
 def test_a_setting_out_of_its_range_is_refused_by_name(wrong):

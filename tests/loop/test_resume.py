@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ from steer.record.folder import Record, Recorder
 from steer.settings import Settings
 
 KILLABLE = Path(__file__).parents[1] / "support" / "killable.py"
-SETTINGS = Settings(iterations=3, proposals=4, confirm=2, patience=0, seed=7)
+SETTINGS = Settings(iterations=3, proposals=4, confirm=2, patience=0, seed=7, search="paper")
 
 
 def parts(**more: Any) -> Any:
     # Some images off the prompt, some without a score: rejections have to survive too.
-    return fake_parts(**{"scorer": FakeScorer(off=0.15, nan=0.08), "judge": FakeScorer(), **more})
+    return fake_parts(**{"scorer": FakeScorer(off=0.15, nan=0.12), "judge": FakeScorer(), **more})
 
 
 def outcome(folder: Path) -> dict[str, Any]:
@@ -58,9 +59,10 @@ def _without_run_name(png: bytes, run: str) -> bytes:
     return Image.open(BytesIO(png)).convert("RGB").tobytes()
 
 
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = Run.start(PROMPT, FakePerson(), parts(), SETTINGS, tmp_path_factory.mktemp("unbroken"))
+@pytest.fixture(scope="module", params=["paper", "guided"])
+def unbroken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = replace(SETTINGS, search=request.param)
+    run = Run.start(PROMPT, FakePerson(), parts(), settings, tmp_path_factory.mktemp("unbroken"))
     assert [event.replayed for event in run] == [False] * len(Record.read(run.folder).events)
     rejected = run.result.data["rejected"]
     assert rejected["image"] and rejected["score"]
@@ -223,7 +225,7 @@ def test_ctrl_c_in_the_middle_of_a_batch_keeps_what_was_rendered(tmp_path, unbro
                 yield image
 
     interrupted = parts(renderer=Interrupted())
-    run = Run.start(PROMPT, FakePerson(), interrupted, SETTINGS, tmp_path)
+    run = Run.start(PROMPT, FakePerson(), interrupted, Record.read(unbroken).settings, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         list(run)
     record = Record.read(run.folder)
@@ -256,7 +258,7 @@ def test_a_part_that_failed_can_be_mended_and_the_run_resumed(tmp_path, unbroken
                 raise RuntimeError("the card fell off the bus")
             yield from super().render(prompts, seeds)
 
-    run = Run.start(PROMPT, FakePerson(), parts(renderer=Broken()), SETTINGS, tmp_path)
+    run = Run.start(PROMPT, FakePerson(), parts(renderer=Broken()), Record.read(unbroken).settings, tmp_path)
     with pytest.raises(RendererError, match="fell off the bus"):
         list(run)
     assert Record.read(run.folder).status == "error"
@@ -267,7 +269,7 @@ def test_a_part_that_failed_can_be_mended_and_the_run_resumed(tmp_path, unbroken
 
 @pytest.mark.parametrize("limit", [6_000, 12_000])
 def test_a_full_disk_is_one_clear_line_and_loses_nothing(tmp_path, unbroken, limit):
-    run = Run.start(PROMPT, FakePerson(), parts(), SETTINGS, tmp_path)
+    run = Run.start(PROMPT, FakePerson(), parts(), Record.read(unbroken).settings, tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # writes beyond it fail as on a full disk
     try:

@@ -179,7 +179,7 @@ def test_config_says_how_to_do_it_again(tmp_path):
     )
     running.close()
     config = Record.read(running.folder).config
-    assert Settings(**config["settings"]) == SMALL
+    assert Settings.from_json(config["settings"]) == SMALL
     person = {"kind": "known", "id": "17", "world": "sandbox", "label": "sandbox:17", "hash": "hash-17"}
     assert config["person"] == person
     assert config["argv"] == ["run", "--user", "17"] and config["recipe"] == {"user": "17"}

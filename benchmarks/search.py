@@ -1,0 +1,562 @@
+"""How much taste does each way to search find per render? The sandbox knows.
+
+    python benchmarks/search.py --out runs/search               # 20 users x 6 prompts, all arms
+    python benchmarks/search.py --out runs/search --part 1/2    # only make runs; beside it --part 2/2
+    python benchmarks/search.py --out runs/search --fill        # only pictures and replies
+    python benchmarks/search.py --population 2 --build FOLDER --users 10 --prompts 3
+
+Arms: the paper's loop, 5 x 20 ("paper 5x20"); guided search at several budgets; blind phrases, which know
+nobody: two to four strong look phrases of a bank drawn at random, no language model and no image gate, the
+best predicted picture wins, plainly or after the best few were rendered on two fresh seeds ("finalists"),
+also with exactly as many renders as each guided run took. A render is every picture that a search looked at:
+base, gate, candidates, finalists; not those of the confirmation. Every arm also searches for the population.
+
+A winner is judged by the person's true expected rating, mean of the 4 confirmation seeds, less the base's.
+Pictures have 256 pixels, what the raters measure at and more than the encoder sees; painting them at 512, as
+`steer run` does, takes four times as long. Pictures, replies, scores and runs are kept in --out by what they
+were made of: the script can be stopped and started at any time, in several processes, and a new predictor
+finds all pictures there. Results are written after each prompt. `--population` takes a predictor that
+`benchmarks/predictor.py --build FOLDER --populations 2 3` has trained, and writes results of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, clustered, machine, write_json
+from predictor import beside
+from steering import HALF
+
+from reward.reproduce.plots import GREY, OTHER, OWN, THIRD, drawing, titled
+from steer.experiments.figure8 import BASE, ComparedPicture, judge, unseen_seed
+from steer.experiments.lab import Lab, Reward, open_lab
+from steer.machine.loading import load
+from steer.parts import Scored
+from steer.record.events import Rated, Rejected, Rendered
+from steer.record.folder import Record
+from steer.sandbox.make.build import Layout
+from steer.sandbox.truth.world import Truth, World
+from steer.settings import Settings
+from steer.study.bradley_terry import rank
+
+USERS, PROMPTS = 20, 6
+SEEDS = Settings().confirm_seeds
+BLIND = (15, 20, 40, 100)  # renders, the base among them
+FRESH = (7001, 7002)  # image seeds of blind finalists
+FINALISTS = 4
+POPULATION = "population"
+GRID = (*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120)  # renders
+PAPER = "paper 5x20"
+LOOPS = (PAPER, "guided 2x5/0", "guided 5x20")
+BANK = (
+    (
+        *("realistic photograph", "oil painting", "ink drawing", "watercolor", "cubist painting"),
+        *("digital art", "impressionist painting"),
+    ),
+    (
+        *("golden hour", "moonlight", "soft overcast light", "harsh noon light", "backlit", "neon light"),
+        "foggy morning",
+    ),
+    (
+        *("vivid saturated colours", "muted earth colours", "black and white", "pastel palette"),
+        *("warm orange tones", "cold blue tones"),
+    ),
+    ("seen from above", "low angle", "close-up", "distant wide shot", "centered"),
+)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one search found."""
+
+    winner: str
+    renders: int  # all that it looked at
+    claimed: float  # predicted gain over the base, on what the search saw
+    steps: tuple[tuple[int, str], ...]  # after so many renders this prompt was the best predicted
+    candidates: tuple[str, ...] = ()  # that could have won, the base among them
+    gated: tuple[str, ...] = ()  # rejected by the image gate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/search"))
+    parser.add_argument("--users", type=int, default=USERS)
+    parser.add_argument("--prompts", type=int, default=PROMPTS)
+    parser.add_argument("--loops", nargs="+", help='as in "guided 3x12"', default=LOOPS)
+    parser.add_argument("--part", help="i/n: make every n-th run, and no results", default="")
+    parser.add_argument("--fill", action="store_true", help="only what no predictor is asked for")
+    parser.add_argument("--population", type=int, default=1)
+    parser.add_argument("--build", type=Path, help="of another population")
+    parser.add_argument("--results", type=Path, help="file to write", default=None)
+    args = parser.parse_args()
+    if args.users < 2:
+        parser.error("--users must be 2 or more: winners are compared with other users'")
+    lab = open_population(args.out, args.population, args.build)
+    prompts = lab.plan.prompts[: args.prompts]
+    people = [*lab.users[: args.users], POPULATION]
+    wanted = {name: loop_settings(name) for name in args.loops}
+    if args.fill:
+        for prompt in prompts:
+            fill(lab, prompt)
+        return
+    if args.part:
+        part, of = (int(number) for number in args.part.split("/"))
+        for number, (prompt, who) in enumerate((prompt, who) for prompt in prompts for who in people):
+            for name, settings in wanted.items() if number % of == part - 1 else ():
+                run = lab.run(reward_of(lab, who), prompt, settings)
+                print(name, prompt, who, run.result["best"]["prompt"], flush=True)
+        return
+    name = "search" if args.population == 1 else f"search-{args.population}"
+    measure(lab, people, prompts, wanted, args.results or RESULTS / f"{name}.json")
+
+
+def measure(
+    lab: Lab,
+    people: Sequence[str],
+    prompts: Sequence[str],
+    wanted: dict[str, Settings],
+    path: Path,
+) -> None:
+    """Make what is missing, judge it, and write what is known after each prompt."""
+    rows: list[dict[str, Any]] = []
+    lines: dict[str, list[np.ndarray]] = {}
+    winners: dict[str, dict[str, dict[str, str]]] = {}
+    users = people[:-1]
+    for number, prompt in enumerate(prompts, 1):
+        found = courses(lab, prompt, people, wanted)
+        judged = Judged(lab, prompt, found)
+        rows += judged.rows()
+        for arm, of_arm in judged.curves().items():
+            lines.setdefault(arm, []).append(of_arm)
+        for arm, by_person in found.items():
+            winners.setdefault(arm, {})[prompt] = {who: course.winner for who, course in by_person.items()}
+        curves = {arm: curve(parts) for arm, parts in lines.items()}
+        report: dict[str, Any] = {
+            "machine": machine(),
+            "predictor": lab.scorer.sha256,
+            "people": len(users),
+            "prompts": prompts[:number],
+            "summary": summary(rows),
+            "differences": differences(rows),
+            "gain_after_renders": {
+                arm: {str(n): round(float(line[n - 1]), 3) for n in GRID if n <= len(line)}
+                for arm, line in curves.items()
+            },
+            "renders_to_the_gain_of_paper": reached(curves),
+        }
+        if number == len(prompts):
+            report["elo"] = {arm: elo(lab, winners[arm], users) for arm in winners if arm in wanted}
+        write_json(path, {**report, "gains": gains_of(rows)})
+        draw(report, curves, path.with_suffix(".png"), lab.label)
+        print(prompt, json.dumps({a: s["gain"]["mean"] for a, s in report["summary"].items()}), flush=True)
+    print(json.dumps({key: report[key] for key in ("summary", "differences")}, indent=1))
+
+
+def open_population(out: Path, population: int, build: Path | None) -> Lab:
+    """The shipped predictor and its people, or those that `benchmarks/predictor.py` trained and drew."""
+    if population == World.load().raters_seed:
+        return open_lab(out)
+    if build is None:
+        raise SystemExit("--population needs --build: train it with benchmarks/predictor.py --populations")
+    world = World.load()
+    predictor = beside(Layout(build), population).predictor
+    return Lab(out, load("sandbox", reward=str(predictor)), Truth(world, world.participants(population)))
+
+
+def reward_of(lab: Lab, who: str) -> Reward:
+    return lab.population() if who == POPULATION else lab.personal(who)
+
+
+# ---- arms ----
+
+
+def loop_settings(name: str) -> Settings:
+    """The settings of an arm like "guided 5x20", or "guided 2x5/0" without finalists. Winners are confirmed
+    here, not by the runs; the paper's image gate stays as it was."""
+    search, _, budget = name.partition(" ")
+    size, _, few = budget.partition("/")
+    iterations, proposals = map(int, size.split("x"))
+    settings = Settings(iterations=iterations, proposals=proposals, confirm=0)
+    own: dict[str, Any] = {"keep": 1, "gate_sd": 2.0} if search == "paper" else {}
+    return replace(settings, search=search, **own, **({"finalists": int(few)} if few else {}))
+
+
+def courses(
+    lab: Lab, prompt: str, people: Sequence[str], wanted: dict[str, Settings]
+) -> dict[str, dict[str, Course]]:
+    """Every arm's search for everybody, by arm and person."""
+    found: dict[str, dict[str, Course]] = {name: {} for name in wanted}
+    for who in people:
+        reward = reward_of(lab, who)
+
+        def base(seeds: Sequence[int], reward: Reward = reward) -> list[float]:
+            return reward.scorer.score(lab.images([(prompt, s) for s in seeds]), prompt, reward.person)
+
+        for name, settings in wanted.items():
+            found[name][who] = loop_course(lab.run(reward, prompt, settings), base)
+    guided = {name: found[name] for name in found if name != PAPER}
+    counts = set(BLIND) | {c.renders for one in guided.values() for c in one.values()}
+    pool = blind_prompts(prompt, max(counts))
+    images = lab.images([(text, Settings().seed) for text in pool])
+    for who in people:
+        reward = reward_of(lab, who)
+        scores = np.array(reward.scorer.score(images, prompt, reward.person))
+
+        def again(text: str, reward: Reward = reward) -> list[float]:
+            return reward.scorer.score(lab.images([(text, seed) for seed in FRESH]), prompt, reward.person)
+
+        asked = {f"blind {n}": (n, 0) for n in BLIND}
+        asked |= {f"blind {n} with finalists": (n, finalists(n)) for n in BLIND if finalists(n)}
+        for name, one in guided.items():
+            asked[f"blind with finalists, as {name}"] = (one[who].renders, finalists(one[who].renders))
+        for name, (renders, few) in asked.items():
+            found.setdefault(name, {})[who] = blind_course(pool, scores, renders, few, again)
+    return found
+
+
+def loop_course(record: Record, base: Callable[[Sequence[int]], list[float]]) -> Course:
+    """What a run did, in the order of its renders. `base` gives the base's scores on image seeds."""
+    scores = {e.id: e.score for e in record.events if isinstance(e, Rated)}
+    lost = {e.id: e.stage for e in record.events if isinstance(e, Rejected)}
+    prompts: dict[str, str] = {}
+    steps: list[tuple[int, str]] = []
+    renders, best = 0, -np.inf
+    for event in record.events:
+        if not isinstance(event, Rendered) or event.role == "confirm":
+            continue
+        renders += 1
+        if event.role != "candidate" or event.id not in scores:
+            continue
+        prompts[event.id] = event.prompt
+        if event.id not in lost and scores[event.id] > best:
+            best = scores[event.id]
+            steps.append((renders, event.prompt))
+    winner = str(record.result["best"]["prompt"])
+    if winner != steps[-1][1]:  # finalists have decided otherwise
+        steps.append((renders, winner))
+    seeds, claims = [record.settings.seed], [float(record.result["best"]["score"])]
+    if finals := record.result.get("finalists"):  # the winner first
+        seeds, claims = [*seeds, *record.settings.final_seeds], finals[0]["scores"]
+    pairs = [(own, other) for own, other in zip(claims, base(seeds), strict=True) if own is not None]
+    return Course(
+        winner=winner,
+        renders=renders,
+        claimed=float(np.mean([own - other for own, other in pairs])),
+        steps=tuple(steps),
+        candidates=tuple(prompt for id, prompt in prompts.items() if id not in lost),
+        gated=tuple(prompt for id, prompt in prompts.items() if lost.get(id) == "image"),
+    )
+
+
+def blind_prompts(prompt: str, count: int, seed: int = 5) -> list[str]:
+    """The base and different rewrites by phrases of the bank; a short list is the start of a longer one."""
+    rng, found = np.random.default_rng(seed), [prompt]
+    while len(found) < count:
+        kinds = sorted(rng.permutation(len(BANK))[: rng.integers(2, len(BANK) + 1)])
+        text = ", ".join([prompt, *(BANK[kind][rng.integers(len(BANK[kind]))] for kind in kinds)])
+        if text not in found:
+            found.append(text)
+    return found
+
+
+def finalists(renders: int) -> int:
+    """How many of the best are rendered again: up to four, where a fifth of the renders is enough for it."""
+    few = min(FINALISTS, renders // (5 * len(FRESH)))
+    return few if few > 1 else 0
+
+
+def blind_course(
+    pool: Sequence[str],
+    scores: np.ndarray,
+    renders: int,
+    few: int = 0,
+    again: Callable[[str], list[float]] | None = None,
+) -> Course:
+    """The best predicted of the first of `pool`, the base being its first; `few` of them rendered again.
+
+    `again` gives scores of a prompt on the fresh seeds; the best mean of all of its scores wins.
+    """
+    shown = np.asarray(scores[: renders - few * len(FRESH)])
+    leaders = [i for i in range(len(shown)) if i == 0 or shown[i] > shown[:i].max()]
+    steps = [(i + 1, pool[i]) for i in leaders]
+    winner, claimed = leaders[-1], float(shown[leaders[-1]] - shown[0])
+    if few and again is not None:
+        order = np.argsort(-shown, kind="stable")[:few]
+        means = {int(i): float(np.mean([shown[i], *again(pool[i])])) for i in order}
+        winner = max(means, key=means.__getitem__)
+        claimed = means[winner] - float(np.mean([shown[0], *again(pool[0])]))
+        steps.append((renders, pool[winner]))
+    return Course(pool[winner], renders, claimed, tuple(steps), tuple(pool[: len(shown)]))
+
+
+def fill(lab: Lab, prompt: str) -> None:
+    """Pictures, measurements and replies that every predictor will ask for again."""
+    pool = blind_prompts(prompt, max(BLIND))
+    seed = Settings().seed
+    lab.images([(prompt, other) for other in (*Settings().gate_seeds, *FRESH)])
+    means(lab, pool)
+    at_first = lab.proposer.propose(prompt, [Scored(prompt, 0.0)], 20, Settings().llm_seed_of(1, 0))
+    print(prompt, len(lab.images([(text, seed) for text in pool])), "pictures,", len(at_first), "replies")
+
+
+def means(lab: Lab, prompts: Iterable[str], seeds: Sequence[int] = SEEDS) -> dict[str, np.ndarray]:
+    """True expected ratings [people] of each prompt, mean over image seeds."""
+    found: dict[str, np.ndarray] = {}
+    wanted = list(dict.fromkeys(prompts))
+    for start in range(0, len(wanted), 50):  # so many pictures fit into memory at once
+        part = wanted[start : start + 50]
+        t = lab.truth([(text, seed) for text in part for seed in seeds])
+        found |= zip(part, t.reshape(len(t), len(part), len(seeds)).mean(2).T, strict=True)
+    return found
+
+
+# ---- what was found, judged ----
+
+
+class Judged:
+    """All courses of one prompt with the truth about their pictures."""
+
+    def __init__(self, lab: Lab, prompt: str, found: dict[str, dict[str, Course]]) -> None:
+        self.lab, self.prompt, self.found = lab, prompt, found
+        everything = [course for one in found.values() for course in one.values()]
+        self.true = means(lab, [prompt, *(text for course in everything for _, text in course.steps)])
+        self.on_seed = means(lab, [t for course in everything for t in course.candidates], [Settings().seed])
+        self.people = [who for who in next(iter(found.values())) if who != POPULATION]
+        self.subjects = [lab.renderer.scene(prompt, seed).subject for seed in SEEDS]
+        self._kept: dict[str, float] = {}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One for each arm and user."""
+        found = []
+        for arm, by_person in self.found.items():
+            for who in self.people:
+                course, row = by_person[who], self._row_of(who)
+                gain = self._gain(who, course.winner)
+                on_seed = np.array([self.on_seed[text][row] for text in course.candidates])
+                on_seed_gain = self.on_seed[course.winner][row] - self.on_seed[self.prompt][row]
+                others = [by_person[other].winner for other in self.people if other != who]
+                less = [gain - self._gain(who, other) for other in others]
+                found.append(
+                    {
+                        "arm": arm,
+                        "prompt": self.prompt,
+                        "user": who,
+                        "winner": course.winner,
+                        "winner_is_base": course.winner == self.prompt,
+                        "renders": course.renders,
+                        "gain": round(gain, 4),
+                        "claimed": round(course.claimed, 4),
+                        "confirmed": round(self._confirmed(who, course.winner), 4),
+                        "less_population": round(gain - self._gain(who, by_person[POPULATION].winner), 4),
+                        "less_others": round(float(np.mean(less)), 4),
+                        "others_won": won(less),
+                        "gain_on_seed": round(float(on_seed_gain), 4),
+                        "attainable_on_seed": round(float(on_seed.max() - self.on_seed[self.prompt][row]), 4),
+                        "best_known": round(
+                            max(float(t[row]) for t in self.true.values())
+                            - float(self.true[self.prompt][row]),
+                            4,
+                        ),
+                        "same_subject": self._same_subject(course.winner),
+                        "passed": len(course.candidates) - 1,
+                        "gated": len(course.gated),
+                        "falsely_gated": sum(self._shows_subject(text) for text in course.gated),
+                    }
+                )
+        return found
+
+    def curves(self) -> dict[str, np.ndarray]:
+        """True gain after each render [users, renders], by arm; the last value of a search stays."""
+        longest = max(course.renders for one in self.found.values() for course in one.values())
+        found = {}
+        for arm, by_person in self.found.items():
+            lines = np.zeros((len(self.people), longest))
+            for line, who in zip(lines, self.people, strict=True):
+                for renders, text in by_person[who].steps:
+                    line[renders - 1 :] = self._gain(who, text)
+            found[arm] = lines
+        return found
+
+    def _row_of(self, who: str) -> int:
+        return self.lab.raters.ids.index(who)
+
+    def _gain(self, who: str, text: str) -> float:
+        row = self._row_of(who)
+        return float(self.true[text][row] - self.true[self.prompt][row])
+
+    def _confirmed(self, who: str, text: str) -> float:
+        """Predicted gain on the confirmation's seeds."""
+        reward = reward_of(self.lab, who)
+        pairs = [(one, seed) for one in (self.prompt, text) for seed in SEEDS]
+        scores = np.array(reward.scorer.score(self.lab.images(pairs), self.prompt, reward.person))
+        return float(scores[len(SEEDS) :].mean() - scores[: len(SEEDS)].mean())
+
+    def _same_subject(self, text: str) -> float:
+        """Share of the confirmation's pictures that show what the base's do, by the scene records."""
+        if text not in self._kept:
+            shown = [self.lab.renderer.scene(text, seed).subject for seed in SEEDS]
+            self._kept[text] = float(np.mean([a == b for a, b in zip(shown, self.subjects, strict=True)]))
+        return self._kept[text]
+
+    def _shows_subject(self, text: str) -> bool:
+        """What the image gate rejected, on the search's own seed."""
+        seed = Settings().seed
+        same = (
+            self.lab.renderer.scene(text, seed).subject == self.lab.renderer.scene(self.prompt, seed).subject
+        )
+        return bool(same)
+
+
+def won(differences: Sequence[float]) -> float:
+    """Share above 0; a difference below `HALF` is half a win."""
+    d = np.asarray(differences)
+    return round(float(np.mean(np.where(np.abs(d) < HALF, 0.5, d > 0))), 4)
+
+
+def share(part: Sequence[float], whole: Sequence[float], clusters: Sequence[str]) -> dict[str, float] | None:
+    """Sum of `part` by sum of `whole` with a 95% percentile bootstrap that draws whole clusters.
+
+    None where `whole` is no gain at all.
+    """
+    if np.sum(whole) <= 0:
+        return None
+    names, index = np.unique(clusters, return_inverse=True)
+    drawn = np.random.default_rng(0).integers(0, len(names), (2000, len(names)))
+    parts, wholes = (np.bincount(index, values)[drawn].sum(1) for values in (part, whole))
+    low, high = np.quantile(parts[wholes > 0] / wholes[wholes > 0], (0.025, 0.975))
+    mean = float(np.sum(part) / np.sum(whole))
+    return {"mean": round(mean, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Each arm over all of its rows, intervals clustered by user."""
+    found = {}
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        mine = [row for row in rows if row["arm"] == arm]
+        users = [row["user"] for row in mine]
+
+        def column(name: str, mine: list[dict[str, Any]] = mine) -> list[float]:
+            return [row[name] for row in mine]
+
+        found[arm] = {
+            "runs": len(mine),
+            "renders": round(float(np.mean(column("renders"))), 1),
+            "gain": {"won": won(column("gain")), **clustered(column("gain"), users)},
+            "less_population": {
+                "won": won(column("less_population")),
+                **clustered(column("less_population"), users),
+            },
+            "less_others": {
+                "won": round(float(np.mean(column("others_won"))), 4),
+                **clustered(column("less_others"), users),
+            },
+            "share_of_attainable_on_seed": share(column("gain_on_seed"), column("attainable_on_seed"), users),
+            "share_of_best_known": share(column("gain"), column("best_known"), users),
+            "survives": share(column("confirmed"), column("claimed"), users),
+            "same_subject": round(float(np.mean([row["same_subject"] == 1 for row in mine])), 4),
+            "winner_is_base": sum(column("winner_is_base")),
+            "image_gate": {
+                "rejected": sum(column("gated")),
+                "of": sum(column("gated")) + sum(column("passed")),
+                "falsely": sum(column("falsely_gated")),
+            },
+        }
+    return found
+
+
+def differences(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Gain of each arm less the paper's loop's; of guided ones, less blind phrases' at equal renders."""
+    gains = {
+        arm: {(prompt, user): gain for prompt, users in prompts.items() for user, gain in users.items()}
+        for arm, prompts in gains_of(rows).items()
+    }
+    pairs = [(arm, PAPER) for arm in gains if PAPER in gains and arm != PAPER]
+    pairs += [(arm, blind) for arm in gains if (blind := f"blind with finalists, as {arm}") in gains]
+    found = {}
+    for first, second in pairs:
+        both = [key for key in gains[first] if key in gains[second]]
+        users = [user for _, user in both]
+        of_first, of_second = ([gains[arm][key] for key in both] for arm in (first, second))
+        found[f"{first} - {second}"] = {
+            **clustered(np.subtract(of_first, of_second), users),
+            "ratio": share(of_first, of_second, users),
+        }
+    return found
+
+
+def gains_of(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """True gain by arm, prompt and user."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in rows:
+        found.setdefault(row["arm"], {}).setdefault(row["prompt"], {})[row["user"]] = row["gain"]
+    return found
+
+
+def reached(curves: dict[str, np.ndarray]) -> dict[str, int]:
+    """After how many renders each arm's mean true gain is first what the paper's loop ends with."""
+    wanted = curves[PAPER][-1] if PAPER in curves else np.inf
+    return {arm: int(np.argmax(line >= wanted)) + 1 for arm, line in curves.items() if line[-1] >= wanted}
+
+
+def curve(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean true gain after 1, 2, ... renders, over prompts of [users, renders]."""
+    longest = max(part.shape[1] for part in parts)
+    lines = np.concatenate([np.pad(p, ((0, 0), (0, longest - p.shape[1])), "edge") for p in parts])
+    return np.asarray(lines.mean(0))
+
+
+def elo(lab: Lab, winners: dict[str, dict[str, str]], users: Sequence[str]) -> dict[str, Any]:
+    """Figure 8's design with these owners and the population's winners, on a seed that no search saw."""
+    pictures = {
+        prompt: [
+            ComparedPicture(BASE, prompt),
+            *(ComparedPicture(who, by_person[who]) for who in (*users, POPULATION)),
+        ]
+        for prompt, by_person in winners.items()
+    }
+    ranking = rank(judge(lab, pictures, users, unseen_seed(Settings()), 0), resamples=300)
+    return {
+        "comparisons": ranking.comparisons,
+        "elo": {name: asdict(score) for name, score in ranking.elo.items()},
+        "differences": {name: asdict(score) for name, score in ranking.differences.items()},
+    }
+
+
+def draw(report: dict[str, Any], curves: dict[str, np.ndarray], path: Path, label: str) -> None:
+    """True gain against renders: lines as if a search had been stopped, marks where it ended."""
+    with drawing(path, 7.2, 4.4) as figure:
+        axes = figure.subplots()
+        for arm, line in curves.items():
+            end = report["summary"][arm]
+            if "finalists, as" in arm:
+                continue
+            guided, blind = arm.startswith("guided"), arm.startswith("blind")
+            colour = OWN if guided else OTHER if blind else THIRD
+            if "with finalists" in arm:
+                axes.plot(end["renders"], end["gain"]["mean"], "D", color=colour, ms=5)
+                at = end["renders"], end["gain"]["mean"]
+                axes.annotate("finalists", at, (-14, 6), textcoords="offset points", fontsize=7, color=colour)
+                continue
+            shown = line[: max(1, round(end["renders"]))]
+            axes.plot(range(1, len(shown) + 1), shown, color=colour, lw=1.4, alpha=0.8)
+            axes.plot(end["renders"], end["gain"]["mean"], "o", color=colour, ms=4)
+            if not blind or arm == f"blind {max(BLIND)}":
+                name = "blind phrases" if blind else arm
+                axes.annotate(name, (len(shown), shown[-1]), (4, -8), textcoords="offset points", fontsize=8)
+        axes.axhline(0, color=GREY, lw=0.8)
+        axes.set_xlabel("pictures rendered (base, gate and finalists counted)")
+        axes.set_ylabel("true gain over the base, rating points")
+        note = f"{report['people']} users, {len(report['prompts'])} prompts"
+        titled(figure, "Taste found against renders", label, note)
+
+
+if __name__ == "__main__":
+    main()
