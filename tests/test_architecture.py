@@ -14,7 +14,7 @@ LAYERS = (
     ("settings",),
     ("paths",),
     ("gates",),
-    ("record", "sandbox"),
+    ("record", "sandbox", "taste"),
     ("proposer", "renderer", "loop"),
     ("study", "compare", "machine"),
     ("profiles",),

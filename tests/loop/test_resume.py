@@ -61,7 +61,7 @@ def _without_run_name(png: bytes, run: str) -> bytes:
 
 @pytest.fixture(scope="module", params=["paper", "guided"])
 def unbroken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = replace(SETTINGS, search=request.param)
+    settings = replace(SETTINGS, search=request.param, gate_by="base")  # so that the gate has teeth on fakes
     run = Run.start(PROMPT, FakePerson(), parts(), settings, tmp_path_factory.mktemp("unbroken"))
     assert [event.replayed for event in run] == [False] * len(Record.read(run.folder).events)
     rejected = run.result.data["rejected"]
