@@ -53,7 +53,7 @@ def build(
     wanted = tuple(stage or STAGES)
     if unknown := [name for name in wanted if name not in STAGES]:
         raise UsageError(f"there is no stage {unknown[0]!r}; the stages are {', '.join(STAGES)}")
-    hint("about an hour on 2 cores for all of it; Ctrl-C stops it, and the same command goes on")
+    hint("about two hours on 2 cores for all of it; Ctrl-C stops it, and the same command goes on")
     built: Built | None = None
     try:
         with _display() as show:

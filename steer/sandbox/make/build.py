@@ -34,6 +34,7 @@ SIZE = 256  # pixels a side of the rated paintings; the raters measure at this s
 
 STAGES = ("paintings", "measurements", "ratings", "pairs", "encoder", "features", "predictor", "judge")
 PAIRS = 20_000  # paintings that the encoder learns from
+MORE_PAIRS = 32_000  # others that its second stage learns from: of the first ones it knew the most by heart
 PAIRS_SIZE = 192  # pixels a side of those
 
 Tell = Callable[[int, int, Mapping[str, float]], None]  # done, total, figures
@@ -69,6 +70,15 @@ class Layout:
     @property
     def pairs(self) -> Path:
         return self.root / "pairs"
+
+    @property
+    def more_pairs(self) -> Path:
+        return self.root / "pairs-2"
+
+    @property
+    def first_encoder(self) -> Path:
+        """The encoder after its first stage of two."""
+        return self.root / "weights" / "encoder-1"
 
     @property
     def encoder(self) -> Path:
@@ -144,15 +154,20 @@ def rate_dataset(layout: Layout, made: World, raters_seed: int | None = None) ->
 
 
 def paint_pairs(layout: Layout, workers: int) -> Iterator[StepDone]:
-    """Paint what the encoder learns from: scenes of its own, disjoint from the data set."""
-    yield from build_pairs(layout.pairs, PAIRS, PAIRS_SIZE, workers)
+    """Paint what the encoder's stages learn from: scenes of its own, disjoint from the data set."""
+    if not _whole(layout.first_encoder):
+        yield from build_pairs(layout.pairs, PAIRS, PAIRS_SIZE, workers)
+    yield from build_pairs(layout.more_pairs, MORE_PAIRS, PAIRS_SIZE, workers, first=PAIRS)
 
 
 def learn_encoder(layout: Layout) -> Iterator[StepDone]:
-    from steer.sandbox.make.encoder import train_encoder
+    from steer.sandbox.make.encoder import SECOND, train_encoder
 
-    if not _whole(layout.encoder):
-        yield from train_encoder(layout.pairs, layout.encoder)
+    if _whole(layout.encoder):
+        return
+    if not _whole(layout.first_encoder):
+        yield from train_encoder(layout.pairs, layout.first_encoder)
+    yield from train_encoder(layout.more_pairs, layout.encoder, SECOND, layout.first_encoder)
 
 
 def encode(layout: Layout) -> Iterator[StepDone]:
