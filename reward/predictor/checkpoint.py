@@ -21,9 +21,10 @@ from reward.errors import CheckpointError
 from reward.files import whole
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.person import KnownPerson
-from reward.predictor.network import Pamela, PamelaConfig
+from reward.predictor.ensemble import Ensemble
+from reward.predictor.network import PamelaConfig, TasteModel
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # the first had one network, and neither `networks` nor `properties`
 CARD_FILE = "predictor.json"
 WEIGHTS_FILE = "model.safetensors"
 SENTENCE_FILES = ("tokenizer.json", "config.json")  # that decide, with the weights, what sentences become
@@ -42,6 +43,8 @@ class CheckpointCard:
     metadata_vocabulary: MetadataVocabulary
     trained: Mapping[str, Any] = field(default_factory=dict)  # recipe, seed, rows, metrics
     licences: tuple[str, ...] = ()  # of the weights and data that went in
+    networks: int = 1  # of `config`, whose mean it is
+    properties: int = 0  # of a picture, over which linear tastes join the networks; 0: they do not
 
     def to_json(self) -> dict[str, Any]:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
@@ -49,9 +52,11 @@ class CheckpointCard:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CheckpointCard:
         """Raises KeyError, TypeError or ValueError where the object is not a card of this version."""
-        if data["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema version {data['schema_version']}, this program reads {SCHEMA_VERSION}")
-        fields = {name: data[name] for name in cls.__dataclass_fields__}
+        version = data["schema_version"]
+        if version not in (1, SCHEMA_VERSION):
+            raise ValueError(f"schema version {version}, this program reads 1 to {SCHEMA_VERSION}")
+        later = {"networks", "properties"} if version == 1 else set()
+        fields = {name: data[name] for name in cls.__dataclass_fields__ if name not in later}
         fields["config"] = PamelaConfig(**fields["config"])
         fields["people"] = tuple(KnownPerson(**person) for person in fields["people"])
         fields["metadata_vocabulary"] = MetadataVocabulary(
@@ -71,7 +76,7 @@ class Tables:
     queries: np.ndarray  # [queries of the vocabulary, text_dim] text features
 
 
-def write_checkpoint(folder: Path, model: Pamela, card: CheckpointCard, tables: Tables) -> None:
+def write_checkpoint(folder: Path, model: TasteModel, card: CheckpointCard, tables: Tables) -> None:
     """Write both files; a folder that already holds a checkpoint is replaced file by file."""
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     tensors |= {
@@ -86,7 +91,7 @@ def write_checkpoint(folder: Path, model: Pamela, card: CheckpointCard, tables: 
             save_file(tensors, weights)
 
 
-def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
+def read_checkpoint(folder: Path) -> tuple[CheckpointCard, TasteModel, Tables]:
     """Read both files and check every shape against the card; the model is ready to predict.
 
     Raises CheckpointError.
@@ -102,7 +107,7 @@ def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from error
     with torch.device("meta"):  # the weights come from the file: no time spent on random ones
-        model = Pamela(card.config, users=len(card.people))
+        model = Ensemble.of(card.config, len(card.people), card.networks, card.properties)
     expected = {f"model.{name}": tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     expected |= {f"tables.{name}": shape for name, shape in _table_shapes(card).items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -59,7 +59,7 @@ class Learnt:
     ratings: int
     held_out: int  # of these, drawn at random
     simulated: bool  # the known people are the sandbox's
-    note: str = ""  # what was done instead where the ratings say nothing
+    note: str = ""  # what was done where the ratings say nothing, or contradict the predictor
     expected: float | None = None  # rank correlation with ratings to come, of people who rated as many
     curve: tuple[tuple[int, float], ...] = ()  # the same after other numbers of ratings; measured
     measured_on: int = 0  # on so many people
@@ -109,7 +109,7 @@ def learn(
     sample = scorer.sample_ratings
     if sample is not None:
         about |= _prospect(known, sample, calibration)
-    if person.note:
+    if not (count and np.ptp(values)):  # the ratings say nothing
         return Learnt(**about)
     mix = _mix(person)
     if sample is not None:
