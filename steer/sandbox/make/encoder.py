@@ -72,11 +72,12 @@ class EncoderSettings:
     seed: int = 0
 
 
-# The second stage, which goes on from the first, on other paintings: of its own it told the subject of 87%,
-# of new ones of 63%. What a picture shows now counts more, and is named alone more often, as prompts do.
+# A second stage, which goes on from the first, on other paintings: of its own it tells the subject of 87%,
+# of new ones of 63%. What a picture shows counts more here, and is named alone more often, as prompts do.
 SECOND = EncoderSettings(
     epochs=8,
     learning_rate=1.5e-3,
+    axis_weight=120.0,
     shift=4,
     bare=0.2,
     emphasis=(("subject", 5.0), ("weather", 2.0), ("detail", 2.0), ("ground", 2.0), ("distance", 2.0)),
