@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reward.people.active import known_share
+from reward.people.known import Z80
 from steer.compare.looks import LOOKS
 from steer.profiles.snapshot import ProfileState, Rating
 
@@ -73,6 +74,7 @@ class Learnt:
     dislikes: tuple[Liking, ...] = ()
     liked: tuple[Seen, ...] = ()  # pictures, highest own part first
     disliked: tuple[Seen, ...] = ()
+    within: float | None = None  # rating points: so near to a prediction are 4 of 5 ratings to come; measured
 
 
 def learn(
@@ -101,6 +103,7 @@ def learn(
         "expected": calibration.expected_accuracy(count),
         "curve": tuple(calibration.accuracy.items()),
         "measured_on": calibration.measured_on,
+        "within": None if calibration.errors is None else Z80 * calibration.errors.of_new(count),
     }
     if about["held_out"] >= FEWEST:
         rest = scorer.mixed(known[:, ~held_out], values[~held_out], demographics, state.name)
