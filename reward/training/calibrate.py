@@ -11,7 +11,14 @@ from reward.data import Dataset
 from reward.encoders.features import Features
 from reward.evaluation.evaluate import KnownRatings, known_ratings, seen_users, unseen_users, variances
 from reward.people.known import Z80, Calibration, Errors
-from reward.people.newcomer import DEFAULT_PRIOR, TastePrior, mix_start, mix_weights
+from reward.people.newcomer import (
+    DEFAULT_PRIOR,
+    TastePrior,
+    mix_start,
+    mix_weights,
+    others_of,
+    own_weights,
+)
 from reward.predictor.network import TasteModel
 
 SAMPLE = 256  # images on which people are compared
@@ -39,7 +46,8 @@ def calibrate(
     images = dataset.images[dataset.rows("val_unseen")]
     known = known_ratings(model, demographics, features, images, rated)
     prior = estimate(known, dataset, features, "val_unseen")
-    accuracy, new, people = accuracy_curve(model, known, dataset, features, prior, "val_unseen", seed=seed)
+    accuracy, people = accuracy_curve(model, known, dataset, features, prior, "val_unseen", seed=seed)
+    new = errors_of_new(model, table, dataset, features, prior, rated, "val_seen")
     errors = errors_of(model, table, dataset, features, "val_seen", new)
     return Calibration(prior, accuracy, people, *contents, errors)
 
@@ -81,6 +89,45 @@ def errors_of(
         new=new,
         anyone=round(_within_80(np.abs(scores - everyone.scores), users), 4),
     )
+
+
+def errors_of_new(
+    model: TasteModel,
+    table: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    prior: TastePrior,
+    sample: np.ndarray | None,
+    split: str,
+) -> dict[int, float]:
+    """The errors of someone new after each of KS ratings: of each known person, left out of the known ones.
+
+    These are many more people than those outside the table. `sample` as in `known_ratings`.
+    """
+    rows = dataset.rows(split)
+    demographics = features.demographics[table, 0]
+    known = known_ratings(model, demographics, features, dataset.images[rows]).ratings
+    missed: dict[int, list[np.ndarray]] = {k: [] for k in KS}
+    users: list[np.ndarray] = []
+    for place, user in enumerate(table):
+        mine = rows[dataset.users[rows] == user]
+        rest = np.arange(len(table)) != place
+        if len(mine) <= max(KS) or not rest.any():
+            continue
+        others = others_of(None if sample is None else sample[rest])
+        start = mix_start(demographics[rest], demographics[place])
+        for draw in range(DRAWS // 2):
+            drawn = np.random.default_rng((draw, place)).permutation(mine)
+            given, scores = known[rest][:, dataset.images[drawn]], dataset.scores[drawn].astype(np.float64)
+            users.append(np.full(len(mine) - max(KS), place))
+            for k in KS:
+                mix, _ = own_weights(given[:, :k], scores[:k], prior, start, others)
+                predicted = mix[:-1] @ given[:, max(KS) :] + mix[-1]
+                missed[k].append(np.abs(scores[max(KS) :] - predicted))
+    if not users:
+        return {}
+    whose = np.concatenate(users)
+    return {k: round(_within_80(np.concatenate(missed[k]), whose), 4) for k in KS}
 
 
 def _within_80(distances: np.ndarray, users: np.ndarray) -> float:
@@ -129,17 +176,15 @@ def accuracy_curve(
     prior: TastePrior,
     split: str,
     seed: int = 0,
-) -> tuple[dict[int, float], dict[int, float], int]:
-    """Mean SROCC of the default method over people after each of KS ratings, its errors, and how many people.
+) -> tuple[dict[int, float], int]:
+    """Mean SROCC of the default method over people after each of KS ratings, and how many people.
 
-    All on the same rows; people with too few of them are left out. Errors: see `Errors`.
+    All on the same rows; people with too few of them are left out.
     """
-    curve: dict[int, float] = {}
-    errors: dict[int, float] = {}
-    people = 0
+    curve, people = {}, 0
     nobody = np.zeros((len(known.ratings), 0))  # profiles, which the default method does not read
     for k in KS:
-        draws = [
+        levels = [
             unseen_users(
                 model,
                 nobody,
@@ -152,14 +197,10 @@ def accuracy_curve(
                 method="mix",
                 prior=prior,
                 known=known,
-            )
+            ).user_level(dataset)
             for draw in range(DRAWS)
         ]
-        levels = [predicted.user_level(dataset) for predicted in draws]
         means = [float(np.mean(level.srocc)) for level in levels if len(level.srocc)]
         if means:
             curve[k], people = round(float(np.mean(means)), 4), max(len(level.users) for level in levels)
-            rows = np.concatenate([predicted.rows for predicted in draws])
-            missed = np.abs(dataset.scores[rows] - np.concatenate([predicted.scores for predicted in draws]))
-            errors[k] = round(_within_80(missed, dataset.users[rows]), 4)
-    return curve, errors, people
+    return curve, people

@@ -15,12 +15,13 @@ from reward.encoders.image_text import SENTENCE_ENCODER_ID, ImageTextEncoder, se
 from reward.errors import ScoreError
 from reward.evaluation.evaluate import seen_users, variances
 from reward.people.known import Calibration, Errors, read_calibration, write_calibration
+from reward.people.newcomer import TastePrior
 from reward.predictor.checkpoint import CARD_FILE, read_checkpoint
 from reward.predictor.ensemble import Ensemble
 from reward.predictor.linear_tastes import LinearTastes
 from reward.predictor.network import Pamela, PamelaConfig
 from reward.predictor.predictor import Predictor
-from reward.training.calibrate import errors_of
+from reward.training.calibrate import errors_of, errors_of_new
 from reward.training.linear_tastes import NOISE, expectation_maximisation
 from reward.training.recipe import SANDBOX
 from reward.training.train import train
@@ -223,6 +224,21 @@ def test_intervals_hold_the_share_of_ratings_that_they_say(world):
     )
     spread = errors.widened * np.sqrt(errors.known[users] ** 2 + unsure)
     assert np.mean(np.abs(made[rows] - scores) < 1.2816 * spread) == pytest.approx(0.8, abs=0.06)
+
+
+def test_errors_of_new_people_are_those_of_known_people_left_out(world):
+    folder, dataset, features = world
+    _, found, _ = read_checkpoint(folder / "predictor")
+    table, prior = np.arange(8), TastePrior()
+    every = replace(dataset, splits=np.where(dataset.users < 8, "val_seen", ""))
+    # everyone gives what their neighbour in the table is predicted to: one that stays when they are left out
+    shifted = replace(features, demographics=np.roll(features.demographics, 1, axis=0))
+    neighbours = seen_users(found, np.roll(table, 1), every, shifted, "val_seen")
+    made = dataset.scores.copy()
+    made[neighbours.rows] = neighbours.scores
+    errors = errors_of_new(found, table, replace(every, scores=made), features, prior, None, "val_seen")
+    assert list(errors) == [0, 5, 10, 15, 25] and errors[25] < 0.8 * errors[0]
+    assert errors_of_new(found, table, dataset, features, prior, None, "val_seen") == {}  # 10 ratings each
 
 
 def test_an_interval_is_around_the_score_and_wider_for_a_larger_share(tmp_path):
