@@ -32,16 +32,17 @@ from reward.encoders.image_text import SENTENCE_ENCODER_ID, sentence_encoder
 from reward.evaluation.evaluate import KnownRatings, known_ratings, predict, unseen_users
 from reward.evaluation.metrics import interval, srocc
 from reward.people.descriptions import demographics_sentence
+from reward.people.known import read_calibration
 from reward.people.newcomer import (
     RIDGE_PENALTY,
     START_TEMPERATURE,
     TastePrior,
     mix_start,
-    mix_weights,
+    own_weights,
     ridge_residual,
 )
 from reward.predictor.checkpoint import CARD_FILE, WEIGHTS_FILE, read_checkpoint
-from reward.predictor.network import Pamela
+from reward.predictor.network import TasteModel
 from reward.training.calibrate import estimate
 from reward.training.train import SANDBOX, train
 from steer.sandbox.make import dataset as sandbox
@@ -62,9 +63,9 @@ PAPER, DEFAULT = "knn (equation 1)", "mix (default)"
 class Trained:
     """What is judged: the predictor, and one trained without the user token."""
 
-    model: Pamela
+    model: TasteModel
     profiles: np.ndarray
-    bare: Pamela
+    bare: TasteModel
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ def main() -> None:
     measured = Table.load(layout.measured)
 
     shown = dataset.images[dataset.rows("val_unseen", "test_unseen", "val_seen", "test_seen")]
-    known = known_ratings(model, tables.demographics, features, shown)
+    sample = read_calibration(layout.predictor).known(model, tables.demographics)
+    known = known_ratings(model, tables.demographics, features, shown, sample)
     crowd = partial(crowd_of, trained, known)
     val = crowd(dataset, features, "val_unseen")
     prior = estimate(val.known, val.dataset, val.features, "val_unseen")
@@ -125,7 +127,7 @@ def main() -> None:
     write_json(RESULTS / "people.json", report)
 
 
-def without_participant(dataset: Dataset, features: Features, encoder: str, folder: Path) -> Pamela:
+def without_participant(dataset: Dataset, features: Features, encoder: str, folder: Path) -> TasteModel:
     """A predictor that never sees who rates, trained by the same recipe."""
     if not (folder / CARD_FILE).is_file():
         recipe = replace(SANDBOX, name="sandbox, without user", user_init=0.0, drop_user=1.0)
@@ -209,13 +211,14 @@ def mix(crowd: Crowd, prior: TastePrior, temperature: float = START_TEMPERATURE)
 
     def predicted(context: Context, rated: np.ndarray) -> np.ndarray:
         known = crowd.known.ratings
-        weights = mix_weights(known[:, images[rated]], scores[rated], prior, starts[context.user])
+        given, start = known[:, images[rated]], starts[context.user]
+        weights, _ = own_weights(given, scores[rated], prior, start, crowd.known.others)
         return weights[:-1] @ known[:, images[context.judged]]
 
     return predicted
 
 
-def ridge(crowd: Crowd, model: Pamela, consensus: str, penalty: float) -> Predict:
+def ridge(crowd: Crowd, model: TasteModel, consensus: str, penalty: float) -> Predict:
     mean, scale = model.image[0].arrays()
     base, scores = crowd.consensus[consensus], crowd.dataset.scores
     images = crowd.features.image[crowd.dataset.images]

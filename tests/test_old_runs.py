@@ -5,6 +5,9 @@ just after the replies of its second iteration were logged. Two things were chan
 can be remade, `gallery.html` and `base-and-best.png`, were left out, and the kernel's version was cut from
 `platform`.
 
+A run is finished by the predictor that it was begun with: the embedded one of then, a checkpoint of version
+1, lies in `tests/data/predictor-1`. Another would judge by another taste, so resuming is refused with it.
+
 They must never be made again. People keep runs for years, and a folder that today's code makes says nothing
 of whether today's code reads theirs. When a test here fails, the code has to learn to read these folders.
 """
@@ -19,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from steer.cli.app import run_command
+from steer.machine.presets import WEIGHTS
 
 KEPT = Path(__file__).parent / "data" / "runs"
 COMPLETE = "20261128-043630-a-glass-of-water-u17-48f7"
@@ -42,6 +46,16 @@ def steer(capsys):
         return captured.out
 
     return run
+
+
+@pytest.fixture
+def predictor_of_then(tmp_path, monkeypatch):
+    """Today's weights, but for the predictor."""
+    weights = tmp_path / "weights"
+    shutil.copytree(KEPT.parent / "predictor-1", weights / "predictor")
+    for name in ("encoder", "judge"):
+        (weights / name).symlink_to(WEIGHTS / name)
+    monkeypatch.setattr("steer.machine.presets.WEIGHTS", weights)
 
 
 def contents(folder):
@@ -94,7 +108,7 @@ def test_resuming_the_complete_one_leaves_it_untouched(runs, steer):
     assert contents(runs / COMPLETE) == before
 
 
-def test_the_interrupted_one_is_resumed_to_the_winner_that_it_would_have_had(runs, steer):
+def test_the_interrupted_one_is_resumed_to_the_winner_that_it_would_have_had(runs, steer, predictor_of_then):
     folder = runs / INTERRUPTED
     before = contents(folder)
     assert json.loads(steer("runs", "show", "boat", "--json"))["best"]["id"] == "r01c01"
@@ -114,3 +128,10 @@ def test_the_interrupted_one_is_resumed_to_the_winner_that_it_would_have_had(run
     assert len(result["confirm"]["best_images"]) == 2 and result["specificity"]["of"] == 156
     assert {"gallery.html", "base-and-best.png", "images/r02c00-confirm2.png"} <= set(after)
     assert json.loads(steer("runs", "show", "boat", "--json")) == result
+
+
+def test_another_predictor_does_not_finish_what_that_of_then_began(runs, capsys):
+    before = contents(runs / INTERRUPTED)
+    assert run_command(["runs", "resume", INTERRUPTED]) != 0
+    assert "the taste has changed since" in capsys.readouterr().err
+    assert contents(runs / INTERRUPTED) == before

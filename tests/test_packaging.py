@@ -65,7 +65,7 @@ def test_the_wheel_holds_no_tests_no_runs_and_no_caches(wheel):
 def test_the_weights_in_the_wheel_stay_small(wheel):
     sizes = {name: size for name, size in wheel.items() if name.startswith("steer/sandbox/weights/")}
     assert sum(size for name, size in sizes.items() if "/encoder/" in name) <= 30_000_000
-    assert sum(size for name, size in sizes.items() if "/predictor/" in name) <= 5_000_000
+    assert sum(size for name, size in sizes.items() if "/predictor/" in name) <= 10_000_000
 
 
 def test_every_dependency_is_pinned_by_the_constraints():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,14 +14,16 @@ from reward.evaluation.metrics import UserLevel, user_level
 from reward.people.newcomer import (
     DEFAULT_PRIOR,
     Method,
+    OtherKinds,
     TastePrior,
     check_method,
     mix_start,
-    mix_weights,
+    others_of,
+    own_weights,
     ridge_residual,
 )
 from reward.people.person import NEIGHBOURS, TEMPERATURE, interpolate_user, preference_profile
-from reward.predictor.network import TOKENS, Pamela
+from reward.predictor.network import TOKENS, TasteModel
 
 CONTEXT = 15  # rated images of an unseen user (section 4)
 
@@ -40,7 +43,7 @@ class Predictions:
 
 
 def predict(
-    model: Pamela,
+    model: TasteModel,
     features: Features,
     images: np.ndarray,
     users: np.ndarray | None = None,
@@ -54,10 +57,42 @@ def predict(
     row of zeros is an absent token, whichever token it is. `as_in_loop` takes the bare subject as text and
     metadata inferred from the image, not the released ones.
     """
+    batches = _batches(model, features, images, users, demographics, as_in_loop, batch_size)
+    with torch.inference_mode():
+        scores = [model(**tokens, present=present).cpu().numpy() for tokens, present in batches]
+    return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+
+
+def variances(
+    model: TasteModel,
+    features: Features,
+    images: np.ndarray,
+    users: np.ndarray | None = None,
+    demographics: np.ndarray | None = None,
+    batch_size: int = 4096,
+) -> np.ndarray:
+    """How uncertain the ratings are that `predict` gives known people [n], see `TasteModel.variance`."""
+    batches = _batches(model, features, images, users, demographics, False, batch_size)
+    with torch.inference_mode():
+        found = [
+            model.variance(model.project(**tokens), present).cpu().numpy() for tokens, present in batches
+        ]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def _batches(
+    model: TasteModel,
+    features: Features,
+    images: np.ndarray,
+    users: np.ndarray | None,
+    demographics: np.ndarray | None,
+    as_in_loop: bool,
+    batch_size: int,
+) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor]]:
+    """Tokens by name [batch, …] and which of them are present, bool [batch, 5]."""
     device = model.score_mean.device
     text = features.subject if as_in_loop else features.text
     metadata = features.inferred if as_in_loop else features.metadata
-    scores = []
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         tokens = {"image": features.image[images[part]], "text": text[images[part]]}
@@ -70,13 +105,11 @@ def predict(
         present = torch.ones(len(tensors["image"]), 5, dtype=torch.bool, device=device)
         for name, tensor in tensors.items():
             present[:, TOKENS.index(name)] = tensor.any(1)
-        with torch.inference_mode():
-            scores.append(model(**tensors, present=present).cpu().numpy())
-    return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+        yield tensors, present
 
 
 def seen_users(
-    model: Pamela,
+    model: TasteModel,
     table: np.ndarray,
     dataset: Dataset,
     features: Features,
@@ -102,7 +135,7 @@ def seen_users(
 
 
 def unseen_users(
-    model: Pamela,
+    model: TasteModel,
     profiles: np.ndarray,
     dataset: Dataset,
     features: Features,
@@ -178,7 +211,7 @@ def _nearest(
 
 
 def _ridge(
-    model: Pamela,
+    model: TasteModel,
     dataset: Dataset,
     features: Features,
     contexts: list[np.ndarray],
@@ -204,6 +237,7 @@ class KnownRatings:
 
     ratings: np.ndarray  # [table rows, images]; nan where nobody asked
     demographics: np.ndarray  # [table rows, profile_dim] of their sentences
+    others: OtherKinds | None = None  # people of other kinds, where new people may be of one
 
     def mixed(
         self,
@@ -217,16 +251,22 @@ class KnownRatings:
         """Ratings [n] of image rows `images` [n] by a data set's user, from the ratings `rated` [k]."""
         start = mix_start(self.demographics, features.demographics[user, 0])
         mine = self.ratings[:, dataset.images[rated]]
-        weights = mix_weights(mine, dataset.scores[rated].astype(np.float64), prior, start)
+        given = dataset.scores[rated].astype(np.float64)
+        weights, _ = own_weights(mine, given, prior, start, self.others)
         return (weights[:-1] @ self.ratings[:, images] + weights[-1]).astype(np.float32)
 
 
 def known_ratings(
-    model: Pamela, demographics: np.ndarray, features: Features, images: np.ndarray
+    model: TasteModel,
+    demographics: np.ndarray,
+    features: Features,
+    images: np.ndarray,
+    sample: np.ndarray | None = None,
 ) -> KnownRatings:
     """The known people's ratings of image rows `images`.
 
-    demographics [table rows, profile_dim] are of the same people, zeros where nothing is known.
+    demographics [table rows, profile_dim] are of the same people, zeros where nothing is known. With a
+    sample, their ratings of some training pictures [table rows, sample], new people may be of another kind.
     """
     wanted = np.unique(images)
     ratings = np.full((len(demographics), len(features.image)), np.nan)
@@ -234,7 +274,7 @@ def known_ratings(
         users = np.repeat(user[None], len(wanted), axis=0)
         described = np.repeat(demographics[row][None], len(wanted), axis=0)
         ratings[row, wanted] = predict(model, features, wanted, users, described)
-    return KnownRatings(ratings, demographics)
+    return KnownRatings(ratings, demographics, others_of(sample))
 
 
 def profiles_of(dataset: Dataset, features: Features, rows: np.ndarray, table: np.ndarray) -> np.ndarray:

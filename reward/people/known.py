@@ -13,7 +13,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -26,9 +27,27 @@ from reward.people.newcomer import DEFAULT_PRIOR, TastePrior
 from reward.predictor.card import WEIGHTS_FILE, read_card
 
 if TYPE_CHECKING:
-    from reward.predictor.network import Pamela
+    from reward.predictor.network import TasteModel
 
 PEOPLE_FILE = "people.safetensors"
+
+
+Z80 = NormalDist().inv_cdf(0.9)  # standard deviations either way that hold 80% of a normal distribution
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """How far ratings lie from predictions: standard deviations, in rating points, as a normal distribution
+    has that holds 80% of them within the same distance. Measured on ratings that nothing was trained on."""
+
+    known: np.ndarray  # [people] of each known person's ratings, apart from what the model is unsure of
+    widened: float  # by which both together are multiplied
+    new: Mapping[int, float]  # ratings -> of someone new who gave so many
+    anyone: float  # of the population's prediction for one person
+
+    def of_new(self, ratings: int) -> float:
+        """Of someone new, interpolated."""
+        return float(np.interp(ratings, list(self.new), list(self.new.values())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +60,7 @@ class Calibration:
     image: np.ndarray | None = None  # [sample, image_dim]
     text: np.ndarray | None = None  # [sample, text_dim]
     metadata: np.ndarray | None = None  # [sample, profile_dim]
+    errors: Errors | None = None  # None where nobody measured them
 
     def expected_accuracy(self, ratings: int) -> float | None:
         """SROCC to expect of a new person's scores, interpolated; None where nobody measured it."""
@@ -48,7 +68,7 @@ class Calibration:
             return None
         return float(np.interp(ratings, list(self.accuracy), list(self.accuracy.values())))
 
-    def known(self, model: Pamela, demographics: np.ndarray) -> np.ndarray | None:
+    def known(self, model: TasteModel, demographics: np.ndarray) -> np.ndarray | None:
         """What the known people would give the sample [people, sample]; None without a sample.
 
         demographics [people, profile_dim] of the known people; zeros where nothing is known.
@@ -63,7 +83,7 @@ class Calibration:
             described = torch.from_numpy(demographics).to(device)
             return np.asarray(model.known(model.project(*parts), described).cpu().numpy())
 
-    def agreement(self, model: Pamela, demographics: np.ndarray) -> np.ndarray | None:
+    def agreement(self, model: TasteModel, demographics: np.ndarray) -> np.ndarray | None:
         """Correlation [people, people] of the known people's predicted ratings; None without a sample."""
         known = self.known(model, demographics)
         return None if known is None else np.corrcoef(known)
@@ -78,6 +98,9 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         "measured_on": calibration.measured_on,
     }
     arrays = {name: getattr(calibration, name) for name in ("image", "text", "metadata")}
+    if errors := calibration.errors:
+        about["errors"] = {"widened": errors.widened, "new": errors.new, "anyone": errors.anyone}
+        arrays["errors"] = errors.known
     tensors = {n: np.ascontiguousarray(a, np.float32) for n, a in arrays.items() if a is not None}
     with whole(folder / PEOPLE_FILE) as temporary:
         save_file(tensors, temporary, {"people": json.dumps(about)})
@@ -88,6 +111,14 @@ class _Prior(TypedDict):
     bias: Annotated[float, lambda value: value >= 0]
 
 
+class _Errors(TypedDict):
+    """See `Errors`; since the second version of checkpoints."""
+
+    widened: float
+    new: Annotated[dict[str, float], lambda found: bool(found) and all(key.isdecimal() for key in found)]
+    anyone: float
+
+
 class _About(TypedDict):
     """What the file says beside its arrays."""
 
@@ -95,6 +126,7 @@ class _About(TypedDict):
     prior: _Prior
     accuracy: Annotated[dict[str, float], lambda found: all(key.isdecimal() for key in found)]
     measured_on: Annotated[int, lambda count: count >= 0]
+    errors: NotRequired[_Errors]
 
 
 def read_calibration(folder: Path) -> Calibration:
@@ -102,7 +134,8 @@ def read_calibration(folder: Path) -> Calibration:
     file = folder / PEOPLE_FILE
     if not file.exists():
         return Calibration()
-    config = read_card(folder)["config"]
+    card = read_card(folder)
+    config = card["config"]
     dims = {"image": config["image_dim"], "text": config["text_dim"], "metadata": config["profile_dim"]}
     try:
         os.close(open_plain(file, os.O_RDONLY))
@@ -113,18 +146,30 @@ def read_calibration(folder: Path) -> Calibration:
             if about["weights"] != _hash(folder / WEIGHTS_FILE):
                 return Calibration()
             arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        people = arrays.pop("errors", None)
         shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
         rows = {len(array) for array in arrays.values() if array.ndim}
         if shapes and (len(rows) > 1 or shapes != {n: (np.float32, (*rows, dim)) for n, dim in dims.items()}):
             raise ValueError("its arrays do not go with the predictor")
-        if not all(np.isfinite(array).all() for array in arrays.values()):
+        told = about.get("errors")
+        shape = None if told is None else (len(card["people"]),)
+        if (None if people is None else people.shape) != shape:
+            raise ValueError("its errors do not go with the predictor's people")
+        if not all(
+            np.isfinite(array).all() for array in (*arrays.values(), *([] if people is None else [people]))
+        ):
             raise ValueError("an array holds what is no number")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise CheckpointError(
             f"{file} cannot be read ({type(error).__name__}: {error}): delete it or train again"
         ) from error
+    errors = None
+    if told is not None and people is not None:
+        new = {int(k): float(value) for k, value in told["new"].items()}
+        errors = Errors(people, float(told["widened"]), new, float(told["anyone"]))
     accuracy = {int(k): float(value) for k, value in about["accuracy"].items()}
-    return Calibration(TastePrior(**about["prior"]), accuracy, int(about["measured_on"]), **arrays)
+    prior, count = TastePrior(**about["prior"]), int(about["measured_on"])
+    return Calibration(prior, accuracy, count, **arrays, errors=errors)
 
 
 def _hash(file: Path) -> str:

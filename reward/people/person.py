@@ -48,8 +48,11 @@ class Person:
     )
     residual: np.ndarray | None = None  # [image_dim + 1] slopes along the image embedding, offset; is added
     ratings: int = 0  # how many of their own ratings stand behind a new person
-    note: str = ""  # what was done instead where the ratings of a new person say nothing
+    note: str = ""  # what was done where the ratings of a new person say nothing, or contradict the predictor
     state: str = ""  # of a new person: hash of what their taste follows from
+    other_kind: float = (
+        0.0  # probability that a new person's taste is of another kind than the known people's
+    )
 
     @property
     def label(self) -> str:
@@ -108,6 +111,7 @@ def make_person(
     residual: np.ndarray | None = None,
     ratings: int = 0,
     note: str = "",
+    other_kind: float = 0.0,
 ) -> Person:
     """A Person with its content hash, which is the state of a new one."""
     digest = hashlib.sha256(kind.encode())
@@ -119,7 +123,7 @@ def make_person(
     short = digest.hexdigest()[:12]
     state = short if kind == "new" else ""
     return Person(
-        kind, id, world, user, demographics, short, size, mix, residual, ratings, note, state
+        kind, id, world, user, demographics, short, size, mix, residual, ratings, note, state, other_kind
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from reward.checked import problem, read_json
 from reward.errors import CheckpointError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # the first had one network, and neither `networks` nor `properties`
 CARD_FILE = "predictor.json"
 WEIGHTS_FILE = "model.safetensors"
 MOST_COMBINATIONS = 100_000  # of metadata; PAMELA's vocabulary has some hundred
@@ -82,6 +82,8 @@ class Card(TypedDict):
     ]
     trained: dict[str, Any]
     licences: list[str]
+    networks: NotRequired[Annotated[int, _up_to(64)]]
+    properties: NotRequired[Annotated[int, lambda count: 0 <= count <= 1 << 16]]
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -97,8 +99,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise damaged(folder, f"{CARD_FILE}: {error}") from error
     version = card.get("schema_version") if isinstance(card, dict) else None
-    if version != SCHEMA_VERSION:
-        raise damaged(folder, f"schema version {version!r:.20}, this program reads {SCHEMA_VERSION}")
+    if version not in (1, SCHEMA_VERSION):
+        raise damaged(folder, f"schema version {version!r:.20}, this program reads 1 to {SCHEMA_VERSION}")
     if wrong := problem(Card, card):
         raise damaged(folder, f"{CARD_FILE}: {wrong}")
     return dict(card)

@@ -23,7 +23,8 @@ from reward.files import whole
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.person import KnownPerson
 from reward.predictor.card import CARD_FILE, SCHEMA_VERSION, WEIGHTS_FILE, damaged, read_card
-from reward.predictor.network import Pamela, PamelaConfig
+from reward.predictor.ensemble import Ensemble
+from reward.predictor.network import PamelaConfig, TasteModel
 
 __all__ = ["CARD_FILE", "WEIGHTS_FILE", "CheckpointCard", "Tables", "read_checkpoint", "write_checkpoint"]
 LARGEST_WEIGHT = 1e7  # those of training are at most 1e6, where a feature hardly varies
@@ -43,6 +44,8 @@ class CheckpointCard:
     metadata_vocabulary: MetadataVocabulary
     trained: Mapping[str, Any] = field(default_factory=dict)  # recipe, seed, rows, metrics
     licences: tuple[str, ...] = ()  # of the weights and data that went in
+    networks: int = 1  # of `config`, whose mean it is
+    properties: int = 0  # of a picture, over which linear tastes join the networks; 0: they do not
 
     def to_json(self) -> dict[str, Any]:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
@@ -50,7 +53,8 @@ class CheckpointCard:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CheckpointCard:
         """Of a card as `read_card` returns it."""
-        fields = {name: data[name] for name in cls.__dataclass_fields__}
+        later = {"networks", "properties"} - data.keys()
+        fields = {name: data[name] for name in cls.__dataclass_fields__ if name not in later}
         fields["config"] = PamelaConfig(**fields["config"])
         fields["people"] = tuple(KnownPerson(**person) for person in fields["people"])
         fields["metadata_vocabulary"] = MetadataVocabulary(
@@ -70,7 +74,7 @@ class Tables:
     queries: np.ndarray  # [queries of the vocabulary, text_dim] text features
 
 
-def write_checkpoint(folder: Path, model: Pamela, card: CheckpointCard, tables: Tables) -> None:
+def write_checkpoint(folder: Path, model: TasteModel, card: CheckpointCard, tables: Tables) -> None:
     """Write both files; a folder that already holds a checkpoint is replaced file by file."""
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     tensors |= {
@@ -85,7 +89,7 @@ def write_checkpoint(folder: Path, model: Pamela, card: CheckpointCard, tables: 
             save_file(tensors, weights)
 
 
-def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
+def read_checkpoint(folder: Path) -> tuple[CheckpointCard, TasteModel, Tables]:
     """Read both files and check every shape against the card; the model is ready to predict.
 
     Raises CheckpointError.
@@ -100,7 +104,7 @@ def read_checkpoint(folder: Path) -> tuple[CheckpointCard, Pamela, Tables]:
     except (OSError, ValueError, SafetensorError) as error:
         raise damaged(folder, f"{type(error).__name__}: {error}") from error
     with torch.device("meta"):  # the weights come from the file: no time spent on random ones
-        model = Pamela(card.config, users=len(card.people))
+        model = Ensemble.of(card.config, len(card.people), card.networks, card.properties)
     expected = {f"model.{name}": tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     expected |= {f"tables.{name}": shape for name, shape in _table_shapes(card).items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -10,6 +10,7 @@ absence is nothing new.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -71,48 +72,47 @@ def _mlp(inputs: int, hidden: int, dropout: float = 0.0) -> nn.Sequential:
     return nn.Sequential(*_linear(inputs, hidden, dropout), nn.GELU(), nn.Linear(hidden, hidden))
 
 
-class Pamela(nn.Module):
-    """Predicts ratings on the 1-5 scale; never clamped, because ranking needs the raw value.
+def masked(tokens: dict[str, Tensor], present: Tensor | None) -> dict[str, Tensor]:
+    """The tokens [B, hidden] with zeros where `present`, bool [B, 5] in the order of TOKENS, says absent."""
+    if present is None:
+        return tokens
+    return {name: token * present[:, TOKENS.index(name), None] for name, token in tokens.items()}
 
-    With `interaction`, [CLS] starts from taste times content: the user embedding plus the average taste,
-    times a linear map of the image, text and metadata tokens; and no final norm stands between it and the
-    head. A taste is a weight for each property of an image: the product says this directly, while attention
-    has to discover it, which takes more ratings than a few hundred for each person. Without, the network is
-    the paper's.
+
+def content(tokens: dict[str, Tensor]) -> Tensor:
+    """What is known of a picture: the sum [B, hidden] of its own tokens."""
+    found = [tokens[name] for name in ("image", "text", "metadata") if name in tokens]
+    return reduce(torch.add, found)
+
+
+class TasteModel(nn.Module):
+    """What every predictor of ratings can be asked: tokens from features, ratings from tokens.
+
+    `hidden` is the width of its tokens, `users` the table of its known people, one embedding each.
     """
 
+    hidden: int
     score_mean: Tensor
-    score_scale: Tensor
+    users: nn.Embedding
 
-    def __init__(self, config: PamelaConfig, users: int) -> None:
-        super().__init__()
-        self.config = config
-        hidden = config.hidden
-        self.image = _linear(config.image_dim, hidden, config.feature_dropout)
-        self.text = _linear(config.text_dim, hidden, config.feature_dropout)
-        self.metadata = _mlp(config.profile_dim, hidden, config.feature_dropout)
-        self.demographics = _mlp(config.profile_dim, hidden)
-        self.users = nn.Embedding(users, hidden)
-        self.cls = nn.Parameter(torch.randn(hidden) * 0.02)
-        self.positions = nn.Parameter(torch.randn(len(TOKENS), hidden) * 0.02)  # also the token types
-        layer = nn.TransformerEncoderLayer(
-            hidden,
-            config.heads,
-            config.feedforward,
-            config.dropout,
-            "gelu",
-            batch_first=True,
-            norm_first=True,
-        )
-        norm = nn.Identity() if config.interaction else nn.LayerNorm(hidden)
-        self.fusion = nn.TransformerEncoder(layer, config.layers, norm, enable_nested_tensor=False)
-        self.gate = nn.Linear(hidden, hidden, bias=False) if config.interaction else None
-        self.average = nn.Parameter(torch.randn(hidden) * 0.3) if config.interaction else None
-        self.head = nn.Linear(hidden, 1)
-        # the head works on standardised ratings; these two bring it back to the 1-5 scale
-        self.register_buffer("score_mean", torch.tensor(3.0))
-        self.register_buffer("score_scale", torch.tensor(1.0))
-        nn.init.normal_(self.users.weight, std=0.1)
+    def project(
+        self,
+        image: Tensor | None = None,
+        text: Tensor | None = None,
+        metadata: Tensor | None = None,
+        demographics: Tensor | None = None,
+        user: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Name of each token that is given -> [B, hidden]; `user` as in `forward`."""
+        raise NotImplementedError
+
+    def fuse(self, tokens: dict[str, Tensor], present: Tensor | None = None) -> Tensor:
+        """Tokens [B, hidden] by name -> expected ratings [B]."""
+        raise NotImplementedError
+
+    def variance(self, tokens: dict[str, Tensor], present: Tensor | None = None) -> Tensor:
+        """Of the expected ratings of known people, in squared rating units [B]; 0 where it cannot tell."""
+        return torch.zeros_like(tokens["image"][:, 0])
 
     def forward(
         self,
@@ -131,55 +131,6 @@ class Pamela(nn.Module):
         """
         tokens = self.project(image, text, metadata, demographics, user)
         return self.fuse(tokens, present)
-
-    def project(
-        self,
-        image: Tensor | None = None,
-        text: Tensor | None = None,
-        metadata: Tensor | None = None,
-        demographics: Tensor | None = None,
-        user: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """Name of each token that is given -> [B, hidden], position included."""
-        if user is not None and not user.is_floating_point():
-            user = self.users(user)
-        given = {
-            "image": None if image is None else self.image(image),
-            "text": None if text is None else self.text(text),
-            "metadata": None if metadata is None else self.metadata(metadata),
-            "demographics": None if demographics is None else self.demographics(demographics),
-            "user": user,
-        }
-        return {n: t + self.positions[TOKENS.index(n)] for n, t in given.items() if t is not None}
-
-    def fuse(self, tokens: dict[str, Tensor], present: Tensor | None = None) -> Tensor:
-        """Tokens [B, hidden] by name -> expected ratings [B]."""
-        names = [name for name in TOKENS if name in tokens]
-        batch = len(tokens["image"])
-        absent = None
-        if present is not None:
-            columns = present[:, [TOKENS.index(name) for name in names]]
-            tokens = {n: tokens[n] * columns[:, i : i + 1] for i, n in enumerate(names)}
-            absent = torch.cat([columns.new_zeros(batch, 1), ~columns], dim=1)
-        cls = self.cls.expand(batch, -1)
-        if self.gate is not None:
-            content = sum(tokens[name] for name in ("image", "text", "metadata") if name in tokens)
-            taste = self.average + tokens["user"] if "user" in tokens else self.average
-            cls = cls + taste * self.gate(content)
-        state = self._cls_state(torch.stack([cls, *(tokens[name] for name in names)], dim=1), absent)
-        return self.score_mean + self.score_scale * self.head(state).squeeze(-1)
-
-    def _cls_state(self, sequence: Tensor, absent: Tensor | None) -> Tensor:
-        """`self.fusion(sequence)[:, 0]`; the last layer computes [CLS] alone, since nothing else is read."""
-        *layers, last = self.fusion.layers
-        for layer in layers:
-            sequence = layer(sequence, src_key_padding_mask=absent)
-        cls, keys = sequence[:, :1], last.norm1(sequence)
-        attended, _ = last.self_attn(keys[:, :1], keys, keys, key_padding_mask=absent, need_weights=False)
-        cls = cls + last.dropout1(attended)
-        inner = last.dropout(last.activation(last.linear1(last.norm2(cls))))
-        cls = cls + last.dropout2(last.linear2(inner))
-        return self.fusion.norm(cls).squeeze(1)
 
     def grid(
         self, images: dict[str, Tensor], people: dict[str, Tensor], count: int, batch_size: int = 4096
@@ -214,3 +165,94 @@ class Pamela(nn.Module):
                 people = self.project(demographics=described, user=self.users.weight[rows])
                 ratings[rows] = self.grid(images, people, int(rows.sum()))
         return ratings
+
+
+class Pamela(TasteModel):
+    """Predicts ratings on the 1-5 scale; never clamped, because ranking needs the raw value.
+
+    With `interaction`, [CLS] starts from taste times content: the user embedding plus the average taste,
+    times a linear map of the image, text and metadata tokens; and no final norm stands between it and the
+    head. A taste is a weight for each property of an image: the product says this directly, while attention
+    has to discover it, which takes more ratings than a few hundred for each person. Without, the network is
+    the paper's.
+    """
+
+    score_scale: Tensor
+
+    def __init__(self, config: PamelaConfig, users: int) -> None:
+        super().__init__()
+        self.config = config
+        self.hidden = hidden = config.hidden
+        self.image = _linear(config.image_dim, hidden, config.feature_dropout)
+        self.text = _linear(config.text_dim, hidden, config.feature_dropout)
+        self.metadata = _mlp(config.profile_dim, hidden, config.feature_dropout)
+        self.demographics = _mlp(config.profile_dim, hidden)
+        self.users = nn.Embedding(users, hidden)
+        self.cls = nn.Parameter(torch.randn(hidden) * 0.02)
+        self.positions = nn.Parameter(torch.randn(len(TOKENS), hidden) * 0.02)  # also the token types
+        layer = nn.TransformerEncoderLayer(
+            hidden,
+            config.heads,
+            config.feedforward,
+            config.dropout,
+            "gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        norm = nn.Identity() if config.interaction else nn.LayerNorm(hidden)
+        self.fusion = nn.TransformerEncoder(layer, config.layers, norm, enable_nested_tensor=False)
+        self.gate = nn.Linear(hidden, hidden, bias=False) if config.interaction else None
+        self.average = nn.Parameter(torch.randn(hidden) * 0.3) if config.interaction else None
+        self.head = nn.Linear(hidden, 1)
+        # the head works on standardised ratings; these two bring it back to the 1-5 scale
+        self.register_buffer("score_mean", torch.tensor(3.0))
+        self.register_buffer("score_scale", torch.tensor(1.0))
+        nn.init.normal_(self.users.weight, std=0.1)
+
+    def project(
+        self,
+        image: Tensor | None = None,
+        text: Tensor | None = None,
+        metadata: Tensor | None = None,
+        demographics: Tensor | None = None,
+        user: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Name of each token that is given -> [B, hidden], position included."""
+        if user is not None and not user.is_floating_point():
+            user = self.users(user)
+        given = {
+            "image": None if image is None else self.image(image),
+            "text": None if text is None else self.text(text),
+            "metadata": None if metadata is None else self.metadata(metadata),
+            "demographics": None if demographics is None else self.demographics(demographics),
+            "user": user,
+        }
+        return {n: t + self.positions[TOKENS.index(n)] for n, t in given.items() if t is not None}
+
+    def fuse(self, tokens: dict[str, Tensor], present: Tensor | None = None) -> Tensor:
+        """Tokens [B, hidden] by name -> expected ratings [B]."""
+        names = [name for name in TOKENS if name in tokens]
+        batch = len(tokens["image"])
+        absent = None
+        if present is not None:
+            columns = present[:, [TOKENS.index(name) for name in names]]
+            tokens = masked(tokens, present)
+            absent = torch.cat([columns.new_zeros(batch, 1), ~columns], dim=1)
+        cls = self.cls.expand(batch, -1)
+        if self.gate is not None:
+            taste = self.average + tokens["user"] if "user" in tokens else self.average
+            cls = cls + taste * self.gate(content(tokens))
+        state = self._cls_state(torch.stack([cls, *(tokens[name] for name in names)], dim=1), absent)
+        return self.score_mean + self.score_scale * self.head(state).squeeze(-1)
+
+    def _cls_state(self, sequence: Tensor, absent: Tensor | None) -> Tensor:
+        """`self.fusion(sequence)[:, 0]`; the last layer computes [CLS] alone, since nothing else is read."""
+        *layers, last = self.fusion.layers
+        for layer in layers:
+            sequence = layer(sequence, src_key_padding_mask=absent)
+        cls, keys = sequence[:, :1], last.norm1(sequence)
+        attended, _ = last.self_attn(keys[:, :1], keys, keys, key_padding_mask=absent, need_weights=False)
+        cls = cls + last.dropout1(attended)
+        inner = last.dropout(last.activation(last.linear1(last.norm2(cls))))
+        cls = cls + last.dropout2(last.linear2(inner))
+        return self.fusion.norm(cls).squeeze(1)

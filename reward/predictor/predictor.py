@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,15 @@ from reward.encoders.weights import content_hash, resolve
 from reward.errors import BadContext, CheckpointError, ScoreError
 from reward.people.descriptions import demographics_sentence
 from reward.people.known import Calibration, read_calibration
-from reward.people.newcomer import Method, check_method, mix_start, mix_weights, ridge_residual
+from reward.people.newcomer import (
+    Method,
+    OtherKinds,
+    check_method,
+    mix_start,
+    others_of,
+    own_weights,
+    ridge_residual,
+)
 from reward.people.person import (
     PROFILE,
     Person,
@@ -35,8 +44,12 @@ from reward.people.person import (
 from reward.people.taste import likings
 from reward.predictor.caches import FeatureCache, content_key
 from reward.predictor.checkpoint import SENTENCE_FILES, CheckpointCard, Tables, read_checkpoint
-from reward.predictor.network import Pamela
+from reward.predictor.network import TasteModel
 
+CONTRADICTED = (
+    "these ratings contradict what is known of people: they are taken for a taste of another kind, which "
+    "more ratings tell better"
+)
 CACHED = 4096  # features kept in memory; a run of the loop sees about 110 images
 
 
@@ -47,7 +60,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Pamela,
+        model: TasteModel,
         card: CheckpointCard,
         tables: Tables,
         encoder: ImageTextEncoder,
@@ -176,8 +189,12 @@ class Predictor:
         if note:
             known, given = known[:, :0], given[:0]
         start = mix_start(self.tables.demographics, sentence)
-        mix = mix_weights(known, given, self.calibration.prior, start)
-        return make_person("new", name, PROFILE, None, sentence, mix=mix, ratings=count, note=note)
+        mix, other_kind = own_weights(known, given, self.calibration.prior, start, self._others)
+        if other_kind > 0.5:
+            note = CONTRADICTED
+        return make_person(
+            "new", name, PROFILE, None, sentence, mix=mix, ratings=count, note=note, other_kind=other_kind
+        )
 
     def known_ratings(
         self, images: Sequence[Image.Image], prompts: Sequence[str] | None = None
@@ -241,6 +258,10 @@ class Predictor:
         if person.residual is not None:
             ratings += calibration.image @ person.residual[:-1] + person.residual[-1]
         return np.asarray(ratings)
+
+    @cached_property
+    def _others(self) -> OtherKinds | None:
+        return others_of(self.sample_ratings)
 
     def expected_accuracy(self, ratings: int) -> float | None:
         """Rank correlation to expect of the scores of someone new who rated so many images.
@@ -341,6 +362,47 @@ class Predictor:
                 "damaged: copy its folder again or run `steer sandbox build`"
             )
         return scores
+
+    def interval(
+        self, images: Sequence[Image.Image], prompt: str, person: Person, share: float = 0.8
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """From where to where this person's rating of each image lies with probability `share`: two [n].
+
+        On the 1-5 scale, cut at its ends. For known people by what their ratings leave open, by how far the
+        predictor's members are apart, and by how steadily they rate; for others by how far ratings of people
+        whom it was not trained with lay from predictions after as many ratings. Raises ImageError, and
+        ScoreError where nobody measured that.
+        """
+        errors = self.calibration.errors
+        if errors is None:
+            raise ScoreError(
+                f"nobody measured how sure the predictor of {self.world} is: train it again (`steer reward "
+                "train`), on data with val_seen and val_unseen ratings"
+            )
+        if not 0 < share < 1:
+            raise ScoreError(f"an interval holds a share between 0 and 1 of the ratings, not {share:g}")
+        scores = np.array(self.score(images, prompt, person))
+        if person.kind == "known":
+            noise = float(errors.known[find_known(self.people, person.id)])
+            spread = errors.widened * np.sqrt(noise**2 + self._variance(images, prompt, person))
+        elif person.kind == "new":
+            spread = np.full(len(scores), errors.of_new(person.ratings))
+        else:
+            spread = np.full(len(scores), errors.anyone)
+        half = NormalDist().inv_cdf(0.5 + share / 2) * spread
+        return np.maximum(scores - half, 1.0), np.minimum(scores + half, 5.0)
+
+    def _variance(self, images: Sequence[Image.Image], prompt: str, person: Person) -> np.ndarray:
+        """What the model is unsure of about a known person [n]."""
+        n = len(images)
+        demographics = None if person.demographics is None else np.repeat(person.demographics[None], n, 0)
+        user = None if person.user is None else np.repeat(person.user[None], n, 0)
+        with torch.inference_mode():
+            tokens = self._content(images, [prompt] * n) | self.model.project(
+                demographics=None if demographics is None else self._tensor(demographics),
+                user=None if user is None else self._tensor(user),
+            )
+            return np.asarray(self.model.variance(tokens).cpu().numpy())
 
     def adherence(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
         """Cosine of each image with the text, -1 to 1: does it show what the prompt asks for?"""

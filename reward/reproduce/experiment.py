@@ -16,7 +16,7 @@ from reward.evaluation.evaluate import CONTEXT, Predictions, known_ratings, pred
 from reward.evaluation.metrics import UserLevel, average_draws
 from reward.people.newcomer import DEFAULT_PRIOR, Method, TastePrior
 from reward.people.person import NEIGHBOURS, TEMPERATURE
-from reward.predictor.network import Pamela
+from reward.predictor.network import TasteModel
 from reward.predictor.predictor import Predictor
 from reward.reproduce.reproduction import Progress, silent
 from reward.training.pipeline import known_rows
@@ -28,7 +28,7 @@ DRAWS = 20  # contexts of every unseen person
 class Experiment:
     """Everything that a table or figure is computed from."""
 
-    model: Pamela
+    model: TasteModel
     profiles: np.ndarray  # [table rows, image_dim] of the known people
     table: np.ndarray  # [table rows] the data set's user of each row of the model's user table
     dataset: Dataset
@@ -36,6 +36,7 @@ class Experiment:
     world: str  # whose ratings: "sandbox:2", "pamela"
     simulated: bool
     prior: TastePrior = DEFAULT_PRIOR  # what the predictor expects of new people
+    sample: np.ndarray | None = None  # the known people's ratings of training pictures, likewise
     judged: str = ""  # the one data set of several whose people are judged
     encoders: tuple[Mapping[str, Any], ...] = ()  # of images and of sentences, as a checkpoint names them
 
@@ -51,6 +52,7 @@ class Experiment:
             world=predictor.world,
             simulated=predictor.simulated,
             prior=predictor.calibration.prior,
+            sample=predictor.sample_ratings,
             encoders=tuple(
                 _located(card, predictor.folder)
                 for card in (predictor.card.encoder, predictor.card.sentence_encoder)
@@ -106,7 +108,7 @@ class Experiment:
         if method == "mix":
             demographics = self.features.demographics[self.table, 0]
             images = self.dataset.images[self.dataset.rows(split)]
-            known = known_ratings(self.model, demographics, self.features, images)
+            known = known_ratings(self.model, demographics, self.features, images, self.sample)
         return [
             unseen_users(
                 self.model,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
 from reward.data import Dataset
 from reward.encoders.features import Features
-from reward.evaluation.evaluate import KnownRatings, known_ratings, unseen_users
-from reward.people.known import Calibration
-from reward.people.newcomer import DEFAULT_PRIOR, TastePrior, mix_start, mix_weights
-from reward.predictor.network import Pamela
+from reward.evaluation.evaluate import KnownRatings, known_ratings, seen_users, unseen_users, variances
+from reward.people.known import Z80, Calibration, Errors
+from reward.people.newcomer import (
+    DEFAULT_PRIOR,
+    TastePrior,
+    mix_start,
+    mix_weights,
+    others_of,
+    own_weights,
+)
+from reward.predictor.network import TasteModel
 
 SAMPLE = 256  # images on which people are compared
 KS = (0, 5, 10, 15, 25)  # numbers of ratings at which accuracy is measured
@@ -19,11 +27,12 @@ DRAWS = 8  # contexts of each person
 NOISES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)  # the grid of `estimate`
 BIASES = (0.0, 0.05, 0.15, 0.5)
 TRIED = (5, 15)  # numbers of ratings for which it is best on average
+PULL = 20  # ratings that everyone's error counts beside a known person's own
 FEWEST = 5  # people outside the table, below whom their prior is not estimated
 
 
 def calibrate(
-    model: Pamela, table: np.ndarray, dataset: Dataset, features: Features, seed: int = 0
+    model: TasteModel, table: np.ndarray, dataset: Dataset, features: Features, seed: int = 0
 ) -> Calibration:
     """Measure a trained model on people outside its user table (`val_unseen`), and sample its content.
 
@@ -31,14 +40,102 @@ def calibrate(
     """
     trained = np.unique(dataset.images[dataset.rows("train")])
     sample = np.random.default_rng(seed).permutation(trained)[:SAMPLE]
-    known = known_ratings(
-        model, features.demographics[table, 0], features, dataset.images[dataset.rows("val_unseen")]
-    )
+    demographics = features.demographics[table, 0]
+    contents = features.image[sample], features.text[sample], features.metadata[sample]
+    rated = Calibration(DEFAULT_PRIOR, {}, 0, *contents).known(model, demographics)
+    images = dataset.images[dataset.rows("val_unseen")]
+    known = known_ratings(model, demographics, features, images, rated)
     prior = estimate(known, dataset, features, "val_unseen")
     accuracy, people = accuracy_curve(model, known, dataset, features, prior, "val_unseen", seed=seed)
-    return Calibration(
-        prior, accuracy, people, features.image[sample], features.text[sample], features.metadata[sample]
+    new = errors_of_new(model, table, dataset, features, prior, rated, "val_seen")
+    errors = errors_of(model, table, dataset, features, "val_seen", new)
+    return Calibration(prior, accuracy, people, *contents, errors)
+
+
+def errors_of(
+    model: TasteModel,
+    table: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    split: str,
+    new: Mapping[int, float],
+) -> Errors | None:
+    """The errors of known people's predictions in a split, and of the population's; None without rows.
+
+    Each person's is drawn towards everyone's as if by PULL ratings more. `new`: see `Errors`.
+    """
+    predicted = seen_users(model, table, dataset, features, split)
+    if not len(predicted.rows) or not new:
+        return None
+    place = np.full(len(dataset.user_ids), -1)
+    place[table] = np.arange(len(table))
+    users = place[dataset.users[predicted.rows]]
+    scores, images = dataset.scores[predicted.rows].astype(np.float64), dataset.images[predicted.rows]
+    embeddings = model.users.weight.detach().cpu().numpy()[users]
+    unsure = variances(model, features, images, embeddings, features.demographics[table[users], 0])
+    missed = (scores - predicted.scores) ** 2
+    counts = np.bincount(users, minlength=len(table))
+    beyond = missed - unsure
+    typical = max(float(beyond.mean()), 1e-6)
+    total = np.bincount(users, beyond, len(table)) + PULL * typical
+    noise = np.maximum(total / (counts + PULL), 0.1 * typical)
+    # each rating is judged by an error that it did not help to measure
+    without = np.maximum((total[users] - beyond) / (counts[users] - 1 + PULL), 0.1 * typical)
+    widened = _within_80(np.sqrt(missed / (without + unsure)), users)
+    everyone = seen_users(model, table, dataset, features, split, population=True)
+    return Errors(
+        known=np.sqrt(noise).astype(np.float32),
+        widened=round(widened, 4),
+        new=new,
+        anyone=round(_within_80(np.abs(scores - everyone.scores), users), 4),
     )
+
+
+def errors_of_new(
+    model: TasteModel,
+    table: np.ndarray,
+    dataset: Dataset,
+    features: Features,
+    prior: TastePrior,
+    sample: np.ndarray | None,
+    split: str,
+) -> dict[int, float]:
+    """The errors of someone new after each of KS ratings: of each known person, left out of the known ones.
+
+    These are many more people than those outside the table. `sample` as in `known_ratings`.
+    """
+    rows = dataset.rows(split)
+    demographics = features.demographics[table, 0]
+    known = known_ratings(model, demographics, features, dataset.images[rows]).ratings
+    missed: dict[int, list[np.ndarray]] = {k: [] for k in KS}
+    users: list[np.ndarray] = []
+    for place, user in enumerate(table):
+        mine = rows[dataset.users[rows] == user]
+        rest = np.arange(len(table)) != place
+        if len(mine) <= max(KS) or not rest.any():
+            continue
+        others = others_of(None if sample is None else sample[rest])
+        start = mix_start(demographics[rest], demographics[place])
+        for draw in range(DRAWS // 2):
+            drawn = np.random.default_rng((draw, place)).permutation(mine)
+            given, scores = known[rest][:, dataset.images[drawn]], dataset.scores[drawn].astype(np.float64)
+            users.append(np.full(len(mine) - max(KS), place))
+            for k in KS:
+                mix, _ = own_weights(given[:, :k], scores[:k], prior, start, others)
+                predicted = mix[:-1] @ given[:, max(KS) :] + mix[-1]
+                missed[k].append(np.abs(scores[max(KS) :] - predicted))
+    if not users:
+        return {}
+    whose = np.concatenate(users)
+    return {k: round(_within_80(np.concatenate(missed[k]), whose), 4) for k in KS}
+
+
+def _within_80(distances: np.ndarray, users: np.ndarray) -> float:
+    """The standard deviation whose normal distribution holds 80% of the distances, people counting alike."""
+    counts = np.bincount(users)
+    order = np.argsort(distances)
+    reached = np.cumsum(1 / counts[users[order]])
+    return float(distances[order][np.searchsorted(reached, 0.8 * reached[-1])]) / Z80
 
 
 def estimate(known: KnownRatings, dataset: Dataset, features: Features, split: str) -> TastePrior:
@@ -72,7 +169,7 @@ def estimate(known: KnownRatings, dataset: Dataset, features: Features, split: s
 
 
 def accuracy_curve(
-    model: Pamela,
+    model: TasteModel,
     known: KnownRatings,
     dataset: Dataset,
     features: Features,

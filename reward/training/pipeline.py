@@ -171,7 +171,8 @@ def _figures(
     predicted: list[Predictions]
     if split.endswith("_unseen"):
         images = dataset.images[dataset.rows(split)]
-        known = known_ratings(model, features.demographics[table, 0], features, images)
+        demographics = features.demographics[table, 0]
+        known = known_ratings(model, demographics, features, images, predictor.sample_ratings)
         predicted = [
             unseen_users(
                 model, profiles, dataset, features, split, seed + draw, CONTEXT,

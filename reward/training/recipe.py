@@ -38,6 +38,8 @@ class Recipe:
     partial_demographics: float = 0.5  # chance that one field stands for all, as in a demographic group
     patience: int = 0  # epochs without a better validation before stopping; 0 runs all of them
     clip: float = 0.0  # largest norm of a step's gradient; 0 leaves it alone, as the paper names none
+    networks: int = 1  # trained from seeds of their own; a predictor is the mean of its members
+    properties: int = 0  # of a picture, over which linear tastes join the networks; 0: they do not
     fused: bool = True  # AdamW in one pass over the weights: the same formula, several times as fast
 
 
@@ -59,6 +61,8 @@ SANDBOX = Recipe(
     average=0.99,
     patience=3,
     clip=1.0,
+    networks=2,
+    properties=200,
     fused=False,  # its published weights were trained without, which differs in the last digits
 )
 RECIPES = {recipe.name: recipe for recipe in (PAPER, SANDBOX)}

@@ -21,13 +21,17 @@ from reward.evaluation.evaluate import Predictions, profiles_of, seen_users, uns
 from reward.people.known import write_calibration
 from reward.people.person import KnownPerson
 from reward.predictor.checkpoint import CheckpointCard, Tables, write_checkpoint
-from reward.predictor.network import Pamela, PamelaConfig
+from reward.predictor.ensemble import Ensemble
+from reward.predictor.linear_tastes import LinearTastes
+from reward.predictor.network import Pamela, PamelaConfig, TasteModel
 from reward.training.calibrate import calibrate
 from reward.training.fit import TrainingSet, accelerator_for, fit
 from reward.training.journal import Journal
+from reward.training.linear_tastes import fit_linear_tastes, known
 from reward.training.recipe import PAPER, RECIPES, SANDBOX, Recipe
 
 __all__ = ["PAPER", "RECIPES", "SANDBOX", "Recipe", "TrainingSet", "train"]
+NEXT_SEED = 100  # between the networks of one predictor
 
 
 def train(
@@ -68,8 +72,6 @@ def train(
         rows = _resampled(rows, dataset.users[rows], np.random.default_rng(seed))
     data = _training_set(dataset, features, rows, table, accelerator.device)
     profiles = profiles_of(dataset, features, rows, table)
-    torch.manual_seed(seed)
-    model = _initial_model(features, recipe, data, users=len(table)).to(accelerator.device)
     identity = {
         "recipe": asdict(recipe),
         "seed": seed,
@@ -78,25 +80,44 @@ def train(
         "data set": _digest(data),
         "number of processes": accelerator.num_processes,
     }
-    kept = None
-    if journal:
-        kept = Journal(
-            journal, identity, accelerator, resume=resume, save_every=save_every, tensorboard=tensorboard
-        )
 
-    def validate(current: Pamela) -> dict[str, float]:
+    def validate(current: TasteModel) -> dict[str, float]:
         return validation(current, table, profiles, dataset, features, seed)
 
-    history = []
-    for epoch in fit(model, data, recipe, seed, validate, accelerator, kept):
-        history.append(epoch)
-        progress(epoch)
-    best = max(history, key=lambda epoch: epoch.get("validation", epoch["epoch"]))
+    networks: list[Pamela] = []
+    journals: list[Journal] = []
+    history: list[Mapping[str, float]] = []
+    for number in range(recipe.networks):
+        own = seed + number * NEXT_SEED
+        torch.manual_seed(own)
+        network = _initial_model(features, recipe, data, users=len(table)).to(accelerator.device)
+        if journal:
+            folder = journal / f"network-{number + 1}" if number else journal
+            told = {**identity, "seed": own}
+            journals.append(
+                Journal(
+                    folder, told, accelerator, resume=resume, save_every=save_every, tensorboard=tensorboard
+                )
+            )
+        kept = journals[-1] if journals else None
+        for epoch in fit(network, data, recipe, own, validate, accelerator, kept):
+            history.append(epoch)
+            progress(epoch)
+        networks.append(network)
+    best: Mapping[str, float] = max(history, key=lambda epoch: epoch.get("validation", epoch["epoch"]))
+    members: list[TasteModel] = [*networks]
+    if recipe.properties:
+        members.append(_linear_tastes(networks[0].config, recipe, data, users=len(table)))
+    model = members[0] if len(members) == 1 else Ensemble(members)
+    if len(members) > 1:
+        best = validate(model.eval())
     counts = np.bincount(dataset.users[dataset.rows("train")], minlength=len(dataset.user_ids))
     card = CheckpointCard(
         world=world,
         simulated=simulated,
-        config=model.config,
+        config=networks[0].config,
+        networks=recipe.networks,
+        properties=recipe.properties,
         encoder=encoder,
         sentence_encoder=sentence_encoder,
         people=tuple(
@@ -118,13 +139,13 @@ def train(
         write_checkpoint(out, model.cpu(), card, tables)
         write_calibration(out, calibrate(model, table, dataset, features, seed))
     accelerator.wait_for_everyone()
-    if kept:
+    for kept in journals:
         kept.finish()
     return {"epochs": history, "best": best, "seconds": round(time.monotonic() - started, 1)}
 
 
 def validation(
-    model: Pamela,
+    model: TasteModel,
     table: np.ndarray,
     profiles: np.ndarray,
     dataset: Dataset,
@@ -222,19 +243,20 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
     )
     trained = data.images.unique()
     model.image[0].fit(data.image[trained])
-    model.text[0].fit(_known(torch.cat([data.text[trained], data.subject[trained]])))
-    model.metadata[0].fit(_known(torch.cat([data.metadata[trained], data.inferred[trained]])))
-    model.demographics[0].fit(_known(data.demographics.flatten(0, 1)))
+    model.text[0].fit(known(torch.cat([data.text[trained], data.subject[trained]])))
+    model.metadata[0].fit(known(torch.cat([data.metadata[trained], data.inferred[trained]])))
+    model.demographics[0].fit(known(data.demographics.flatten(0, 1)))
     model.score_mean.copy_(data.scores.mean())
     model.score_scale.copy_(data.scores.std().clamp_min(1e-6))
     torch.nn.init.normal_(model.users.weight, std=recipe.user_init)
     return model
 
 
-def _known(rows: Tensor) -> Tensor:
-    """Rows that are not absent; one row of zeros where all are."""
-    known = rows[rows.any(1)]
-    return known if len(known) else rows[:1]
+def _linear_tastes(config: PamelaConfig, recipe: Recipe, data: TrainingSet, users: int) -> LinearTastes:
+    """On the processor of the data; the same in every process."""
+    model = LinearTastes(config, recipe.properties, users).to(data.scores.device)
+    fit_linear_tastes(model, data, personal=max(recipe.drop_user, recipe.drop_both) < 1)
+    return model.requires_grad_(False).eval()
 
 
 def _training_set(

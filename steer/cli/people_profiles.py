@@ -186,6 +186,8 @@ def _said(learnt: Learnt) -> list[str]:
             f"to expect: a rank correlation of {learnt.expected:.2f} with ratings to come, as measured on "
             f"{learnt.measured_on} {people} who rated as many"
         )
+    if learnt.within is not None:
+        lines.append(f"4 of 5 ratings to come lie within {learnt.within:.1f} points of what is predicted")
     if learnt.own is not None and learnt.own_ci95 is not None:
         low, high = learnt.own_ci95
         lines.append(

@@ -120,6 +120,15 @@ def _figures(learnt: Learnt) -> list[Figure]:
                 f"{people} who rated as many pictures; 50 pairs would be chance.",
             )
         )
+    if learnt.within is not None:
+        found.append(
+            Figure(
+                "How near",
+                f"±{learnt.within:.1f}",
+                "So many points from the prediction lie 4 of 5 ratings to come.",
+                f"Measured on {learnt.measured_on} people outside the training, after as many ratings.",
+            )
+        )
     if learnt.own is not None:
         ci = learnt.own_ci95
         range_ = f"95% interval {wording.score(ci[0])} to {wording.score(ci[1])}. " if ci else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reward.people.active import known_share
+from reward.people.known import Z80
 from steer.compare.looks import LOOKS
 from steer.profiles.snapshot import ProfileState, Rating
 
@@ -59,7 +60,7 @@ class Learnt:
     ratings: int
     held_out: int  # of these, drawn at random
     simulated: bool  # the known people are the sandbox's
-    note: str = ""  # what was done instead where the ratings say nothing
+    note: str = ""  # what was done where the ratings say nothing, or contradict the predictor
     expected: float | None = None  # rank correlation with ratings to come, of people who rated as many
     curve: tuple[tuple[int, float], ...] = ()  # the same after other numbers of ratings; measured
     measured_on: int = 0  # on so many people
@@ -73,6 +74,7 @@ class Learnt:
     dislikes: tuple[Liking, ...] = ()
     liked: tuple[Seen, ...] = ()  # pictures, highest own part first
     disliked: tuple[Seen, ...] = ()
+    within: float | None = None  # rating points: so near to a prediction are 4 of 5 ratings to come; measured
 
 
 def learn(
@@ -101,6 +103,7 @@ def learn(
         "expected": calibration.expected_accuracy(count),
         "curve": tuple(calibration.accuracy.items()),
         "measured_on": calibration.measured_on,
+        "within": None if calibration.errors is None else Z80 * calibration.errors.of_new(count),
     }
     if about["held_out"] >= FEWEST:
         rest = scorer.mixed(known[:, ~held_out], values[~held_out], demographics, state.name)
@@ -109,7 +112,7 @@ def learn(
     sample = scorer.sample_ratings
     if sample is not None:
         about |= _prospect(known, sample, calibration)
-    if person.note:
+    if not (count and np.ptp(values)):  # the ratings say nothing
         return Learnt(**about)
     mix = _mix(person)
     if sample is not None:

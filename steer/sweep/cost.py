@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from steer.machine.estimate import costs_of, estimate
 from steer.machine.presets import ResolvedPreset
-from steer.settings import GATE_RENDERS, Settings
+from steer.settings import Settings
 from steer.sweep.prompts import Line
 
 
@@ -58,4 +58,4 @@ def cost(
 
 def _shared(settings: Settings) -> int:
     """Renders of the base prompt in one run: the same for everybody."""
-    return 1 + (GATE_RENDERS if settings.gate_sd is not None else 0) + settings.confirm
+    return 1 + settings.gate_renders + settings.confirm

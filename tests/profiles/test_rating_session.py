@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tiny import tiny_predictor
 
-from reward.people.known import Calibration
+from reward.people.known import Calibration, Errors
 from reward.people.newcomer import TastePrior
 from steer.errors import ProfileError, UsageError
 from steer.profiles import Demographics, Profiles
@@ -37,7 +37,8 @@ def predictor(tmp_path_factory):
     metadata = found._metadata(image)
     text = found.encoder.texts(["a red car"] * 30)
     accuracy = {0: 0.4, 5: 0.45, 10: 0.5, 15: 0.52}
-    found.calibration = Calibration(TastePrior(), accuracy, 12, image, text, metadata)
+    errors = Errors(np.full(len(found.people), 0.5, np.float32), 1.0, {0: 0.9, 20: 0.5}, 0.8)
+    found.calibration = Calibration(TastePrior(), accuracy, 12, image, text, metadata, errors)
     return found
 
 
@@ -253,6 +254,7 @@ def test_what_was_learnt_is_measured_on_others_until_there_are_enough_ratings_of
         rated(session, 10)
         learnt = session.learnt()
     assert (learnt.ratings, learnt.held_out, learnt.expected, learnt.measured_on) == (10, 2, 0.5, 12)
+    assert learnt.within == pytest.approx(1.2816 * 0.7, abs=1e-3)
     assert learnt.own is None and learnt.simulated and 0 < learnt.known < 1 and learnt.gain >= 0
     assert len(learnt.similar) == 5 and learnt.similar[0].agreement >= learnt.similar[-1].agreement
     assert all(look.strength > 0 for look in learnt.likes)

@@ -17,7 +17,15 @@ from reward.errors import BadContext, CheckpointError
 from reward.evaluation.evaluate import known_ratings, predict, unseen_users
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.known import PEOPLE_FILE, Calibration, read_calibration, write_calibration
-from reward.people.newcomer import METHODS, TastePrior, mix_start, mix_weights, ridge_residual
+from reward.people.newcomer import (
+    METHODS,
+    OtherKinds,
+    TastePrior,
+    mix_start,
+    mix_weights,
+    own_weights,
+    ridge_residual,
+)
 from reward.people.person import interpolate_user, preference_profile
 from reward.predictor.network import Pamela, PamelaConfig
 from reward.predictor.predictor import Predictor
@@ -424,3 +432,63 @@ def test_the_list_says_how_accurate_scores_of_someone_new_are(shown):
 def test_an_unknown_person_has_no_opposite(shown):
     code, _, err = shown("--opposed", "nobody")
     assert code == 2 and "steer people list" in err
+
+
+# --- people of other kinds
+
+
+def crowd(seed=0, people=40, count=300):
+    """What known people would give pictures [people, pictures]: they differ much in 2 of 8 ways."""
+    rng = np.random.default_rng(seed)
+    properties = rng.normal(size=(8, count))
+    spread = np.array([0.5, 0.4, *[0.05] * 6])
+    average = np.array([0.4, 0.3, *[0.0] * 6])
+    return 3 + (average + rng.normal(size=(people, 8)) * spread) @ properties, properties
+
+
+def test_someone_of_another_kind_is_learnt_from_their_own_ratings_and_nobody_else_loses():
+    known, properties = crowd()
+    rng = np.random.default_rng(1)
+    others = OtherKinds.of(known[:, 200:])
+    found = {}
+    for kind in ("like", "other"):
+        gains, shares = [], []
+        for _ in range(40):
+            taste = np.array([0.4, 0.3, *[0.0] * 6]) + rng.normal(size=8) * [0.5, 0.4, *[0.05] * 6]
+            if kind == "other":
+                taste = rng.normal(size=8) * [0, 0, *[0.5] * 6] - [0.4, 0.3, *[0.0] * 6]
+            t = 3 + taste @ properties
+            y = t[:25] + rng.normal(0, 0.4, 25)
+            prior = TastePrior(noise=0.16, bias=0.05)
+            mix = mix_weights(known[:, :25], y, prior)
+            own, share = own_weights(known[:, :25], y, prior, None, others)
+            accuracy = [np.corrcoef(w[:-1] @ known[:, 25:200], t[25:200])[0, 1] for w in (mix, own)]
+            gains.append(accuracy[1] - accuracy[0])
+            shares.append(share)
+        found[kind] = np.mean(gains), np.mean(shares)
+    assert found["other"][0] > 0.05 and found["other"][1] > 0.5
+    assert found["like"][0] > -0.01 and found["like"][1] < 0.2
+
+
+def test_without_others_or_ratings_it_is_the_mix():
+    known, _ = crowd()
+    y = np.array([1.0, 4.0, 2.0])
+    others = OtherKinds.of(known[:, 200:])
+    without, share = own_weights(known[:, :3], y)
+    assert share == 0
+    np.testing.assert_array_equal(without, mix_weights(known[:, :3], y))
+    nothing, share = own_weights(known[:, :0], y[:0], others=others)
+    assert share == 0
+    np.testing.assert_array_equal(nothing, mix_weights(known[:, :0], y[:0]))
+
+
+def test_ratings_that_contradict_the_known_people_are_said_to(tmp_path):
+    predictor = tiny_predictor(tmp_path)
+    predictor.calibration = replace(sampled(predictor), prior=TastePrior(0.05, 0.05))
+    images = pictures(25)
+    known = predictor.known_ratings(images)
+    fits = predictor.mixed(known, np.clip(known[3], 1, 5))
+    rng = np.random.default_rng(0)
+    against = predictor.mixed(known, rng.permutation(np.clip(3 + 40 * (known[3] - known[3].mean()), 1, 5)))
+    assert fits.note == "" and fits.other_kind < 0.5
+    assert "contradict" in against.note and against.other_kind > 0.5

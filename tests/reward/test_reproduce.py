@@ -30,7 +30,16 @@ from reward.training.train import train
 from steer.cli.app import run_command
 
 QUICK = replace(
-    SANDBOX, hidden=16, heads=2, feedforward=16, epochs=2, batch_size=64, learning_rate=5e-3, average=0.0
+    SANDBOX,
+    hidden=16,
+    heads=2,
+    feedforward=16,
+    epochs=2,
+    batch_size=64,
+    learning_rate=5e-3,
+    average=0.0,
+    networks=1,
+    properties=4,
 )
 
 
@@ -84,7 +93,7 @@ def oracle(experiment, split):
 
 def test_a_row_of_zeros_is_an_absent_token_whichever_token_it_is(experiment):
     model, features = experiment.model, experiment.features
-    images, users = np.arange(4), np.zeros((4, 16), np.float32)
+    images, users = np.arange(4), np.zeros((4, model.hidden), np.float32)
     nobody = predict(model, features, images)
     demographics = np.zeros((4, features.demographics.shape[2]), np.float32)
     assert predict(model, features, images, users, demographics) == pytest.approx(nobody, abs=1e-6)
@@ -416,11 +425,14 @@ def test_examples_of_disagreement_are_chosen_by_ratings_alone_and_share_nothing(
     margins = [min(abs(a - b) for a, b in e.ratings) for e in result.examples]
     assert margins == sorted(margins, reverse=True)
     mirrored = replace(experiment, profiles=experiment.profiles[::-1])
-    mirrored.model.users.weight.data.mul_(-1)
+    tables = [member.users.weight.data for member in mirrored.model.members]
     try:
+        for table in tables:
+            table.mul_(-1)
         again = figure10(mirrored, examples=3)
     finally:
-        mirrored.model.users.weight.data.mul_(-1)
+        for table in tables:
+            table.mul_(-1)
     assert [e.image_ids for e in again.examples] == [e.image_ids for e in result.examples]
     assert [e.predicted for e in again.examples] != [e.predicted for e in result.examples]
 

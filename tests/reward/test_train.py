@@ -29,6 +29,8 @@ QUICK = replace(
     dropout=0.0,
     warmup_steps=5,
     patience=0,
+    networks=1,
+    properties=0,
 )
 
 

@@ -240,6 +240,33 @@ def test_training_learns_what_the_captions_say(pairs_folder, tmp_path):
     assert last["axes right"] > first["axes right"] + 0.05
 
 
+def test_a_second_stage_goes_on_from_the_first_and_resumes_to_the_same_weights(trained, tmp_path):
+    build(tmp_path / "pairs", 120, first=120)
+    settings = replace(TINY, epochs=1, bare=0.3, emphasis=(("subject", 5.0),), learning_rate=0.0)
+    list(train_encoder(tmp_path / "pairs", tmp_path / "same", settings, trained))
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (tmp_path / "same" / name).read_bytes() == (trained / name).read_bytes()
+    settings = replace(settings, epochs=2, learning_rate=2e-3)
+    job = train_encoder(tmp_path / "pairs", tmp_path / "broken", settings, trained)
+    list(islice(job, 5))
+    job.close()
+    assert len(list(train_encoder(tmp_path / "pairs", tmp_path / "broken", settings, trained))) == 3
+    build(tmp_path / "again", 120, first=120)
+    list(train_encoder(tmp_path / "again", tmp_path / "whole", settings, trained))
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("broken", "whole", "same")]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_subjects_are_named_alone_as_often_as_asked():
+    rng, subject = np.random.default_rng(0), AXES.index("subject")
+    scenes = [draw(rng) for _ in range(1000)]
+    shares = []
+    for bare in (0.0, 0.3):
+        named = np.stack([Texts(bare).draw(scene, rng)[1] for scene in scenes]) != UNNAMED
+        shares.append(np.mean(named[:, subject] & (named.sum(1) == 1)))
+    assert shares[1] - shares[0] == pytest.approx(0.3, abs=0.05)
+
+
 def test_the_folder_loads_like_a_hub_checkpoint(trained):
     encoder = ImageTextEncoder.load(trained)
     images = encoder.images([Image.new("RGB", (512, 512), "red"), Image.new("L", (40, 30))])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from reward.people.known import Calibration
+from reward.people.known import Calibration, Errors
 from reward.people.newcomer import mix_weights
 from reward.people.person import KnownPerson, Person, checked_ratings, make_person
 
@@ -36,7 +36,10 @@ class Panel:
         self._tastes = rng.normal(0, 1.5, (len(self.people), DIM))
         sample = _unit(rng.normal(0, 1, (40, DIM)))
         self.calibration = Calibration(
-            accuracy={0: 0.2, 5: 0.31, 10: 0.38, 15: 0.42, 25: 0.45}, measured_on=16, image=sample
+            accuracy={0: 0.2, 5: 0.31, 10: 0.38, 15: 0.42, 25: 0.45},
+            measured_on=16,
+            image=sample,
+            errors=Errors(np.full(12, 0.5, np.float32), 1.0, {0: 0.8, 25: 0.6}, 0.8),
         )
         self.sample_ratings = self._rate(sample)
         self.encoder = SimpleNamespace(texts=lambda texts: _unit(rng.normal(0, 1, (len(texts), DIM))))

@@ -29,7 +29,8 @@ from reward.encoders.image_text import SENTENCE_ENCODER_ID, ImageTextEncoder
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.person import KnownPerson
 from reward.predictor.checkpoint import CheckpointCard, Tables, write_checkpoint
-from reward.predictor.network import Pamela, PamelaConfig
+from reward.predictor.ensemble import Ensemble
+from reward.predictor.network import PamelaConfig
 from reward.predictor.predictor import Predictor
 
 WORDS = [
@@ -207,8 +208,10 @@ def tiny_checkpoint(tmp_path: Path, people: int = 20, seed: int = 0, **card: Any
     demographics[-1] = 0  # the last person tells nothing
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Pamela(config, users=people)
-        torch.nn.init.normal_(model.users.weight)  # people who differ visibly
+        model = Ensemble.of(config, people, card.get("networks", 1), card.get("properties", 0))
+        for name, weights in model.named_parameters():
+            if name.endswith("users.weight"):
+                torch.nn.init.normal_(weights)  # people who differ visibly
     write_checkpoint(
         tmp_path / "predictor",
         model,

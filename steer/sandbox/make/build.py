@@ -33,7 +33,10 @@ SIZE = 256  # pixels a side of the rated paintings; the raters measure at this s
 
 
 STAGES = ("paintings", "measurements", "ratings", "pairs", "encoder", "features", "predictor", "judge")
+# Only by name: the encoder's second stage, which the embedded weights have not been through.
+MORE_STAGES = ("pairs-2", "encoder-2")
 PAIRS = 20_000  # paintings that the encoder learns from
+MORE_PAIRS = 32_000  # others that its second stage learns from: of the first ones it knew the most by heart
 PAIRS_SIZE = 192  # pixels a side of those
 
 Tell = Callable[[int, int, Mapping[str, float]], None]  # done, total, figures
@@ -71,8 +74,17 @@ class Layout:
         return self.root / "pairs"
 
     @property
+    def more_pairs(self) -> Path:
+        return self.root / "pairs-2"
+
+    @property
     def encoder(self) -> Path:
         return self.root / "weights" / "encoder"
+
+    @property
+    def second_encoder(self) -> Path:
+        """The encoder after its second stage."""
+        return self.root / "weights" / "encoder-2"
 
     @property
     def predictor(self) -> Path:
@@ -148,11 +160,24 @@ def paint_pairs(layout: Layout, workers: int) -> Iterator[StepDone]:
     yield from build_pairs(layout.pairs, PAIRS, PAIRS_SIZE, workers)
 
 
+def paint_more_pairs(layout: Layout, workers: int) -> Iterator[StepDone]:
+    """Paint what its second stage learns from: scenes that the first one has not seen."""
+    yield from build_pairs(layout.more_pairs, MORE_PAIRS, PAIRS_SIZE, workers, first=PAIRS)
+
+
 def learn_encoder(layout: Layout) -> Iterator[StepDone]:
     from steer.sandbox.make.encoder import train_encoder
 
     if not _whole(layout.encoder):
         yield from train_encoder(layout.pairs, layout.encoder)
+
+
+def learn_encoder_further(layout: Layout) -> Iterator[StepDone]:
+    """The second stage: from the first one's weights, on other paintings."""
+    from steer.sandbox.make.encoder import SECOND, train_encoder
+
+    if not _whole(layout.second_encoder):
+        yield from train_encoder(layout.more_pairs, layout.second_encoder, SECOND, layout.encoder)
 
 
 def encode(layout: Layout) -> Iterator[StepDone]:
@@ -200,7 +225,7 @@ def _train(layout: Layout, made: World, judge: bool, tell: Tell) -> None:
     def progress(metrics: Mapping[str, float]) -> None:
         nonlocal epochs
         epochs += 1
-        tell(epochs, SANDBOX.epochs, metrics)
+        tell(epochs, SANDBOX.epochs * SANDBOX.networks, metrics)
 
     train(
         data,
@@ -233,9 +258,10 @@ def build(
     A stage whose results are whole is skipped; one that was broken off goes on. Seconds add up over resumed
     builds. Raises ValueError for an unknown stage.
     """
-    unknown = set(stages) - set(STAGES)
+    known = (*STAGES, *MORE_STAGES)
+    unknown = set(stages) - set(known)
     if unknown:
-        raise ValueError(f"no stage is called {', '.join(sorted(unknown))}: name any of {', '.join(STAGES)}")
+        raise ValueError(f"no stage is called {', '.join(sorted(unknown))}: name any of {', '.join(known)}")
     layout = Layout(folder or default_folder())
     layout.root.mkdir(parents=True, exist_ok=True)
     made = World.load()
@@ -248,10 +274,12 @@ def build(
         "features": lambda: encode(layout),
         "predictor": lambda: learn_predictor(layout, made),
         "judge": lambda: learn_predictor(layout, made, judge=True),
+        "pairs-2": lambda: paint_more_pairs(layout, workers),
+        "encoder-2": lambda: learn_encoder_further(layout),
     }
     record = layout.root / "build.json"
     seconds: dict[str, float] = json.loads(record.read_text()) if record.exists() else {}
-    for stage in STAGES:
+    for stage in known:
         if stage not in stages:
             continue
         started, before, noted = time.monotonic(), seconds.get(stage, 0.0), 0.0

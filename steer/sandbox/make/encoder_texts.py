@@ -43,7 +43,9 @@ def axis_values() -> dict[str, tuple[Value, ...]]:
 class Texts:
     """Draws texts for scenes and says what they name, as int64 [axes] positions in `axis_values`."""
 
-    def __init__(self) -> None:
+    def __init__(self, bare: float = 0.0) -> None:
+        """`bare`: share of texts that name the subject and nothing else, at the cost of full captions."""
+        self.bare = bare
         self._places = {
             axis: {value: i for i, value in enumerate(values)} for axis, values in axis_values().items()
         }
@@ -61,6 +63,8 @@ class Texts:
         if kind < CATALOGUE:
             return self._catalogue_entry(scene, rng)
         count = int(rng.integers(0, 5)) if kind < CATALOGUE + SHORT else None
+        if kind >= 1 - self.bare:
+            count = 0
         chosen = phrases(scene, rng, count)
         return caption(scene, rng, chosen), self._named({axis: value for axis, value, _ in chosen})
 
