@@ -181,15 +181,20 @@ class Cluster:
         started = [actor.remote(*about) for _ in range(count)]
         self.workers += started
         waiting = {worker.where.remote(): worker for worker in started}
+        errors = self.ray.exceptions
         error: Exception | None = None
         while waiting:
             ready, _ = self.ray.wait(list(waiting), num_returns=1)
+            worker = waiting.pop(ready[0])
             try:
                 self.ray.get(ready[0])
                 return
-            except self.ray.exceptions.RayError as failure:
-                self.workers.remove(waiting.pop(ready[0]))
+            except errors.ActorDiedError as failure:  # it cannot load its models
+                self.workers.remove(worker)
                 error = failure
+            except errors.RayError:  # its process is being started again
+                time.sleep(_LOOK)
+                waiting[worker.where.remote()] = worker
         if error is not None:
             raise SteerError(f"no worker could be started: {_cause(error)}; see: steer doctor") from error
 
