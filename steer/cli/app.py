@@ -104,6 +104,7 @@ def _fail(message: str, code: int, as_json: bool, error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
+    message = " ".join(message.split("\n"))  # what other libraries say may have several lines
     hint(f"error: {message}", style="bold red")
     if as_json:
         print_json({"schema_version": 1, "status": "error", "error": message})

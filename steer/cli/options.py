@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
-from reward.checked import open_plain
+from reward.checked import LARGEST, open_plain
 from steer.machine.overrides import Overrides
 from steer.proposer.address import KEY_VARIABLE
 from steer.renderer.servers.address import BFL_KEY, HF_KEY
@@ -96,7 +96,11 @@ def read_config(ctx: typer.Context, path: Path | None) -> Path | None:
     try:
         if path is None and chosen.exists():  # somebody else may have put a pipe here
             os.close(open_plain(chosen, os.O_RDONLY))
-        values = tomllib.loads(chosen.read_text(encoding="utf-8"))
+        with chosen.open("rb") as stream:
+            text = stream.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST >> 20} MB")
+        values = tomllib.loads(text.decode())
     except FileNotFoundError:
         if path is None:
             return None

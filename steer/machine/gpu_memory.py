@@ -133,9 +133,11 @@ def config_of(model: str) -> Mapping[str, Any] | None:
     folder = hub.local(model)
     if folder is not None:
         try:
-            return model_sizes.read(folder)
-        except (OSError, ValueError):
-            pass  # half of a download: what the package knows is better than nothing
+            found_here = model_sizes.read(folder)
+            model_sizes.check(found_here)
+            return found_here
+        except (OSError, ValueError, TypeError):
+            pass  # half of a download, or damaged: what the package knows is better than nothing
     found: Mapping[str, Any] | None = model_sizes.known().get(name)
     return found
 

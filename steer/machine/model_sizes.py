@@ -15,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from reward.checked import read_json
+
 Config = Mapping[str, Any]
 
 # Hidden states that the pipelines read: later layers, norm, head and vision tower are dead weight and cut.
@@ -51,6 +53,15 @@ def read(folder: Path) -> dict[str, Any]:
     for part in sorted(path.parent for path in folder.glob("*/config.json")):
         found[part.name] = _json(part / "config.json")
     return found
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for configs that lack what their kind of model has, or hold something else there."""
+    for part in (config, *(one for one in config.values() if isinstance(one, dict))):
+        try:
+            size_of(part)
+        except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            raise ValueError(f"a config.json is damaged: {error!r}") from error
 
 
 def size_of(config: Config, layers: int | None = None) -> Size | None:
@@ -273,4 +284,4 @@ def image_tokens(size: int) -> int:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return dict(read_json(path))

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from reward.checked import LARGEST
 from reward.files import write_whole
 from steer.errors import ProfileError
 from steer.profiles.pictures import read_bytes, read_picture
@@ -82,7 +83,10 @@ def write_ratings(state: ProfileState, folder: Path) -> Path:
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """`FILE, row N` and the cells by column, outer spaces cut; the header is row 1."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise ProfileError(f"{path} is larger than {LARGEST >> 20} MB: name a CSV file of ratings")
     except OSError as error:
         raise ProfileError(f"cannot read {path}: {error.strerror or error}; name a CSV file") from error
     try:

@@ -180,3 +180,14 @@ def test_a_damaged_pipeline_is_told_of_in_words(isolated, capsys, text):
     assert run_command(["run", *SMALL, "--user", "3", "--renderer", "pipeline"]) in (1, 2)
     said = capsys.readouterr().err
     assert "error: " in said and "unexpected" not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10**5, "[]", '{"model_type": "llama"}', '{"model_type": "siglip", "vision_config": 3}']
+)
+def test_a_damaged_language_model_is_told_of_in_words(isolated, capsys, text):
+    (isolated / "model").mkdir()
+    (isolated / "model" / "config.json").write_text(text)
+    run_command(["run", *SMALL, "--user", "3", "--llm", "model"])
+    said = capsys.readouterr().err
+    assert "error: " in said and "unexpected" not in said
