@@ -63,6 +63,8 @@ class ImageTextEncoder:
                 folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            if tokenizer.pad_token is None:
+                raise ValueError("its tokenizer names no pad_token")
         if model.config.model_type not in ("siglip", "siglip2"):
             raise CheckpointError(
                 f"{folder} holds a {model.config.model_type!r} model, not an image-text encoder: "

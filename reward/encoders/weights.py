@@ -61,7 +61,7 @@ def check_config(folder: Path) -> None:
     Raises OSError, ValueError.
     """
     for path in folder.iterdir():
-        if not (path.is_file() or path.is_dir()):
+        if not path.is_file() and (path.suffix in (".json", ".safetensors") or not path.is_dir()):
             raise ValueError(f"{path.name} is no plain file")
     words = folder / "tokenizer_config.json"
     if words.is_file() and not isinstance(read_json(words).get("tokenizer_class", ""), str | None):

@@ -267,6 +267,7 @@ def test_weights_that_are_no_numbers_of_a_trained_model_are_refused(tmp_path, va
         ("config.json", lambda it: it["vision_config"].update(num_hidden_layers=10**9), "num_hidden_layers"),
         ("config.json", lambda it: it.pop("text_config"), "by config.json"),
         ("tokenizer_config.json", lambda it: it.update(tokenizer_class=[1]), "tokenizer_class"),
+        ("tokenizer_config.json", lambda it: it.pop("pad_token"), "pad_token"),
     ],
 )
 def test_an_encoder_whose_settings_ask_for_another_model_is_refused_at_once(tmp_path, file, edit, complaint):
