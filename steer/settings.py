@@ -124,7 +124,7 @@ class Settings:
     @property
     def final_renders(self) -> int:
         """Renders of the finals, at most."""
-        return self.finalists * len(self.final_seeds)
+        return min(self.finalists, self.iterations * self.proposals) * len(self.final_seeds)
 
     @property
     def gate_seeds(self) -> tuple[int, ...]:

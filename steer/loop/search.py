@@ -18,10 +18,9 @@ from dataclasses import dataclass
 
 from steer.gates.text import normalize
 from steer.loop.finalists import finalists
-from steer.loop.guided import Guided
 from steer.loop.paper import Paper
 from steer.loop.steps import Steps
-from steer.loop.strategy import best_of
+from steer.loop.strategy import Strategy, best_of
 from steer.parts import Job, Scored
 from steer.record.events import Event, IterationDone
 from steer.settings import Settings
@@ -38,7 +37,7 @@ class Found:
 
 def search(steps: Steps, settings: Settings) -> Generator[Event, None, Found]:
     """Look for the rewrite of the prompt whose image this person would rate highest."""
-    strategy = Paper(steps) if settings.search == "paper" else Guided(steps)
+    strategy = strategy_of(steps, settings)
     base = yield from steps.baseline()
     pool = [base]  # everything scored, in order; what was rejected never enters
     tried = {normalize(base.prompt)}
@@ -77,6 +76,15 @@ def search(steps: Steps, settings: Settings) -> Generator[Event, None, Found]:
         )
     best = yield from finalists(steps, pool)
     return Found(base, best, reason)
+
+
+def strategy_of(steps: Steps, settings: Settings) -> Strategy:
+    """What `--search` names."""
+    if settings.search == "paper":
+        return Paper(steps)
+    from steer.loop.guided import Guided  # brings numpy along
+
+    return Guided(steps)
 
 
 def stop_reason(settings: Settings, best: Scored, iteration: int, stale: int) -> str | None:

@@ -229,7 +229,7 @@ def test_the_plan_says_images_time_memory_and_disk_and_starts_nothing(steer, iso
     assert code == 0 and not (isolated / "runs").exists() and not steer.asked
     for word in ("images", "time", "memory", "disk"):
         assert re.search(rf"^{word} +.*\d", out, re.M)
-    assert "113" in out  # 1 + 5 x 20 candidates, 4 for the gate, 2 x 4 fresh seeds
+    assert "117" in out  # 1 + 5 x 20 candidates, 4 x 2 for the finals, 2 x 4 fresh seeds
 
 
 def test_a_plan_needs_no_person_because_it_is_the_same_for_all(steer):

@@ -128,7 +128,7 @@ def test_a_plan_says_what_it_takes_and_starts_nothing(steer, isolated):
     assert not (isolated / "sweeps").exists()
     code, out, _ = steer("prompts.txt", "--users", "p1,p2", "--plan", "--json", "--shard", "1/2")
     plan = json.loads(out)["plan"]
-    assert plan["runs"] == 4 and plan["shared"] == 2 * 9 and plan["seconds_each"] < plan["seconds"]
+    assert plan["runs"] == 4 and plan["shared"] == 2 * 5 and plan["seconds_each"] < plan["seconds"]
 
 
 def test_export_makes_sheet_and_table_again_at_any_time(steer, isolated):

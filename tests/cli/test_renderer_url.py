@@ -19,7 +19,7 @@ from steer.settings import Settings
 from steer.whom import Who
 
 BFL = Overrides(renderer_url=("bfl://flux-2-klein-4b",))
-SMALL = Settings(iterations=1, proposals=4, confirm=1, gate_sd=None)  # 7 pictures
+SMALL = Settings(iterations=1, proposals=4, confirm=1, gate_sd=None)  # 15 pictures
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,8 @@ def test_a_plan_says_how_many_pictures_are_paid_for(capsys):
         "1",
     )
     code, out, _ = steer(capsys, *words)
-    assert code == 0 and "paid     at most 33 pictures of a hosted model" in out
-    assert json.loads(steer(capsys, *words, "--json")[1])["plan"]["paid"] == 33
+    assert code == 0 and "paid     at most 37 pictures of a hosted model" in out
+    assert json.loads(steer(capsys, *words, "--json")[1])["plan"]["paid"] == 37
     assert "paid" not in steer(capsys, "run", "--plan", "--preset", "sandbox")[1]
 
 
@@ -55,15 +55,15 @@ def test_more_than_the_limit_is_asked_for_first(monkeypatch, capsys):
         Who("population"), preset="sandbox", settings=SMALL, overrides=replace(BFL, paid_limit=6)
     )
     with pytest.raises(
-        UsageError, match="up to 7 pictures, each of which is paid for, more than --paid-limit 6"
+        UsageError, match="up to 15 pictures, each of which is paid for, more than --paid-limit 6"
     ):
         consent(request)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("typer.confirm", lambda text, err: "up to 7 pictures" in text)
-    assert consent(request).overrides.paid_limit == 7
-    enough = replace(request, overrides=replace(BFL, paid_limit=7))
+    monkeypatch.setattr("typer.confirm", lambda text, err: "up to 15 pictures" in text)
+    assert consent(request).overrides.paid_limit == 15
+    enough = replace(request, overrides=replace(BFL, paid_limit=15))
     assert consent(enough) is enough
-    assert "up to 7 pictures" in capsys.readouterr().err
+    assert "up to 15 pictures" in capsys.readouterr().err
 
 
 def test_no_picture_is_paid_for_by_the_word_of_a_record():

@@ -21,7 +21,7 @@ from steer.sandbox.truth.world import Truth
 from steer.settings import Settings
 
 PROMPT = "a deer"
-SHORT = Settings(iterations=2, proposals=2, patience=0, confirm=0)
+SHORT = Settings(iterations=2, proposals=2, patience=0, confirm=0, search="paper")
 
 
 @pytest.fixture(scope="module")

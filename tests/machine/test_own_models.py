@@ -58,6 +58,7 @@ def words(pipeline, llm, out):
         ),
         *("--size", "32", "--steps", "2", "--guidance", "3", "--batch", "4", "--memory", "bf16"),
         *("--iterations", "2", "--proposals", "4", "--patience", "0", "--confirm", "2", "--no-gate"),
+        *("--search", "paper"),
         *("--out", str(out)),
     ]
 

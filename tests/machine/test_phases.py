@@ -12,7 +12,7 @@ from steer.pages.gallery_view import build
 from steer.record.folder import Record
 from steer.settings import Settings
 
-SMALL = Settings(iterations=2, proposals=3, confirm=2, patience=0)
+SMALL = Settings(iterations=2, proposals=3, confirm=2, patience=0, search="paper")
 
 
 def heavy(kind, diary, seat, **more):

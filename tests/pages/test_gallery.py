@@ -173,7 +173,9 @@ def test_the_largest_run_stays_below_four_megabytes(tmp_path):
             return Image.fromarray(rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
 
     # Noise is the worst that a renderer can do to a compressor.
-    folder = fake_search(tmp_path, PROMPT, Settings(iterations=5, proposals=20, patience=0), renderer=Noise())
+    folder = fake_search(
+        tmp_path, PROMPT, Settings(iterations=5, proposals=20, patience=0, search="paper"), renderer=Noise()
+    )
     assert len(list((folder / "images").iterdir())) == 113
     assert write_gallery(folder).stat().st_size <= 4_000_000
 

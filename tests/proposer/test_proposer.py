@@ -265,7 +265,7 @@ def test_a_few_shot_template_that_cannot_be_used_says_why(text, message):
 
 
 def test_an_unknown_template_names_the_known_ones():
-    with pytest.raises(ProposerError, match="fanout, looks, paper"):
+    with pytest.raises(ProposerError, match="fanout, guided, looks, paper"):
         template("../paper")
 
 
@@ -311,7 +311,7 @@ def test_a_big_model_gets_the_paper_s_instruction_and_answers_once(tiny, monkeyp
     monkeypatch.setattr(smollm, "instruction", lambda *args: asked.append(args) or "go")
     proposer = LocalProposer(tiny, threads=1, sampling=Sampling(max_new_tokens=5))
     [reply] = proposer.propose(BASE, [Scored(BASE, 3.0)], 1, seed=1)
-    assert asked == [(BASE, [Scored(BASE, 3.0)], 1)]
+    assert asked == [(BASE, [Scored(BASE, 3.0)], 1, "paper", None)]
     assert isinstance(reply, str)
 
 

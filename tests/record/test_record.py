@@ -28,7 +28,7 @@ from steer.record.files import person_slug, slug
 from steer.record.folder import Record, Recorder, list_runs
 from steer.settings import Settings, clean_prompt
 
-SMALL = Settings(iterations=2, proposals=3, confirm=2)
+SMALL = Settings(iterations=2, proposals=3, confirm=2, search="paper")
 NASTY = [
     "🪨✨ floating 🌋",
     "<script>alert('x')</script> rocks",
@@ -236,7 +236,7 @@ def test_a_run_that_is_not_complete_shows_the_same_object(tmp_path):
 
 
 def test_every_event_carries_time_and_kind_and_the_documented_data(tmp_path):
-    settings = Settings(iterations=2, proposals=6, confirm=2, seed=7)
+    settings = Settings(iterations=2, proposals=6, confirm=2, seed=7, search="paper")
     record = run(tmp_path, settings=settings, judge=FakeScorer(), scorer=FakeScorer(off=0.2))
     keys = {
         "started": {"resumed"},
@@ -303,7 +303,7 @@ def test_a_picture_is_named_by_its_id_and_lies_in_the_run():
 
 
 def test_candidates_tell_fate_rank_and_reason(tmp_path):
-    settings = Settings(iterations=3, proposals=6, confirm=0, seed=7)
+    settings = Settings(iterations=3, proposals=6, confirm=0, seed=7, search="paper")
     record = run(tmp_path, settings=settings, scorer=FakeScorer(off=0.2))
     candidates = record.candidates
     assert candidates[0].id == BASE_ID and candidates[0].prompt == PROMPT

@@ -209,7 +209,7 @@ def test_options_of_flux_flex_are_not_those_of_klein(bfl):
 
 def test_a_plan_counts_what_is_paid_for():
     settings = Settings(iterations=2, proposals=5, confirm=4)
-    images = 1 + 10 + 4 + 8
+    images = 1 + 10 + 4 * 2 + 8
 
     def paid(*urls: str) -> int:
         return estimate(settings, resolve("sandbox", Overrides(renderer_url=urls))).paid

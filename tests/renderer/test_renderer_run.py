@@ -21,7 +21,7 @@ from steer.renderer import RenderSettings, open_renderer
 from steer.settings import Settings
 
 SMALL = RenderSettings(width=32, height=32, steps=2, batch_size=3, max_sequence_length=16)
-SETTINGS = Settings(iterations=2, proposals=4, confirm=2, patience=0, gate_sd=None)
+SETTINGS = Settings(iterations=2, proposals=4, confirm=2, patience=0, gate_sd=None, search="paper")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,9 @@ def test_a_black_image_loses_its_candidate_and_not_the_run(model, tmp_path):
         ]
 
     seats.renderer._denoise = dark
-    run = Run.start(PROMPT, FakePerson(), seats, Settings(iterations=1, proposals=3, confirm=0), tmp_path)
+    run = Run.start(
+        PROMPT, FakePerson(), seats, Settings(iterations=1, proposals=3, confirm=0, search="paper"), tmp_path
+    )
     events = list(run)
     lost = [event for event in events if event.event == "rejected" and event.stage == "render"]
     assert len(lost) == 1

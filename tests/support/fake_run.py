@@ -105,7 +105,9 @@ def fake_run(
     out: Path, prompt: str = "floating mossy rocks", stop_after: int | None = None, **parts: Any
 ) -> Path:
     """A run of 2 x 5 under `out`; `stop_after` events it is interrupted."""
-    return fake_search(out, prompt, Settings(iterations=2, proposals=5, patience=0), stop_after, **parts)
+    return fake_search(
+        out, prompt, Settings(iterations=2, proposals=5, patience=0, search="paper"), stop_after, **parts
+    )
 
 
 def fake_search(

@@ -38,7 +38,7 @@ class Eager(Crowd):
 def make_runs(
     out: Path, people=(*PEOPLE, "sandbox:population"), prompts=PROMPTS, size: int = 32
 ) -> list[Path]:
-    settings = Settings(iterations=1, proposals=2, patience=0, confirm=0)
+    settings = Settings(iterations=1, proposals=2, patience=0, confirm=0, search="paper")
     folders = []
     for prompt in prompts:
         for label in people:  # other rewrites for everybody, so that no winners are alike
