@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,14 +95,21 @@ def pages() -> dict[Path, str]:
 
 def main() -> int:
     """Write the pages, or check them."""
-    stale = [page for page, text in pages().items() if not page.is_file() or page.read_text("utf-8") != text]
-    if "--check" in sys.argv[1:]:
-        for page in stale:
-            print(f"{page.relative_to(ROOT)} is out of date: python docs/make.py", file=sys.stderr)
-        return 1 if stale else 0
-    for page, text in pages().items():
-        page.write_text(text, encoding="utf-8")
-    return 0
+    made = pages()
+    if "--check" not in sys.argv[1:]:
+        for page, text in made.items():
+            page.write_text(text, encoding="utf-8")
+        return 0
+    stale = 0
+    for page, text in made.items():
+        written = page.read_text("utf-8") if page.is_file() else ""
+        if written != text:
+            stale = 1
+            lines = zip_longest(written.splitlines(), text.splitlines(), fillvalue="")
+            was, now = next((pair for pair in lines if pair[0] != pair[1]), ("", ""))
+            name = page.relative_to(ROOT)
+            print(f"{name} is out of date: python docs/make.py\n- {was}\n+ {now}", file=sys.stderr)
+    return stale
 
 
 if __name__ == "__main__":
