@@ -46,6 +46,11 @@ class Taste:
         return sorted((one for one in self.likings if one.sure and one.own < 0), key=lambda one: one.own)
 
     @property
+    def strengths(self) -> dict[str, float]:
+        """Phrase -> rating points."""
+        return {one.phrase: one.strength for one in self.likings}
+
+    @property
     def lines(self) -> list[str]:
         """For people and for language models; none where nothing is sure."""
         told = (("likes", self.liked), ("avoids", self.avoided))

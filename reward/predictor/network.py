@@ -9,6 +9,7 @@ absence is nothing new.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import reduce
 
@@ -85,7 +86,7 @@ def content(tokens: dict[str, Tensor]) -> Tensor:
     return reduce(torch.add, found)
 
 
-class TasteModel(nn.Module):
+class TasteModel(nn.Module, ABC):
     """What every predictor of ratings can be asked: tokens from features, ratings from tokens.
 
     `hidden` is the width of its tokens, `users` the table of its known people, one embedding each.
@@ -95,6 +96,7 @@ class TasteModel(nn.Module):
     score_mean: Tensor
     users: nn.Embedding
 
+    @abstractmethod
     def project(
         self,
         image: Tensor | None = None,
@@ -104,11 +106,10 @@ class TasteModel(nn.Module):
         user: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Name of each token that is given -> [B, hidden]; `user` as in `forward`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fuse(self, tokens: dict[str, Tensor], present: Tensor | None = None) -> Tensor:
         """Tokens [B, hidden] by name -> expected ratings [B]."""
-        raise NotImplementedError
 
     def variance(self, tokens: dict[str, Tensor], present: Tensor | None = None) -> Tensor:
         """Of the expected ratings of known people, in squared rating units [B]; 0 where it cannot tell."""

@@ -73,8 +73,7 @@ class Guided:
             logged = TasteRead(likings=tuple(found.to_json()))
         yield logged
         self._taste = Taste.from_json(logged.likings)
-        strengths = {one.phrase: one.strength for one in self._taste.likings}
-        self._forecast = Forecast(self._steps.prompt, self._steps.parts.embed, strengths)
+        self._forecast = Forecast(self._steps.prompt, self._steps.parts.embed, self._taste.strengths)
 
     def _memory(self, pool: Sequence[Scored]) -> list[Scored]:
         """Good prompts that are different ideas, best first."""
@@ -96,8 +95,7 @@ class Guided:
                 least = TELLING * self._forecast.spread
                 told = [f"{p} {'helps' if e > 0 else 'hurts'}" for p, e in effects if abs(e) >= least]
                 why[entry.id] = ", ".join(told)
-        strengths = {one.phrase: one.strength for one in self._taste.likings}
-        return Guide(tuple(self._taste.lines), why, strengths)
+        return Guide(tuple(self._taste.lines), why, self._taste.strengths)
 
     def _choose(
         self, iteration: int, pool: Sequence[Scored], memory: Sequence[Scored], tried: set[str]

@@ -8,7 +8,6 @@ numbers of safetensors), and gives one command. Whatever the damage, a command e
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -16,7 +15,6 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from fuzz_records import (
     Case,
     _away,
     _put,
+    asked,
     bits,
     block,
     command,
@@ -38,6 +37,7 @@ from fuzz_records import (
     nothing,
     number,
     picture,
+    tell_cases,
     value,
 )
 from PIL import Image
@@ -280,26 +280,12 @@ PROFILE: tuple[Callable[[random.Random, Path], str], ...] = (
 
 def main() -> None:
     """The long version."""
-    parser = argparse.ArgumentParser(description="Give commands on damaged predictors and profiles.")
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, help="repeat this case and say everything")
-    given = parser.parse_args()
+    given = asked("Give commands on damaged predictors and profiles.", 2000)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"HOME": folder, "HF_HUB_OFFLINE": "1"}
         fuzzer = Fuzzer(Path(folder), given.seed)
-        codes, wrong, slowest = Counter[int](), 0, 0.0
-        for count in range(given.count) if given.only is None else [given.only]:
-            case = fuzzer.case(count)
-            codes[case.code] += 1
-            slowest = max(slowest, case.seconds - fuzzer.base[case.words])
-            if found := case.wrong(fuzzer.base[case.words]):
-                wrong += 1
-                print(f"{case.number} {' '.join(case.words)} [{'; '.join(case.damage)}]: {found}", flush=True)
-            if given.only is not None:
-                print(case)
-        print(f"{codes.total()} cases, exit codes {dict(codes)}, {wrong} wrong, slowest +{slowest:.2f} s")
+        wrong = tell_cases(fuzzer, given)
         os.chdir("/")
     sys.exit(1 if wrong else 0)
 

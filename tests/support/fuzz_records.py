@@ -347,32 +347,41 @@ DAMAGES: tuple[Callable[[random.Random, Path], str], ...] = (
 )  # fmt: skip
 
 
-def main() -> None:
-    """The long version."""
-    parser = argparse.ArgumentParser(description="Give commands on damaged runs.")
-    parser.add_argument("--count", type=int, default=10_000)
+def asked(about: str, count: int) -> argparse.Namespace:
+    """What the long version of a fuzz test was given."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--count", type=int, default=count)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="repeat this case and say everything")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def tell_cases(fuzzer: Any, given: argparse.Namespace) -> int:
+    """Give the fuzzer its cases and print what is wrong, and a summary. How many were wrong."""
+    codes, wrong, slowest = Counter[int](), 0, 0.0
+    for count in range(given.count) if given.only is None else [given.only]:
+        case = fuzzer.case(count)
+        codes[case.code] += 1
+        slowest = max(slowest, case.seconds - fuzzer.base[case.words])
+        if found := case.wrong(fuzzer.base[case.words]):
+            wrong += 1
+            print(f"{case.number} {' '.join(case.words)} [{'; '.join(case.damage)}]: {found}", flush=True)
+        if given.only is not None:
+            print(case)
+    print(f"{codes.total()} cases, exit codes {dict(codes)}, {wrong} wrong, slowest +{slowest:.2f} s")
+    return wrong
+
+
+def main() -> None:
+    """The long version."""
+    given = asked("Give commands on damaged runs.", 10_000)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for name in [name for name in os.environ if name.startswith("STEER_") and name != "STEER_DEBUG"]:
             del os.environ[name]
         os.environ["HOME"] = folder
         fuzzer = Fuzzer(Path(folder), given.seed)
-        codes, wrong, slowest = Counter[int](), 0, 0.0
-        for count in range(given.count) if given.only is None else [given.only]:
-            case = fuzzer.case(count)
-            codes[case.code] += 1
-            slowest = max(slowest, case.seconds - fuzzer.base[case.words])
-            if found := case.wrong(fuzzer.base[case.words]):
-                wrong += 1
-                print(f"{case.number} {' '.join(case.words)} [{'; '.join(case.damage)}]: {found}", flush=True)
-            if given.only is not None:
-                print(case)
-        print(
-            f"{sum(codes.values())} cases, exit codes {dict(codes)}, {wrong} wrong, slowest +{slowest:.2f} s"
-        )
+        wrong = tell_cases(fuzzer, given)
     sys.exit(1 if wrong else 0)
 
 
