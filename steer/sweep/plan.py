@@ -330,11 +330,9 @@ def _check_same(plan: Plan, parts: Parts, settings: Settings) -> None:
 
 def _make(folder: Path, private: bool) -> None:
     """`private`: only its owner may look into a sweep that names people of this machine."""
-    if (
-        folder.exists()
-        and not (folder / PLAN).exists()
-        and any(not path.name.startswith(".") for path in folder.iterdir())
-    ):
+    others = folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir())
+    # The plan is looked for last: another process that has just begun this sweep wrote it before all else.
+    if others and not (folder / PLAN).exists():
         raise UsageError(f"{folder} holds other things than a sweep; name another with --sweep FOLDER")
     folder.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
     if private:
