@@ -89,12 +89,13 @@ def licences_of(*ids: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_line(id) for id in ids))
 
 
-def how_to_download(model: str, revision: str | None = None) -> str:
+def how_to_download(model: str, revision: str | None = None, command: str | None = None) -> str:
     """The command that brings a model here, after what its owner asks for where it is gated.
 
     It says first how much it fetches, which is what is read: many repositories hold the same weights twice.
+    `command` brings less of it.
     """
-    fetch = f"steer setup {model}" + (f"@{revision}" if revision else "")
+    fetch = command or f"steer setup {model}" + (f"@{revision}" if revision else "")
     if not model.startswith(GATED) or has_token():
         return fetch
     return f"accept its terms on https://huggingface.co/{model}, then: hf auth login && {fetch}"

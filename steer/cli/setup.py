@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,16 +49,19 @@ def setup(
     steer setup laptop --yes
 
     steer setup stabilityai/sd-turbo
+
+    steer setup unsloth/FLUX.2-klein-4B-GGUF/flux-2-klein-4b-Q4_K_M.gguf
     """
     from steer.machine.presets import PRESETS, resolve
     from steer.machine.setup import plan_model, plan_setup, take
+    from steer.renderer.single_file import names_a_file
 
     overrides = Overrides.given(**opt.take(Overrides, options))
-    if name not in PRESETS and name.count("/") != 1:
+    if name not in PRESETS and name.count("/") != 1 and not names_a_file(name):
         raise UsageError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
     alone = name not in PRESETS
     resolved = resolve("sandbox" if alone else name, overrides)
-    plan = plan_model(name) if alone else plan_setup(resolved, predictor, epochs)
+    plan = plan_model(name, overrides.renderer_base) if alone else plan_setup(resolved, predictor, epochs)
     if as_json and not yes:
         print_json({"schema_version": 1, "status": "planned", **_as_values(plan)})
         return
@@ -90,8 +94,13 @@ def _finish(name: str, overrides: Overrides, check: bool, as_json: bool, plan: P
         run_checks(name, overrides, as_json=False)
     auto = choose(overrides).name
     words = "" if auto == name else f" --preset {name}"
-    server = f" --llm-url {overrides.llm_url}" if overrides.llm_url else ""
-    hint(f'ready: steer run{words}{server} --user 17 --prompt "floating mossy rocks"')
+    own = {
+        "--renderer": overrides.renderer,
+        "--renderer-base": overrides.renderer_base,
+        "--llm-url": overrides.llm_url,
+    }
+    words += "".join(f" {option} {shlex.quote(value)}" for option, value in own.items() if value)
+    hint(f'ready: steer run{words} --user 17 --prompt "floating mossy rocks"')
 
 
 def _show(plan: Plan, alone: bool) -> None:
@@ -109,12 +118,13 @@ def _show(plan: Plan, alone: bool) -> None:
         if step.download is not None:
             asked = "; accept its terms there" if step.download.gated else ""
             hint(f"licence of {step.download.id}: {step.download.terms} ({step.download.page}{asked})")
-    memory = plan.resolved.memory_plan
-    if memory is not None and not alone:
-        from steer.machine.estimate import describe
-        from steer.pages import wording as words
+    if alone:
+        return
+    from steer.machine.estimate import describe
+    from steer.pages import wording as words
 
-        for line in words.memory_plan(describe(memory)):
+    for memory in (plan.resolved.memory_plan, plan.resolved.llm_plan):
+        for line in words.memory_plan(describe(memory)) if memory is not None else ():
             hint(f"memory: {line}")
 
 
@@ -127,7 +137,7 @@ def _line(step: Step) -> str:
 def _as_values(plan: Plan) -> dict[str, Any]:
     from steer.machine.estimate import describe
 
-    memory = plan.resolved.memory_plan
+    memory, llm = plan.resolved.memory_plan, plan.resolved.llm_plan
     return {
         "preset": plan.resolved.name,
         "bytes": plan.bytes,
@@ -146,6 +156,7 @@ def _as_values(plan: Plan) -> dict[str, Any]:
             for step in plan.steps
         ],
         "memory": describe(memory) if memory is not None else {},
+        "llm_memory": describe(llm) if llm is not None else {},
     }
 
 

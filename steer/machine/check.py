@@ -116,7 +116,7 @@ def checks(parts: Parts, resolved: ResolvedPreset) -> Iterator[Checked]:
 
 def report_of(resolved: ResolvedPreset, found: Sequence[Checked]) -> dict[str, Any]:
     """The answers as plain values for a bug report: no names of people, no paths."""
-    plan = resolved.memory_plan
+    plan, llm = resolved.memory_plan, resolved.llm_plan
     return {
         "schema_version": 1,
         "status": "ok" if all(each.ok for each in found) else "failed",
@@ -127,6 +127,7 @@ def report_of(resolved: ResolvedPreset, found: Sequence[Checked]) -> dict[str, A
         "gpu": resolved.gpu.name if resolved.gpu else None,
         "gpu_gb": round(resolved.gpu.memory, 1) if resolved.gpu else None,
         "planned_gb": round(plan.peak / GIB, 1) if plan else None,
+        "planned_llm_gb": round(llm.peak / GIB, 1) if llm else None,
         "planned_main_memory_gb": round(plan.main_memory / GIB, 1) if plan else None,
         "versions": {name: _version(name) for name in ("steer", "torch", "transformers", "diffusers")},
         "python": platform.python_version(),
@@ -135,7 +136,7 @@ def report_of(resolved: ResolvedPreset, found: Sequence[Checked]) -> dict[str, A
     }
 
 
-_PARTS = ("llm", "llm_url", "renderer", "lora", "reward", "judge", "vllm_python")
+_PARTS = ("llm", "llm_url", "renderer", "renderer_base", "lora", "reward", "judge", "vllm_python")
 
 
 class _Machine:

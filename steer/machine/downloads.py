@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -63,10 +63,13 @@ def terms_of(id: str) -> str:
     return "licence: see its page"
 
 
-def look(model: str, kind: Kind = "model", files: Iterable[str] | None = None) -> Download:
+def look(
+    model: str, kind: Kind = "model", files: Iterable[str] | None = None, without: Collection[str] = ()
+) -> Download:
     """What fetching a repository ("owner/name" or "owner/name@REVISION") would take; fetches nothing.
 
-    `files` names what is read of it; None takes what `files_read` says. Raises `SetupError` with what to do:
+    `files` names what is read of it; None takes what `files_read` says, without the weights of the parts of a
+    pipeline that are named by `without`. Raises `SetupError` with what to do:
     where it is gated, unknown, or where there is no network.
     """
     from huggingface_hub import HfApi
@@ -80,9 +83,13 @@ def look(model: str, kind: Kind = "model", files: Iterable[str] | None = None) -
         if gated:
             api.auth_check(id, repo_type=kind)
     sizes = {each.rfilename: each.size or 0 for each in getattr(info, "siblings", None) or ()}
-    read = [name for name in files if name in sizes] if files is not None else files_read(sizes)
+    wanted = files_read(sizes) if files is None else list(files)
+    read = [name for name in wanted if name in sizes and not _weights_of(name, without)]
     if not read:
-        raise SetupError(f"{id} holds no weights that are read (safetensors): look at {page_of(id, kind)}")
+        what = f"no {wanted[0]}" if files is not None and wanted else "no weights that are read (safetensors)"
+        single = next((name for name in sorted(sizes) if name.endswith(".gguf")), None)
+        more = f"; of single files name one, as in steer setup {id}/{single}" if single else ""
+        raise SetupError(f"{id} holds {what}: look at {page_of(id, kind)}{more}")
     here = snapshot(id, info.sha) if kind == "model" else None
     left = sum(sizes[name] for name in read if here is None or not (here / name).is_file())
     total = sum(sizes[name] for name in read)
@@ -96,6 +103,7 @@ def fetch(download: Download, workers: int = 4) -> Path:
     from huggingface_hub import snapshot_download
 
     with _in_words(download.id, download.kind):
+        _drop_remains(download)
         folder = snapshot_download(
             download.id,
             repo_type=download.kind,
@@ -104,6 +112,21 @@ def fetch(download: Download, workers: int = 4) -> Path:
             max_workers=workers,
         )
     return Path(folder)
+
+
+def _drop_remains(download: Download) -> None:
+    """Deletes what killed processes had begun: nobody goes on with it, and it may be as large as a model.
+
+    A file on which somebody is at work has a lock of the hub's library.
+    """
+    from huggingface_hub.utils import WeakFileLock
+
+    store = f"{download.kind}s--{download.id.replace('/', '--')}"
+    for begun in (paths.hub() / store / "blobs").glob("*.incomplete"):
+        lock = paths.hub() / ".locks" / store / f"{begun.name.partition('.')[0]}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(TimeoutError), WeakFileLock(lock, timeout=0.2):
+            begun.unlink(missing_ok=True)
 
 
 def check_room(needed: Sequence[tuple[Path, int]]) -> None:
@@ -129,6 +152,11 @@ def check_room(needed: Sequence[tuple[Path, int]]) -> None:
 def hub_folder() -> Path:
     """Where models come to lie."""
     return paths.hub()
+
+
+def _weights_of(name: str, parts: Collection[str]) -> bool:
+    """Whether a file of a repository holds weights of one of these parts."""
+    return name.partition("/")[0] in parts and ".safetensors" in name
 
 
 def _literal(name: str) -> str:

@@ -120,7 +120,7 @@ def _planned(resolved: ResolvedPreset, plan: MemoryPlan) -> Costs:
         propose=(resolved.llm_plan or plan).propose_seconds or SANDBOX.propose,
         render=image + (plan.encode_seconds or 0.0),
         score=plan.score_seconds or SANDBOX.score,
-        ram_gb=plan.host / GIB,
+        ram_gb=plan.main_memory / GIB,
         gpu_gb=plan.peak / GIB,
         image_mb=max(0.5, PNG_BYTES * size**2 / 1e6),
         machine=f"{plan.gpu.name} ({assumed}estimated, not measured)",

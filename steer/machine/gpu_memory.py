@@ -27,6 +27,7 @@ from steer.machine.gpus import GIB, Gpu
 from steer.machine.model_sizes import Size
 from steer.parts import Seat
 from steer.renderer.settings import PROMPTS_AT_ONCE
+from steer.renderer.single_file import SingleFile
 
 Phase = Literal["propose", "encode", "render", "score"]
 PHASES: tuple[Phase, ...] = ("propose", "encode", "render", "score")
@@ -48,6 +49,7 @@ KV_CACHE = 2 * GIB  # of the language model
 SERVING = 2 * GIB  # of vLLM beside weights and cache: it refuses to start with less than it may take
 HEADROOM = 4 * GIB  # that the renderer leaves free beside its weights
 WORKSPACE = GIB // 2  # while encoding and scoring
+UNPACKING = 10  # bytes for each number of a GGUF weight while it is computed with
 REPLY_TOKENS = 40  # of one proposed prompt
 DISK = 1e9  # bytes a second at which weights are read
 PROCESS = 4 * GIB  # main memory of steer without its weights: torch, CUDA's libraries, pictures
@@ -65,9 +67,12 @@ class Component:
     size: Size | None  # None: unknown before it is loaded
     quantized: bool = False  # whether it is converted to the plan's precision
     wide: bool = False  # kept in float32
+    fixed: int | None = None  # bytes at any precision, of a file that is used as it is
 
     def bytes(self, precision: str) -> int:
         """On the card at this precision; 0 where the size is unknown."""
+        if self.fixed is not None:
+            return self.fixed
         if self.size is None:
             return 0
         if self.wide:
@@ -79,7 +84,8 @@ class Component:
 class Models:
     """The models of a run by what they are for; None where a part runs elsewhere, or on the CPU."""
 
-    renderer: str | None = None
+    renderer: str | None = None  # the pipeline
+    file: SingleFile | None = None  # that its denoiser comes from
     llm: str | None = None
     encoder: str | None = None  # PAMELA's image-text encoder
 
@@ -92,7 +98,7 @@ def components_of(found: Models) -> tuple[Component, ...]:
         size = model_sizes.size_of(config) if config else None
         parts.append(Component("language model", found.llm, "propose", size))
     if found.renderer:
-        parts += _renderer(found.renderer, config_of(found.renderer))
+        parts += _renderer(found.renderer, config_of(found.renderer), found.file)
     if found.encoder:
         config = config_of(found.encoder)
         size = model_sizes.size_of(config) if config else None
@@ -100,7 +106,10 @@ def components_of(found: Models) -> tuple[Component, ...]:
     return tuple(parts)
 
 
-def _renderer(model: str, config: Mapping[str, Any] | None) -> list[Component]:
+def _renderer(model: str, config: Mapping[str, Any] | None, file: SingleFile | None) -> list[Component]:
+    own = []
+    if file is not None:
+        own = [Component(file.part, file.label, "render", Size(file.parameters, 0), fixed=file.bytes)]
     layers = model_sizes.LAYERS_READ.get(str(config.get("pipeline"))) if config else None
     known = config is not None and all(
         model_sizes.size_of(config[part]) is not None
@@ -108,7 +117,7 @@ def _renderer(model: str, config: Mapping[str, Any] | None) -> list[Component]:
         if part in config
     )
     if config is None or not known or "transformer" not in config:
-        return [Component("pipeline", model, "render", on_disk(model))]
+        return [Component("pipeline", model, "render", on_disk(model, file.part if file else None)), *own]
     kinds: tuple[tuple[str, Phase, bool], ...] = (
         ("text_encoder", "encode" if layers is not None else "render", True),  # else all is at work at once
         ("transformer", "render", True),
@@ -123,8 +132,8 @@ def _renderer(model: str, config: Mapping[str, Any] | None) -> list[Component]:
             quantized,
         )
         for what, phase, quantized in kinds
-        if what in config
-    ]
+        if what in config and not (file is not None and what == file.part)
+    ] + own
 
 
 def config_of(model: str) -> Mapping[str, Any] | None:
@@ -142,12 +151,16 @@ def config_of(model: str) -> Mapping[str, Any] | None:
     return found
 
 
-def on_disk(model: str) -> Size | None:
-    """The size of a pipeline of another kind: what its files here hold, at two bytes a parameter."""
+def on_disk(model: str, without: str | None = None) -> Size | None:
+    """The size of a pipeline of another kind: what its files here hold, at two bytes a parameter.
+
+    `without` is a part that comes from elsewhere.
+    """
     folder = hub.local(model)
     if folder is None:
         return None
     files = [path for path in folder.rglob("*.safetensors") if ".fp16" not in path.suffixes]
+    files = [path for path in files if path.parent.name != without]
     total = sum(path.stat().st_size for path in files)
     return Size(total // 2, 0) if total else None
 
@@ -226,7 +239,7 @@ def plan_memory(
     extra = {
         "propose": KV_CACHE + SERVING,
         "encode": WORKSPACE + _hidden_states(config),
-        "render": _activations(config, size, batch),
+        "render": _activations(config, size, batch) + UNPACKING * (found.file.widest if found.file else 0),
         "score": WORKSPACE,
     }
     own = {phase: weights[phase] + extra[phase] for phase in PHASES if weights[phase]}
@@ -325,10 +338,13 @@ def _seconds(
     if not gpu.bf16:
         return None, None, None, None
     rate = (gpu.fp8 if precision == "fp8" and gpu.fp8 else gpu.bf16) * 1e12 * MFU[precision]
+    denoising = rate
+    if found.file is not None:  # GGUF is unpacked as it is computed with, as nf4 is
+        denoising = gpu.bf16 * 1e12 * MFU["nf4" if found.file.quantized else "bf16"]
     image = encode = score = propose = None
     if config and config.get("transformer", {}).get("_class_name") == "Flux2Transformer2DModel":
         count = steps or model_sizes.known().get(str(found.renderer).partition("@")[0], {}).get("steps", 50)
-        image = count * model_sizes.step_flops(config["transformer"], size) / rate
+        image = count * model_sizes.step_flops(config["transformer"], size) / denoising
         if "vae" in config:
             image += model_sizes.decode_flops(config["vae"], size) / (gpu.bf16 * 1e12 * MFU["bf16"])
         layers = model_sizes.LAYERS_READ.get(str(config.get("pipeline")), 0)

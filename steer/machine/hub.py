@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -33,15 +34,15 @@ def local(model: str) -> Path | None:
     return snapshot(name, revision or None)
 
 
-def state(model: str) -> WeightsState:
-    """Whether all weights that the model's own files name are there."""
+def state(model: str, without: Collection[str] = ()) -> WeightsState:
+    """Whether all weights that a model's files name are there, but for those of the parts `without`."""
     folder = local(model)
     if folder is None:
         return "partial" if _unfinished(model) else "absent"
-    return "present" if not missing(folder) else "partial"
+    return "present" if not missing(folder, without) else "partial"
 
 
-def missing(folder: Path) -> list[str]:
+def missing(folder: Path, without: Collection[str] = ()) -> list[str]:
     """Files that a download of this model would have brought and that are not in its folder."""
     index = folder / "model_index.json"
     if not index.is_file():
@@ -58,7 +59,7 @@ def missing(folder: Path) -> list[str]:
             lost.append(f"{part}/")
         elif not any((folder / part / name).is_file() for name in _CONFIGS):
             lost.append(f"{part}/*.json")
-        elif (folder / part / "config.json").is_file():
+        elif (folder / part / "config.json").is_file() and part not in without:
             lost += [f"{part}/{name}" for name in missing_weights(folder / part)]
     return lost
 

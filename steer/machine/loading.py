@@ -165,7 +165,7 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         return SandboxRenderer() if threads is None else SandboxRenderer(threads=threads)
     from steer.renderer import RenderSettings, open_renderer
 
-    name, _, revision = (model, "", "") if Path(model).is_dir() else model.partition("@")
+    name, _, revision = (model, "", "") if Path(model).expanduser().exists() else model.partition("@")
     settings = RenderSettings(
         width=overrides.size,
         height=overrides.size,
@@ -184,6 +184,7 @@ def _renderer(resolved: ResolvedPreset) -> Renderer:
         device=resolved.gpu.device if resolved.gpu else None,
         rest=overrides.rest,
         cache=Path(overrides.cache) if overrides.cache else None,
+        base=overrides.renderer_base,
     )
     refuse_lacking(found.name, found.capabilities, **asked)
     return found

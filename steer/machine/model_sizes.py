@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from reward.checked import read_json
+from steer.renderer.weights_file import tensors_in
 
 Config = Mapping[str, Any]
 
 # Hidden states that the pipelines read: later layers, norm, head and vision tower are dead weight and cut.
 LAYERS_READ = {"Flux2Pipeline": 30, "Flux2KleinPipeline": 27}
+FILM_DECODER = "AutoencoderKLQwenImage"
 TEXT_TOKENS = 512  # every prompt of FLUX.2 is padded to so many
 
 
@@ -52,6 +54,9 @@ def read(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"pipeline": _json(index).get("_class_name")}
     for part in sorted(path.parent for path in folder.glob("*/config.json")):
         found[part.name] = _json(part / "config.json")
+        if found[part.name].get("_class_name") == FILM_DECODER:
+            files = [tensors_in(file).values() for file in part.glob("*.safetensors")]
+            found[part.name]["parameters"] = sum(tensor.count for tensors in files for tensor in tensors)
     return found
 
 
@@ -78,7 +83,7 @@ def size_of(config: Config, layers: int | None = None) -> Size | None:
         return _z_image(config)
     if kind in ("AutoencoderKLFlux2", "AutoencoderKL"):
         return Size(_autoencoder(config), 0)
-    if kind == "AutoencoderKLQwenImage" and "parameters" in config:  # of films, and only small
+    if kind == FILM_DECODER and "parameters" in config:  # small, and read from its files
         return Size(config["parameters"], 0)
     if kind == "qwen2_5_vl" and "text_config" in config:
         text = _decoder({**config["text_config"], "model_type": "qwen2"}, None)

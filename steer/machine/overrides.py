@@ -33,7 +33,12 @@ class Overrides:
         None, "Python of the environment with vLLM, which steer then starts and stops."
     )
     renderer: str | None = option(
-        None, "Another text-to-image pipeline: id, id@REVISION or folder; or the model on a server."
+        None,
+        "Another text-to-image pipeline: id, id@REVISION or folder; or its denoiser as one .gguf or "
+        ".safetensors: FILE or owner/name/FILE; or the model on a server.",
+    )
+    renderer_base: str | None = option(
+        None, "The pipeline around a renderer that is one file: id or folder; else the released one."
     )
     renderer_url: tuple[str, ...] = option(
         (), "A server that makes the pictures: comfyui://, sdapi://, images:// or http://HOST:PORT; may be "

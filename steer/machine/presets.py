@@ -11,11 +11,13 @@ from pathlib import Path
 
 from reward.checked import read_json
 from steer import paths
-from steer.errors import UsageError
+from steer.errors import RendererError, UsageError
 from steer.machine import gpus, hub, main_memory
 from steer.machine.gpu_memory import PRECISIONS, MemoryPlan, Models, plan_memory
 from steer.machine.gpus import GIB, Gpu
 from steer.machine.overrides import NO_OVERRIDES, Overrides
+from steer.renderer import single_file
+from steer.renderer.single_file import SingleFile
 
 WEIGHTS = Path(__file__).parents[1] / "sandbox" / "weights"
 INSTALL_GPU = "pip install 'steer[gpu]' (from a checkout: pip install -e '.[gpu]')"
@@ -123,6 +125,24 @@ class ResolvedPreset:
         """The pipeline in this process; None: the sandbox's painter, or a server."""
         return None if self.overrides.renderer_url else self.overrides.renderer or self.preset.renderer
 
+    @cached_property
+    def file(self) -> SingleFile | None:
+        """The one file that the denoiser comes from, where it is one and is here, whole and known."""
+        if self.renderer is None or not single_file.names_a_file(self.renderer):
+            return None
+        try:
+            return single_file.find(self.renderer)
+        except RendererError:
+            return None  # said in full when it is opened
+
+    @property
+    def pipeline(self) -> str | None:
+        """The renderer; of a single file the pipeline around it, guessed by its name until it is here."""
+        if self.renderer is None or not single_file.names_a_file(self.renderer):
+            return self.renderer
+        base = self.overrides.renderer_base or (self.file.base if self.file else None)
+        return base or single_file.guess(self.renderer) or self.renderer
+
     @property
     def _own(self) -> bool:
         """Whether the renderer is the preset's, whose steps and guidance are made for it alone."""
@@ -188,7 +208,8 @@ class ResolvedPreset:
     def memory_plan_on(self, gpu: Gpu, precision: str | None = None) -> MemoryPlan:
         """What the models take on any GPU. `precision` overrules the one that was chosen."""
         models = Models(
-            renderer=self.renderer,
+            renderer=self.pipeline,
+            file=self.file,
             llm=self.llm if self.starts_vllm and self.llm_gpu is None else None,
             encoder=_encoder_of(Path(self.predictor)) or self.preset.encoder,
         )

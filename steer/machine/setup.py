@@ -17,11 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reward.data.archive import DATASET_ID, NAME
+from reward.hub_files import snapshot
 from steer import paths
 from steer.errors import SetupError
 from steer.machine import downloads, hub
 from steer.machine.downloads import Download
+from steer.machine.overrides import Overrides
 from steer.machine.presets import ResolvedPreset, predictor_folder, resolve
+from steer.renderer.single_file import find, names_a_file, on_hub, refuse_pickled
+from steer.renderer.source import DENOISERS
 
 Progress = Callable[[str, int, int], None]  # what, done, of
 VLLM_BYTES = 12_000_000_000  # an environment with vLLM and CUDA's libraries; not measured
@@ -68,9 +72,14 @@ class Plan:
         return sum(step.disk for step in self.open)
 
 
-def plan_model(model: str) -> Plan:
-    """Fetching one model alone."""
-    return Plan(resolve("sandbox"), (_weights(model, "weights"),))
+def plan_model(model: str, base: str | None = None) -> Plan:
+    """Fetching one model alone; of a renderer in one file, also the pipeline around it."""
+    if not names_a_file(model):
+        return Plan(resolve("sandbox"), (_weights(model, "weights"),))
+    return Plan(
+        resolve("sandbox"),
+        tuple(_image_model(resolve("laptop", Overrides(renderer=model, renderer_base=base)))),
+    )
 
 
 def plan_setup(resolved: ResolvedPreset, predictor: str | None = None, epochs: int | None = None) -> Plan:
@@ -91,8 +100,7 @@ def plan_setup(resolved: ResolvedPreset, predictor: str | None = None, epochs: i
     steps.append(_packages(packages))
     if resolved.starts_vllm and own.vllm_python is None:
         steps.append(_vllm())
-    if resolved.renderer and not Path(resolved.renderer).is_dir():
-        steps.append(_weights(resolved.renderer, "image model"))
+    steps += _image_model(resolved)
     if resolved.llm and own.llm_url is None and not Path(resolved.llm).is_dir():
         steps.append(_weights(resolved.llm, "language model"))
     if own.reward is not None:
@@ -161,10 +169,44 @@ def _vllm() -> Step:
     return Step("vLLM", about, done, bytes=size // 3, disk=size, place=python.parents[1], run=make)
 
 
-def _weights(model: str, what: str, needed: bool = True) -> Step:
-    if not needed or hub.state(model) == "present":
+def _image_model(resolved: ResolvedPreset) -> list[Step]:
+    """The renderer's weights; of a single file, and of the pipeline around it all but its denoiser's."""
+    model, pipeline = resolved.renderer, resolved.pipeline
+    if model is None or pipeline is None or Path(model).is_dir():
+        return []
+    if not names_a_file(model):
+        return [_weights(model, "image model")]
+    refuse_pickled(model)
+    if pipeline == model:
+        if on_hub(model) is None:
+            find(model)  # which says what is wrong with a file of this machine
+        raise SetupError(
+            f"the name of {model} does not tell which pipeline it belongs to: --renderer-base ID"
+        )
+    steps = []
+    if (there := on_hub(model)) is not None:
+        repository, name, revision = there
+        folder = snapshot(repository, revision)
+        if folder is not None and (folder / name).is_file():
+            steps.append(Step("image model", f"{model} is here", True))
+        else:
+            steps.append(
+                _fetch("image model", model, downloads.look(f"{repository}@{revision or ''}", files=[name]))
+            )
+    return (
+        steps
+        if Path(pipeline).is_dir()
+        else [*steps, _weights(pipeline, "pipeline around it", without=DENOISERS)]
+    )
+
+
+def _weights(model: str, what: str, needed: bool = True, without: tuple[str, ...] = ()) -> Step:
+    if not needed or hub.state(model, without) == "present":
         return Step(what, f"{model} is here" if needed else f"{model} is not needed any more", True)
-    found = downloads.look(model)
+    return _fetch(what, model, downloads.look(model, without=without))
+
+
+def _fetch(what: str, model: str, found: Download) -> Step:
 
     def fetch(progress: Progress) -> None:
         downloads.fetch(found)

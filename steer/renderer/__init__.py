@@ -30,8 +30,12 @@ def open_renderer(
     device: str | None = None,
     cache: Path | None = None,
     rest: str = "memory",
+    base: str | None = None,
 ) -> DiffusersRenderer:
     """The renderer for a diffusers pipeline: a folder, or a hub id whose weights are on this machine.
+
+    Or one file, .gguf or .safetensors, that holds the denoiser of a known family; all else is then the
+    released pipeline's, or that of `base`, which need not have a denoiser.
 
     `settings` override the model's own defaults. `memory` is one of `MEMORY`: bf16 (float32 on a CPU), fp8 or
     nf4, both of which need a GPU. `lora` are files, folders or hub ids, each with an optional strength as in
@@ -43,5 +47,5 @@ def open_renderer(
     from steer.renderer.diffusion import DiffusersRenderer
     from steer.renderer.source import find_source
 
-    source = find_source(model, revision=revision, memory=memory, lora=lora, device=device)
+    source = find_source(model, revision=revision, memory=memory, lora=lora, device=device, base=base)
     return DiffusersRenderer(source, settings or RenderSettings(), cache, rest)

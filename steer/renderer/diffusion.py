@@ -26,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from steer.errors import RendererError
 from steer.parts import Capabilities
 from steer.renderer.cache import EMBEDDINGS, IMAGES, Cache
-from steer.renderer.load import Pipelines
+from steer.renderer.load import Pipelines, compile_blocks
 from steer.renderer.settings import PROMPTS_AT_ONCE, RenderSettings, defaults, doubt, guided
 from steer.renderer.source import DENOISERS, PipelineSource
 from steer.renderer.stage import Stage
@@ -332,7 +332,7 @@ class DiffusersRenderer:
             if self._settings.compile and name == "image":
                 for part in DENOISERS:
                     if part in modules:
-                        modules[part].compile_repeated_blocks(fullgraph=True)
+                        compile_blocks(modules[part])
             let_go = partial(self._forget, name) if self._rest == "disk" and self._pipes.family.cut else None
             self._stages[name] = Stage(list(modules.values()), self._source.device, let_go)
         return self._stages[name]

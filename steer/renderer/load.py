@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from steer.errors import RendererError
 from steer.renderer.settings import FAMILIES, Family
+from steer.renderer.single_file import UNET, SingleFile
 from steer.renderer.source import DENOISERS, INSTALL, PipelineSource, components
 
 
@@ -33,6 +35,9 @@ class Pipelines:
         self.kind = pipeline_class(source)
         self.family = FAMILIES.get(source.index["_class_name"], Family())
         self._halves: dict[str, Any] = {}
+        if source.file is not None:
+            with _readable(source):
+                check_size(source, source.file)
 
     @property
     def text(self) -> Any:
@@ -90,6 +95,9 @@ class Pipelines:
         else:
             absent = {"text_encoder": None, "tokenizer": None}
             mapping = {name: config for name, config in mapping.items() if name in DENOISERS}
+        if source.file is not None and source.file.part not in absent:
+            mapping = {name: config for name, config in mapping.items() if name != source.file.part}
+            absent[source.file.part] = denoiser_of(source, source.file)
         if mapping:
             from diffusers import PipelineQuantizationConfig
 
@@ -174,6 +182,88 @@ def quantization(source: PipelineSource, names: Mapping[str, str]) -> dict[str, 
                 bnb_4bit_compute_dtype=getattr(torch, source.dtype),
             )
     return configs
+
+
+def check_size(source: PipelineSource, file: SingleFile) -> None:
+    """Raises `RendererError` for a denoiser that has not as many weights as the pipeline's own."""
+    import diffusers
+    from accelerate import init_empty_weights
+
+    kind = getattr(diffusers, file.kind)
+    if components(source.index).get(file.part) != file.kind:
+        raise RendererError(
+            f"{source.model} does not fit: the pipeline has no {file.kind}; another: --renderer-base"
+        )
+    with init_empty_weights(), quiet():
+        model = kind.from_config(kind.load_config(source.folder / file.part, local_files_only=True))
+    wanted = sum(tensor.numel() for tensor in model.state_dict().values())
+    if wanted != file.parameters:
+        raise RendererError(
+            f"{source.model} does not fit: the file has {file.parameters:,} weights, the pipeline's own "
+            f"{file.part} {wanted:,}; name the pipeline that it belongs to: --renderer-base"
+        )
+
+
+_ROWS = {"x_pad_token", "cap_pad_token"}  # of Z-Image: matrices of one row, which GGUF keeps as vectors
+
+
+def denoiser_of(source: PipelineSource, file: SingleFile) -> Any:
+    """The denoiser in a single file: of GGUF with its weights as they are there, else in `source.dtype`."""
+    import diffusers
+
+    dtype = getattr(torch, source.dtype)
+    more = {}
+    if file.quantized:
+        from diffusers.models.model_loading_utils import load_gguf_checkpoint
+
+        weights = load_gguf_checkpoint(file.path)
+        more["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
+    else:
+        weights = load_file(file.path)
+    # Its prefix is in the way, but for the makers' names of a UNet, which diffusers knows by one.
+    theirs = file.kind == UNET and f"{file.prefix}input_blocks.0.0.weight" in weights
+    prefix = "model.diffusion_model." if theirs else ""
+    named = {prefix + k.removeprefix(file.prefix): v for k, v in weights.items() if k.startswith(file.prefix)}
+    for name in named.keys() & _ROWS:
+        named[name] = named[name].reshape(1, -1)
+    try:
+        model = getattr(diffusers, file.kind).from_single_file(
+            named,
+            config=str(source.folder),
+            subfolder=file.part,
+            dtype=dtype,
+            local_files_only=True,
+            **more,
+        )
+    except NotImplementedError as error:  # some of its weights are still empty
+        raise RendererError(
+            f"{file.label} has not all weights of a {file.kind}, or by other names: download it again"
+        ) from error
+    return model if not file.quantized else _unpacked(model, dtype)
+
+
+def compile_blocks(denoiser: Any) -> None:
+    """Compiles the blocks that repeat. Raises `RendererError` for a class that names none."""
+    try:
+        denoiser.compile_repeated_blocks(fullgraph=True)
+    except ValueError as error:
+        raise RendererError(
+            f"{type(denoiser).__name__} cannot be compiled block by block: leave --compile out"
+        ) from error
+
+
+def _unpacked(model: Any, dtype: torch.dtype) -> Any:
+    """Weights of a GGUF file that no linear layer unpacks as it computes are unpacked for good."""
+    from diffusers.quantizers.gguf.utils import GGUFLinear, GGUFParameter, dequantize_gguf_tensor
+
+    for module in model.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if isinstance(weight, GGUFParameter) and not (
+                isinstance(module, GGUFLinear) and name == "weight"
+            ):
+                plain = dequantize_gguf_tensor(weight).to(dtype)
+                setattr(module, name, torch.nn.Parameter(plain, requires_grad=False))
+    return model
 
 
 def short_text_encoder(source: PipelineSource, kind: str, layers: int, mapping: Mapping[str, Any]) -> Any:

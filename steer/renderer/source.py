@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reward.checked import load_json, open_plain, read_json
+from reward.checked import read_json
 from reward.hub_files import snapshot
 from reward.licences import how_to_download
 from steer.errors import RendererError, UsageError
 from steer.renderer.settings import MEMORY
+from steer.renderer.single_file import SingleFile, find, names_a_file
+from steer.renderer.weights_file import tensors_in
 
 INSTALL = "pip install 'steer[gpu]' (from a checkout: pip install -e '.[gpu]')"
 CPU_LIMIT = 12 * 2**30  # bytes of weights of the denoiser: beyond, an image takes a CPU hours
@@ -42,13 +43,14 @@ class Lora:
 class PipelineSource:
     """A pipeline that was found whole on this machine, and how to load it."""
 
-    model: str  # hub id, or the folder's name
+    model: str  # hub id, or the folder's name; of a single file, with that of the pipeline around it
     folder: Path
-    revision: str  # commit on the hub; of a folder, a hash of what is in it
+    revision: str  # commit on the hub; of a folder or a single file, a hash of what is in it
     index: Mapping[str, Any]  # model_index.json
     memory: str
     device: str
     loras: tuple[Lora, ...] = ()
+    file: SingleFile | None = None  # that the denoiser comes from, in the place of the folder's own
 
     @property
     def dtype(self) -> str:
@@ -77,23 +79,60 @@ def find_source(
     memory: str = "bf16",
     lora: tuple[str, ...] = (),
     device: str | None = None,
+    base: str | None = None,
 ) -> PipelineSource:
-    """The pipeline `model`, checked without loading it. Raises `UsageError`, `RendererError`."""
+    """The pipeline `model`, checked without loading it.
+
+    Or the denoiser in one file within the pipeline `base`, or the released one that it belongs to. Raises
+    `UsageError`, `RendererError`.
+    """
     if importlib.util.find_spec("diffusers") is None:
         raise RendererError(f"the renderer {model} needs the package diffusers; run: {INSTALL}")
     if memory not in MEMORY:
         raise UsageError(f"there is no memory plan {memory!r}; choose --memory {', '.join(MEMORY)}")
-    folder, commit = _locate(model, revision)
-    index = _index(folder, model)
-    remedy = f"finish the download: steer setup {model}" if commit else f"copy {folder} again"
-    if missing := next(_damage(folder, index), None):
-        raise RendererError(f"the weights of {model} are incomplete: {missing}; {remedy}")
+    file = None
+    whole: str | Path = model
+    if names_a_file(model):
+        file = find(f"{model}@{revision}" if revision else str(model))
+        whole, revision = _base(file, base, memory)
+    elif base is not None:
+        raise UsageError(
+            f"--renderer-base is for a renderer that is one file, and {model} is a whole pipeline"
+        )
+    fetch = f"steer setup {model}" + (f" --renderer-base {base}" if base else "")
+    folder, commit = _locate(whole, revision, fetch if file else None)
+    index = _index(folder, whole)
+    remedy = f"finish the download: {fetch}" if commit else f"copy {folder} again"
+    if missing := next(_damage(folder, index, file), None):
+        raise RendererError(f"the weights of {whole} are incomplete: {missing}; {remedy}")
     device = device or _best_device()
-    _check_device(str(model), folder, index, memory, device)
-    name = str(model) if commit else folder.resolve().name
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors"))
+    name = str(whole) if commit else folder.resolve().name
+    own = commit or _fingerprint(
+        sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors")), folder
+    )
+    if file is not None:
+        name, own = f"{file.label} on {name}", f"{_fingerprint([file.path])}+{own}"
+    weights = {part: weight_bytes(folder / part) for part in DENOISERS if part in components(index)}
+    _check_device(str(model), index, memory, device, file.bytes if file else max(weights.values(), default=0))
     loras = tuple(_lora(given) for given in lora)
-    return PipelineSource(name, folder, commit or _fingerprint(files, folder), index, memory, device, loras)
+    return PipelineSource(name, folder, own, index, memory, device, loras, file)
+
+
+def _base(file: SingleFile, asked: str | None, memory: str) -> tuple[str, str | None]:
+    """The pipeline around a single file, and its revision."""
+    if memory != "bf16" and not file.quantized:
+        raise UsageError(
+            f"--memory {memory} converts whole pipelines, and {file.label} is a single file: leave it out, "
+            "or take the model as .gguf"
+        )
+    base = asked or file.base
+    if base is None:
+        raise RendererError(
+            f"no pipeline is known that {file.label} belongs to ({file.kind}, {file.width} wide): name it, "
+            "--renderer-base ID"
+        )
+    whole, _, revision = (base, "", "") if Path(base).is_dir() else base.partition("@")
+    return whole, revision or None
 
 
 def weight_bytes(folder: Path) -> int:
@@ -101,22 +140,18 @@ def weight_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def _locate(model: str | Path, revision: str | None) -> tuple[Path, str | None]:
-    """Folder and commit of a hub model; folder and None of a local one."""
+def _locate(model: str | Path, revision: str | None, fetch: str | None = None) -> tuple[Path, str | None]:
+    """Folder and commit of a hub model; folder and None of a local one. `fetch` is what brings it here."""
     if (folder := Path(model).expanduser()).is_dir():
         if revision is not None:
             raise UsageError(f"{model} is a folder, which has no revisions: leave the revision out")
         return folder, None
     if Path(model).is_absolute() or str(model).startswith((".", "~")) or str(model).count("/") > 1:
         raise RendererError(f"there is no folder {model}: check the path, or give a hub id (owner/name)")
-    if Path(model).is_file():
-        raise RendererError(
-            f"{model} is a single file; give the folder of a whole pipeline (with its {INDEX}) or a hub id"
-        )
     found = _snapshot(str(model), revision)
     if found is None:
         raise RendererError(
-            f"the weights of {model} are not on this machine: {how_to_download(str(model), revision)}"
+            f"the weights of {model} are not on this machine: {how_to_download(str(model), revision, fetch)}"
         )
     return found, found.name
 
@@ -157,12 +192,15 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _damage(folder: Path, index: Mapping[str, Any]) -> Iterator[str]:
-    """What is missing or cut short, one line each."""
+def _damage(folder: Path, index: Mapping[str, Any], file: SingleFile | None) -> Iterator[str]:
+    """What is missing or cut short, one line each. Of the part that `file` has only the config counts."""
     for name in components(index):
         part = folder / name
         if not part.is_dir():
             yield f"the folder {name} is missing"
+        elif file is not None and name == file.part:
+            if not (part / "config.json").is_file():
+                yield f"{name}/config.json is missing"
         elif (part / "config.json").is_file():  # a model; tokenizers and schedulers call theirs otherwise
             yield from _broken_weights(part)
 
@@ -187,16 +225,11 @@ def _broken_weights(part: Path) -> Iterator[str]:
 
 def _whole(file: Path) -> bool:
     """True if a safetensors file is as long as its header says."""
-    with open(open_plain(file, os.O_RDONLY), "rb") as stream:  # noqa: PTH123 - a descriptor, not a path
-        length = int.from_bytes(stream.read(8), "little")
-        if length > 100_000_000:
-            return False
-        try:
-            header = load_json(stream.read(length))
-            end = max((t["data_offsets"][1] for k, t in header.items() if k != "__metadata__"), default=0)
-            return bool(file.stat().st_size == 8 + length + end)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            return False
+    try:
+        tensors_in(file)
+    except ValueError:
+        return False
+    return True
 
 
 def _best_device() -> str:
@@ -207,7 +240,7 @@ def _best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _check_device(model: str, folder: Path, index: Mapping[str, Any], memory: str, device: str) -> None:
+def _check_device(model: str, index: Mapping[str, Any], memory: str, device: str, size: int) -> None:
     import torch
 
     gpu = device.startswith("cuda")
@@ -233,7 +266,6 @@ def _check_device(model: str, folder: Path, index: Mapping[str, Any], memory: st
             )
         if importlib.util.find_spec(LIBRARY[memory]) is None:
             raise RendererError(f"--memory {memory} needs a package; run: pip install {LIBRARY[memory]}")
-    size = max((weight_bytes(folder / name) for name in DENOISERS if name in components(index)), default=0)
     if device == "cpu" and size > CPU_LIMIT:
         raise RendererError(
             f"{model} needs a GPU, and none was found: with its {size / 1e9:.0f} GB of weights "

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from fake_hub import TOKEN, FakeHub
+from fake_llm import FakeLlm
+from huggingface_hub.utils import WeakFileLock
 from safetensors.torch import save_file
 from tiny import tiny_checkpoint, tiny_encoder
 
 pytest.importorskip("diffusers")
 import hub_releases
+import tiny_pipelines
+from single_files import as_gguf, flux2_makers
 
 from reward.hub_files import files_read
 from reward.predictor.checkpoint import read_checkpoint
@@ -40,7 +47,8 @@ def hub():
 def steer(hub, tmp_path):
     """Runs a command line in a process of its own, on a machine with nothing on it but this hub."""
 
-    def steer(*words, code=0, answer="", **variables):
+    def ready(words, variables):
+        """Command and environment; a list of command lines is run by one process."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "STEER_"))}
         own = {
             "HF_ENDPOINT": hub.url,
@@ -53,12 +61,18 @@ def steer(hub, tmp_path):
             "NO_PROXY": "127.0.0.1,localhost",
             "OMP_NUM_THREADS": "1",
         }
+        several = [str(ROOT / "tests" / "support" / "commands.py"), *map(json.dumps, words)]
+        command = several if isinstance(words[0], list) else ["-m", "steer", *words]
+        return [sys.executable, *command], {**kept, **own, **variables}
+
+    def steer(*words, code=0, answer="", before=(), **variables):
+        command, environment = ready(words, variables)
         done = subprocess.run(
-            [sys.executable, "-m", "steer", *words],
+            [*before, *command],
             input=answer,
             capture_output=True,
             text=True,
-            env={**kept, **own, **variables},
+            env=environment,
             cwd=tmp_path,
             timeout=600,
             check=False,
@@ -67,6 +81,11 @@ def steer(hub, tmp_path):
         assert "Traceback" not in done.stderr
         return done
 
+    def start(*words):
+        command, environment = ready(words, {})
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path)
+
+    steer.start = start
     return steer
 
 
@@ -172,7 +191,7 @@ def test_check_fails_with_the_next_command_where_an_encoder_knows_nothing(hub, s
 def test_a_gpu_preset_is_planned_after_its_terms_are_accepted_and_fetches_no_duplicates(
     name, hub, steer, tmp_path
 ):
-    getattr(hub_releases, name)(hub, tmp_path / "made")
+    hub_releases.release(name, hub, tmp_path / "made")
     gated = "black-forest-labs/FLUX.2-dev" if name == "flux2" else "meta-llama/Llama-3.1-8B-Instruct"
     line = f"{gated} is gated: accept its terms on {hub.url}/{gated}, then: hf auth login"
     assert line in steer("setup", name, code=1).stderr
@@ -183,13 +202,87 @@ def test_a_gpu_preset_is_planned_after_its_terms_are_accepted_and_fetches_no_dup
     assert not [
         file for step in plan["steps"] for file in step["files"] if "original" in file or "flux" in file
     ]
-    done = steer("setup", name, "--no-check", "--yes", "--llm-url", "http://127.0.0.1:9/v1", "--epochs", "1",
-                 code=1, HF_TOKEN=TOKEN)  # fmt: skip
+    more = ("--llm-url", "http://127.0.0.1:9/v1", "--reward", "laion-aesthetics")
+    done = steer("setup", name, "--no-check", "--yes", *more, code=1, HF_TOKEN=TOKEN)
     assert f"{name} still lacks a GPU" in done.stderr  # and nothing else
     assert done.stderr.count("still lacks") == 1
     assert not [
         file for file in hub.fetched if file.endswith((".pth", "flux2-dev.safetensors", "4b.safetensors"))
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(hub_releases.PIPELINES))
+def test_every_preset_for_a_gpu_is_set_up_checked_run_and_resumed_with_its_real_classes(
+    name, hub, steer, tmp_path
+):
+    """On a machine whose facts are an H100's and whose work the CPU does, at tiny sizes."""
+    hub_releases.release(name, hub, tmp_path / "made", trained=True)
+    small = ("--size", "32", "--steps", "2")
+    ask = ("--user", "1", "--prompt", "floating mossy rocks", "--iterations", "1", "--proposals", "2")
+    with FakeLlm() as llm:
+        setup = ["setup", name, "--yes", "--epochs", "1", "--llm-url", llm.url, *small]
+        done = steer([setup], HF_TOKEN=TOKEN, FAKE_GPU="H100")
+        for line in (
+            "language model: 4 different prompts",
+            "pictures: 4 made twice: mean difference 0.00",
+            "text encoder: relative error" if "flux" in name or "klein" in name else "nothing is cut",
+            "image-text encoder: 5 of 5 photographs",
+            "✓ scores",
+            "ready: steer run --llm-url",  # and no --preset: it is found
+        ):
+            assert line in done.stderr, line
+        unread = ("README.md", "consolidated.00.pth", hub_releases.PIPELINES[name][2])
+        assert hub.fetched and not [file for file in hub.fetched if file.endswith(unread)]
+        fetched = len(hub.fetched)
+        run = ["run", *ask, "--confirm", "1", "--no-gate", "--llm-url", llm.url, *small, "--quiet"]
+        resume = ["runs", "resume", "last"]
+        done = steer([run, ["interrupt"], resume], HF_HUB_OFFLINE="1", FAKE_GPU="H100")
+    assert f"preset {name}" in done.stderr and len(hub.fetched) == fetched
+    [folder] = (tmp_path / "runs").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    assert result["status"] == "complete" and result["preset"] == name
+    assert config["parts"]["renderer"]["name"] == hub_releases.PIPELINES[name][0]
+
+
+@pytest.mark.slow
+def test_a_renderer_in_one_file_is_fetched_with_the_pipeline_around_it_and_without_its_denoiser(
+    hub, steer, tmp_path
+):
+    hub_releases.release("klein", hub, tmp_path / "made", trained=True)
+    id, file = "someone/FLUX.2-klein-4B-GGUF", "flux-2-klein-4b-Q8_0.gguf"
+    (tmp_path / "gguf").mkdir()
+    weights = flux2_makers(tiny_pipelines.transformer(guidance=False, seed=1).state_dict())
+    as_gguf(tmp_path / "gguf" / file, weights)
+    hub.add(id, tmp_path / "gguf")
+    base, around = f"{id}/{file}", "black-forest-labs/FLUX.2-klein-4B"
+    assert f"steer setup {base}" in steer("setup", id, code=1).stderr
+    line = "someone/things/a.gguf does not tell which pipeline it belongs to: --renderer-base"
+    assert line in steer("setup", "someone/things/a.gguf", code=1).stderr
+    assert "can run programs" in steer("setup", "someone/things/klein-4b.ckpt", code=1).stderr
+    assert f"{id} holds no klein-4b.gguf" in steer("setup", f"{id}/klein-4b.gguf", code=1).stderr
+    more = ("--renderer-base", around)  # its width is no released one's
+    steer("setup", base, "--yes", *more)
+    assert hub.fetched.count(base) == 1
+    assert f"{around}/vae/config.json" in hub.fetched and f"{around}/transformer/config.json" in hub.fetched
+    assert f"{around}/transformer/diffusion_pytorch_model.safetensors" not in hub.fetched
+    assert "nothing is left" in steer("setup", base, "--yes", *more, HF_HUB_OFFLINE="1").stderr
+    predictor = str(ROOT / "steer" / "sandbox" / "weights" / "predictor")
+    run = ["run", "--preset", "klein", "--renderer", base, *more, "--population", "--iterations", "1",
+           "--reward", predictor, "--proposals", "2", "--prompt", "floating mossy rocks", "--confirm", "1",
+           "--no-gate", "--size", "32", "--steps", "2"]  # fmt: skip
+    with FakeLlm() as llm:
+        plan = [*run, "--llm-url", llm.url, "--plan", "--json"]
+        done = steer([plan], FAKE_GPU="H100", HF_HUB_OFFLINE="1")
+        models = {each["what"]: each["model"] for each in json.loads(done.stdout)["gpu"]["models"]}
+        assert models["transformer"] == base and models["vae"] == around
+        run += ["--llm-url", llm.url]
+        steer([run, ["interrupt"], ["runs", "resume", "last"]], FAKE_GPU="H100", HF_HUB_OFFLINE="1")
+    [folder] = (tmp_path / "runs").iterdir()
+    config = json.loads((folder / "config.json").read_text())
+    assert config["parts"]["renderer"]["name"] == f"{base} on {around}"
+    assert json.loads((folder / "result.json").read_text())["status"] == "complete"
 
 
 @pytest.mark.slow
@@ -208,6 +301,65 @@ def test_a_download_that_breaks_for_good_goes_on_with_the_same_command(hub, stee
     assert hub.trouble.ranges  # where one connection broke, the next one went on
     assert "there is no model nobody/nothing on the hub" in steer("setup", "nobody/nothing", code=1).stderr
     assert "no such revision" in steer("setup", "owner/style@abc", "--yes", code=1).stderr
+
+
+@pytest.mark.slow
+def test_setup_that_is_killed_at_any_instant_goes_on_with_the_same_command(hub, steer, tmp_path):
+    hub_releases.laptop(hub, tmp_path / "made")
+    hub.trouble.slow = 0.5
+    chance = random.Random(7)
+    words = ("setup", "laptop", "--yes", "--no-check", "--epochs", "3")
+    for step in ("image model", "image-text encoder", "data set", "predictor"):
+        process = steer.start(*words)
+        for line in process.stderr:
+            if f"→ {step}" in line:
+                break
+        time.sleep(chance.uniform(0, 1))
+        process.kill()  # SIGKILL: no clean-up of any kind
+        process.communicate()
+    hub.trouble.slow = 0
+    steer(*words)
+    assert "nothing is left to fetch" in steer(*words).stderr
+    blobs = list((tmp_path / "hf").glob("hub/*/blobs/*"))
+    assert blobs and not [blob.name for blob in blobs if blob.name.endswith(".incomplete")]
+    served = {
+        hashlib.sha256(data).digest() for each in hub.repositories.values() for data in each.files.values()
+    }
+    assert {hashlib.sha256(blob.read_bytes()).digest() for blob in blobs} <= served
+
+
+def test_remains_of_a_killed_download_go_unless_somebody_is_at_work_on_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads.paths, "hub", lambda: tmp_path)
+    blobs = tmp_path / "models--a--b" / "blobs"
+    blobs.mkdir(parents=True)
+    for name in ("0a.1234abcd.incomplete", "0b.1234abcd.incomplete", "0c"):
+        (blobs / name).write_bytes(b"half")
+    lock = tmp_path / ".locks" / "models--a--b" / "0b.lock"
+    lock.parent.mkdir(parents=True)
+    with WeakFileLock(lock):
+        downloads._drop_remains(downloads.Download("a/b", None, "model", (), 0, 0, 0, False))
+    assert sorted(path.name for path in blobs.iterdir()) == ["0b.1234abcd.incomplete", "0c"]
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_in_the_middle_of_a_download_is_one_line_and_the_same_command_goes_on(
+    hub, steer, tmp_path
+):
+    (tmp_path / "style").mkdir()
+    save_file({"a": torch.zeros(2)}, tmp_path / "style" / "a.safetensors")
+    save_file({"a": torch.zeros(24, 2**18)}, tmp_path / "style" / "style.safetensors")
+    hub.add("owner/style", tmp_path / "style")
+    hub.trouble.understates = True  # else there would be no room before anything is fetched
+    disk = tmp_path / "hf"
+    disk.mkdir()
+    mount = f'mount -t tmpfs -o size=4m tmpfs "{disk}" && "$@"; code=$?; ls {disk}/hub/*/blobs; exit $code'
+    small = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    if subprocess.run([*small, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount a small disk")
+    done = steer("setup", "owner/style", "--yes", code=1, before=small)
+    assert f"the disk of {disk / 'hub'} is full: make room; what is here stays" in done.stderr
+    assert "incomplete" not in done.stdout  # and leaves no half of a file on it
+    steer("setup", "owner/style", "--yes")
 
 
 def test_a_disk_without_room_is_told_before_anything_is_fetched(tmp_path, monkeypatch):

@@ -11,15 +11,16 @@ import tiny_pipelines as tiny
 from fakes import FakeProposer, fake_parts
 from hub_releases import encoder_of_photographs
 from PIL import Image
+from single_files import as_gguf
 
 from reward.encoders.image_text import ImageTextEncoder
 from steer.cli.setup import _as_values
-from steer.machine import main_memory
+from steer.machine import doctor, gpus, main_memory
 from steer.machine.check import PICTURES, Checked, _without_paths, checks, photographs, report_of
-from steer.machine.doctor import examine
 from steer.machine.estimate import estimate
-from steer.machine.gpus import GIB, by_name
-from steer.machine.presets import PRESETS, resolve
+from steer.machine.gpus import GIB, Gpu, by_name
+from steer.machine.overrides import Overrides
+from steer.machine.presets import PRESETS, least_gpu, requirements, resolve
 from steer.machine.setup import Plan
 from steer.renderer import RenderSettings, open_renderer
 from steer.settings import Settings
@@ -143,29 +144,90 @@ def test_the_photographs_are_free_small_and_named():
     assert all(each["licence"] in ("CC0-1.0", "public domain") and each["source"] for each in listed.values())
 
 
+MACHINES = {
+    "L4": [by_name("L4")],
+    "RTX 4090": [by_name("RTX 4090")],
+    "H100": [by_name("H100")],
+    "an H100 that others use": [replace(by_name("H100"), free=40.0)],
+    "GB10, whose memory is the machine's": [by_name("GB10")],
+    "two RTX 4090": [replace(by_name("RTX 4090"), device=f"cuda:{i}") for i in (0, 1)],
+    "Apple's": [Gpu("Apple GPU", 48, unified=True, device="mps")],
+    "no GPU": [],
+}
+NUMBERS = (
+    *("peak_gb", "main_memory_gb", "phases_gb", "models", "fits", "why_not", "swaps", "swap_seconds"),
+    *("seconds_per_image", "assumed", "card", "card_gb"),
+)
+
+
+def told_by_all(resolved):
+    """What `steer run --plan`, `setup` and `check` say of memory; what they share is the same."""
+    run, check = estimate(Settings(), resolved), report_of(resolved, [])
+    setup = _as_values(Plan(resolved, ()))
+    assert run.gpu == setup["memory"] and run.llm_gpu == setup["llm_memory"]
+    if run.gpu:
+        assert (run.gpu_gb, run.memory_gb) == (run.gpu["peak_gb"], run.gpu["main_memory_gb"])
+    assert (check["planned_gb"] or 0) == run.gpu_gb
+    assert check["planned_main_memory_gb"] == run.gpu.get("main_memory_gb")
+    assert check["planned_llm_gb"] == run.llm_gpu.get("peak_gb")
+    return run.gpu
+
+
+@pytest.mark.parametrize("machine", list(MACHINES))
+def test_doctor_plan_setup_and_check_tell_the_same_numbers(machine, tmp_path, monkeypatch):
+    cards = MACHINES[machine]
+    monkeypatch.setattr(gpus, "all_here", lambda: cards)
+    monkeypatch.setattr(main_memory, "available", lambda: 60 * GIB)
+    monkeypatch.setattr(doctor, "on_this_machine", lambda: [])
+    examined = doctor.examine(tmp_path)
+    rows = {(row["preset"], row["class"], row["plan"]): row for row in examined["memory"]}
+    needs = {each["name"]: each for each in examined["presets"]}
+    for name, preset in PRESETS.items():
+        for precision in ("bf16", "fp8", "nf4") if preset.gpu else ("bf16",):
+            resolved = resolve(name, Overrides(memory=precision))
+            told = told_by_all(resolved)
+            if preset.gpu:  # without a card of one's own the plan is of the H100, and says so
+                row = rows[name, "here" if cards else "80 GB", precision]
+                assert {key: told[key] for key in NUMBERS} == {key: row[key] for key in NUMBERS}
+        lines = {need["what"]: need for need in needs[name]["needs"]}
+        plan = resolve(name).memory_plan
+        if plan is None or not cards:
+            continue
+        if preset.gpu:
+            [line] = [what for what in lines if "on the GPU with --memory bf16" in what]
+            assert line.startswith(f"{plan.peak / GIB:.0f} GB ") and lines[line]["met"] == plan.fits
+        [line] = [what for what in lines if "of main memory" in what]
+        assert line == f"{plan.main_memory / GIB:.0f} GB of main memory (60 GB free)"
+        assert lines[line]["met"] == (plan.main_memory <= 60 * GIB)
+        assert needs[name]["ready"] <= plan.fits
+
+
 @pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.gpu])
-def test_doctor_plan_setup_and_check_tell_the_same_numbers(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("steer.machine.gpus.here", lambda: by_name("H100"))
-    monkeypatch.setattr(main_memory, "available", lambda: 100 * GIB)
+def test_what_a_preset_needs_where_there_is_no_gpu_is_the_smallest_on_which_its_plan_fits(name, monkeypatch):
+    monkeypatch.setattr(gpus, "all_here", lambda: [])
     resolved = resolve(name)
-    doctor = next(
-        row for row in examine(tmp_path)["memory"]
-        if (row["preset"], row["class"], row["plan"]) == (name, "here", "bf16")
-    )  # fmt: skip
-    run = estimate(Settings(), resolved)
-    setup = _as_values(Plan(resolved, ()))["memory"]
-    check = report_of(resolved, [])
-    same = (
-        "peak_gb",
-        "main_memory_gb",
-        "phases_gb",
-        "models",
-        "fits",
-        "swaps",
-        "seconds_per_image",
-        "assumed",
-    )
-    for number in same:
-        assert doctor[number] == run.gpu[number] == setup[number], number
-    assert check["planned_gb"] == doctor["peak_gb"] == run.gpu_gb
-    assert check["planned_main_memory_gb"] == doctor["main_memory_gb"] == run.memory_gb
+    size = least_gpu(resolved)
+    assert any(f"a GPU with {size} GB of memory" in need.what for need in requirements(resolved))
+    assert resolved.memory_plan_on(Gpu("", size)).fits and not resolved.memory_plan_on(Gpu("", size - 1)).fits
+
+
+@pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.llm])
+def test_two_cards_are_planned_apart_and_everybody_tells_both_plans(name, monkeypatch):
+    monkeypatch.setattr(gpus, "all_here", lambda: MACHINES["two RTX 4090"])
+    resolved = resolve(name, Overrides(render_gpu=0, llm_gpu=1))
+    told = told_by_all(resolved)
+    assert "language model" not in [each["what"] for each in told["models"]]
+    assert [part.what for part in resolved.llm_plan.components] == ["language model"]
+    assert (resolved.memory_plan.gpu.device, resolved.llm_plan.gpu.device) == ("cuda:0", "cuda:1")
+    lines = [need.what for need in requirements(resolved)]
+    for plan in (resolved.memory_plan, resolved.llm_plan):
+        assert any(line.startswith(f"{plan.peak / GIB:.0f} GB on the GPU") for line in lines)
+
+
+def test_a_single_file_is_told_in_the_same_numbers_by_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpus, "all_here", lambda: MACHINES["RTX 4090"])
+    file = as_gguf(tmp_path / "flux2-klein-4b.gguf", tiny.transformer(guidance=False).state_dict())
+    asked = Overrides(renderer=str(file), renderer_base="black-forest-labs/FLUX.2-klein-4B")
+    told = told_by_all(resolve("klein", asked))
+    sizes = {each["what"]: each["gb"] for each in told["models"]}
+    assert sizes["transformer"] == 0.0 and sizes["text encoder"] > 1

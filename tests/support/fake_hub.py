@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,10 +34,15 @@ class Repository:
 
 @dataclass
 class Trouble:
-    """What goes wrong: how many answers of CDN are cut midway, how many requests are told to wait."""
+    """What goes wrong: how many answers of CDN are cut midway, how many requests are told to wait.
+
+    `slow` is how many seconds a large file takes at least; `understates` says that large files are small.
+    """
 
     cut: int = 0
     busy: int = 0
+    slow: float = 0
+    understates: bool = False
     ranges: list[str] = field(default_factory=list)  # that were asked for
 
 
@@ -170,12 +176,21 @@ class FakeHub:
                     f'<{self.url}{urlsplit(ask.path).path}?recursive=True&cursor={start + PAGE}>; rel="next"'
                 )
             return self._json(ask, entries[start : start + PAGE], **more)
-        siblings = [{"rfilename": name, "size": len(data), "blobId": hashlib.sha1(data).hexdigest()}
-                    for name, data in sorted(repository.files.items())]  # fmt: skip
+        siblings = [
+            {
+                "rfilename": name,
+                "size": self._told(name, data),
+                "blobId": hashlib.sha1(data).hexdigest(),
+            }
+            for name, data in sorted(repository.files.items())
+        ]
         told = {"id": id, "_id": "0", "sha": repository.sha, "private": False, "disabled": False, "tags": [],
                 "gated": "manual" if repository.gated else False, "downloads": 0, "likes": 0,
                 "siblings": siblings}  # fmt: skip
         return self._json(ask, told)
+
+    def _told(self, name: str, data: bytes) -> int:
+        return 1 if self.trouble.understates and name.endswith(LARGE) else len(data)
 
     def _entry(self, name: str, data: bytes) -> dict[str, Any]:
         entry = {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
@@ -226,6 +241,17 @@ class FakeHub:
             ask.send(status, body[: len(body) // 2], **headers)
             ask.wfile.flush()
             ask.close_connection = True
+            return
+        if ask.command == "GET" and self.trouble.slow:
+            try:
+                ask.send(status, b"", **headers)
+                for i in range(20):
+                    ask.wfile.write(body[len(body) * i // 20 : len(body) * (i + 1) // 20])
+                    time.sleep(self.trouble.slow / 20)
+            except OSError:  # who asked was killed
+                ask.close_connection = True
+                return
+            self.fetched.append(name)
             return
         if ask.command == "GET":
             self.fetched.append(name)

@@ -29,34 +29,51 @@ def laptop(hub: FakeHub, scratch: Path, trained: bool = True) -> None:
     pamela(hub, scratch)
 
 
-def flux2(hub: FakeHub, scratch: Path) -> None:
-    """The paper's: gated FLUX.2-dev and Llama, so400m and nemotron."""
-    dev = pipelines.save(pipelines.flux2(), scratch / "dev")
-    hub.add("black-forest-labs/FLUX.2-dev", dev, gated=True, **{"flux2-dev.safetensors": DUPLICATE})
+# Of each preset for a GPU: the pipeline, its class at a tiny size, weights beside it that nobody reads, and
+# whether its terms must be accepted.
+PIPELINES = {
+    "flux2": ("black-forest-labs/FLUX.2-dev", pipelines.flux2, "flux2-dev.safetensors", True),
+    "qwen-image": ("Qwen/Qwen-Image", pipelines.qwen_image, "transformer/model.fp16.safetensors", False),
+    "klein-9b": (
+        "black-forest-labs/FLUX.2-klein-9B",
+        pipelines.klein,
+        "flux-2-klein-9b.safetensors",
+        True,
+    ),
+    "z-image-turbo": ("Tongyi-MAI/Z-Image-Turbo", pipelines.z_image, "assets/model.bin", False),
+    "klein": ("black-forest-labs/FLUX.2-klein-4B", pipelines.klein, "flux-2-klein-4b.safetensors", False),
+}
+
+
+def release(name: str, hub: FakeHub, scratch: Path, trained: bool = False) -> None:
+    """What `steer setup` fetches for a preset for a GPU. If `trained`, the encoder knows the photographs."""
+    id, make, duplicate, gated = PIPELINES[name]
+    folder = pipelines.save(make(), scratch / "pipeline")
+    hub.add(id, folder, gated=gated, **{duplicate: DUPLICATE})
     llama(hub, scratch)
-    hub.add("google/siglip2-so400m-patch14-384", tiny_encoder(scratch / "so400m"))
+    siglip = encoder_of_photographs if trained else tiny_encoder
+    hub.add("google/siglip2-so400m-patch14-384", siglip(scratch / "so400m"))
+    (nemotron if name == "flux2" else qwen3)(hub, scratch)
+    pamela(hub, scratch)
+
+
+def nemotron(hub: FakeHub, scratch: Path) -> None:
+    """The paper's sentence encoder."""
     config = LlamaConfig(vocab_size=200, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
                          num_attention_heads=2, num_key_value_heads=1)  # fmt: skip
     folder = scratch / "nemotron"
     LlamaForCausalLM(config).model.save_pretrained(folder)
     word_tokenizer(folder)
     hub.add("nvidia/llama-embed-nemotron-8b", folder)
-    pamela(hub, scratch)
 
 
-def klein(hub: FakeHub, scratch: Path) -> None:
-    """FLUX.2-klein-4B with its single file beside the folders, Llama, so400m, Qwen3-Embedding."""
-    folder = pipelines.save(pipelines.klein(), scratch / "klein")
-    single = {"flux-2-klein-4b.safetensors": DUPLICATE}
-    hub.add("black-forest-labs/FLUX.2-klein-4B", folder, **single)
-    llama(hub, scratch)
-    hub.add("google/siglip2-so400m-patch14-384", tiny_encoder(scratch / "so400m"))
+def qwen3(hub: FakeHub, scratch: Path) -> None:
+    """Qwen3-Embedding."""
     qwen = Qwen3Config(vocab_size=200, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
                        num_attention_heads=2, num_key_value_heads=1, head_dim=8)  # fmt: skip
     Qwen3Model(qwen).save_pretrained(scratch / "qwen3")
     word_tokenizer(scratch / "qwen3", special=["<|endoftext|>"])
     hub.add("Qwen/Qwen3-Embedding-0.6B", scratch / "qwen3")
-    pamela(hub, scratch)
 
 
 def llama(hub: FakeHub, scratch: Path) -> None:

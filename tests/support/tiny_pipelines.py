@@ -14,13 +14,18 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
+    AutoencoderKLQwenImage,
     DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Pipeline,
     Flux2Transformer2DModel,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
     StableDiffusionPipeline,
     UNet2DConditionModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
 from tiny import WORDS
 from tokenizers import Tokenizer
@@ -32,8 +37,11 @@ from transformers import (
     Mistral3Config,
     Mistral3ForConditionalGeneration,
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3Model,
 )
 
 # Keeps what the user says: FLUX.2's long system message would fill the few tokens that tests can afford.
@@ -180,6 +188,77 @@ def klein(distilled: bool = True, size: Size = TINY) -> Flux2KleinPipeline:
             tokenizer=tokenizer(),
             transformer=transformer(size, guidance=False),
             is_distilled=distilled,
+        )
+    )
+
+
+def z_image_transformer(seed: int = 0) -> ZImageTransformer2DModel:
+    """Z-Image's transformer for latents of 4 channels."""
+    return _seeded(
+        seed,
+        lambda: ZImageTransformer2DModel(
+            in_channels=4, dim=32, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=16,
+            axes_dims=[4, 6, 6], axes_lens=[1024, 32, 32],
+        ),
+    )  # fmt: skip
+
+
+def z_image() -> ZImagePipeline:
+    """A tiny Z-Image: the hidden states of the last layer but one, no guidance needed."""
+    text = Qwen3Config(
+        vocab_size=200, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=8,
+    )  # fmt: skip
+    decoder = lambda: AutoencoderKL(  # noqa: E731
+        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=4, latent_channels=4, scaling_factor=0.36,
+        shift_factor=0.1, use_quant_conv=False, use_post_quant_conv=False,
+    )  # fmt: skip
+    return _quiet(
+        ZImagePipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+            vae=_seeded(0, decoder),
+            text_encoder=_seeded(0, lambda: Qwen3Model(text)),
+            tokenizer=tokenizer(),
+            transformer=z_image_transformer(),
+        )
+    )
+
+
+def qwen_image_transformer(seed: int = 0) -> QwenImageTransformer2DModel:
+    """Qwen-Image's transformer for latents of 4 channels in patches of 2 x 2."""
+    return _seeded(
+        seed,
+        lambda: QwenImageTransformer2DModel(
+            in_channels=16, out_channels=4, num_layers=1, attention_head_dim=16, num_attention_heads=2,
+            joint_attention_dim=16, axes_dims_rope=(4, 6, 6),
+        ),
+    )  # fmt: skip
+
+
+def qwen_image() -> QwenImagePipeline:
+    """A tiny Qwen-Image: a text encoder with eyes, a decoder of films, guided away from a negative prompt."""
+    text = Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": 200, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 1,
+            "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10_000.0},
+        },
+        vision_config={
+            "depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16,
+        },
+    )  # fmt: skip
+    decoder = lambda: AutoencoderKLQwenImage(  # noqa: E731
+        base_dim=8, z_dim=4, dim_mult=[1, 1], num_res_blocks=1, temperal_downsample=[False],
+        latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
+    )  # fmt: skip
+    return _quiet(
+        QwenImagePipeline(
+            scheduler=_flow(),
+            vae=_seeded(0, decoder),
+            text_encoder=_seeded(0, lambda: Qwen2_5_VLForConditionalGeneration(text)),
+            tokenizer=tokenizer(),
+            transformer=qwen_image_transformer(),
         )
     )
 
