@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def setup(
     name: Annotated[
-        str, typer.Argument(metavar="PRESET", help="A preset, or a model of the hub.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="PRESET", help="A preset; or a model of the hub, or one file.", show_default=False
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")] = False,
     predictor: Annotated[

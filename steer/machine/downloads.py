@@ -119,13 +119,13 @@ def _drop_remains(download: Download) -> None:
 
     A file on which somebody is at work has a lock of the hub's library.
     """
-    from huggingface_hub.utils import WeakFileLock
+    from filelock import FileLock
 
     store = f"{download.kind}s--{download.id.replace('/', '--')}"
     for begun in (paths.hub() / store / "blobs").glob("*.incomplete"):
         lock = paths.hub() / ".locks" / store / f"{begun.name.partition('.')[0]}.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(TimeoutError), WeakFileLock(lock, timeout=0.2):
+        with suppress(TimeoutError, NotImplementedError), FileLock(lock, timeout=0):
             begun.unlink(missing_ok=True)
 
 

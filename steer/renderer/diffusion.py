@@ -27,7 +27,14 @@ from steer.errors import RendererError
 from steer.parts import Capabilities
 from steer.renderer.cache import EMBEDDINGS, IMAGES, Cache
 from steer.renderer.load import Pipelines, compile_blocks
-from steer.renderer.settings import PROMPTS_AT_ONCE, RenderSettings, defaults, doubt, guided
+from steer.renderer.settings import (
+    PROMPTS_AT_ONCE,
+    RenderSettings,
+    defaults,
+    doubt,
+    guided,
+    takes_negative,
+)
 from steer.renderer.source import DENOISERS, PipelineSource
 from steer.renderer.stage import Stage
 
@@ -92,6 +99,7 @@ class DiffusersRenderer:
     def capabilities(self) -> Capabilities:
         """What can be told to this pipeline."""
         return Capabilities(
+            negative=takes_negative(self._source.index["_class_name"], self._call),
             steps="num_inference_steps" in self._call,
             guidance="guidance_scale" in self._call,
             sizes="width" in self._call and "height" in self._call,

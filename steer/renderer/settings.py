@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -168,9 +168,15 @@ def _guided(settings: RenderSettings, family: Family) -> bool:
     return (settings.guidance_scale or 0) > family.guided_above
 
 
-def _check_negative(chosen: RenderSettings, kind: str, family: Family, own: Mapping[str, Any]) -> None:
+def takes_negative(kind: str, own: Container[str]) -> bool:
+    """Whether a negative prompt reaches a pipeline of this class, whose call has the arguments `own`."""
+    family = FAMILIES.get(kind, Family())
     takes = "negative_prompt" in own and (not family.encoded or "negative_prompt_embeds" in family.encoded)
-    if not takes and not family.second_pass:
+    return takes or family.second_pass
+
+
+def _check_negative(chosen: RenderSettings, kind: str, family: Family, own: Mapping[str, Any]) -> None:
+    if not takes_negative(kind, own):
         raise SettingsError(f"{kind} takes no negative prompt: leave --negative-prompt out")
     if not _guided(chosen, family):
         raise SettingsError(

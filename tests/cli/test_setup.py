@@ -16,7 +16,7 @@ import pytest
 import torch
 from fake_hub import TOKEN, FakeHub
 from fake_llm import FakeLlm
-from huggingface_hub.utils import WeakFileLock
+from filelock import FileLock
 from safetensors.torch import save_file
 from tiny import tiny_checkpoint, tiny_encoder
 
@@ -41,6 +41,12 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stee
 def hub():
     with FakeHub() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def siglip(tmp_path_factory):
+    """An image-text encoder that knows the shipped photographs."""
+    return hub_releases.encoder_of_photographs(tmp_path_factory.mktemp("siglip") / "encoder")
 
 
 @pytest.fixture
@@ -127,8 +133,10 @@ def test_of_released_repositories_only_the_files_that_are_read_are_taken():
 
 
 @pytest.mark.slow
-def test_laptop_is_set_up_by_one_command_checked_run_and_resumed_without_a_network(hub, steer, tmp_path):
-    hub_releases.laptop(hub, tmp_path / "made")
+def test_laptop_is_set_up_by_one_command_checked_run_and_resumed_without_a_network(
+    hub, steer, tmp_path, siglip
+):
+    hub_releases.laptop(hub, tmp_path / "made", siglip)
     hub.trouble.busy = 1  # the first request is told to wait, and the client does
     done = steer("setup", "laptop", "--no-check", answer="n\n", code=1)
     assert "Go on?" in done.stderr and "nothing was fetched" in done.stderr and hub.fetched == []
@@ -169,7 +177,7 @@ def test_laptop_is_set_up_by_one_command_checked_run_and_resumed_without_a_netwo
 
 @pytest.mark.slow
 def test_check_fails_with_the_next_command_where_an_encoder_knows_nothing(hub, steer, tmp_path):
-    hub_releases.laptop(hub, tmp_path / "made", trained=False)
+    hub_releases.laptop(hub, tmp_path / "made")
     done = steer("setup", "laptop", "--yes", "--epochs", "1", code=1)
     assert (
         "image-text encoder failed; next: delete the encoder's folder, then steer setup laptop" in done.stderr
@@ -214,10 +222,10 @@ def test_a_gpu_preset_is_planned_after_its_terms_are_accepted_and_fetches_no_dup
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(hub_releases.PIPELINES))
 def test_every_preset_for_a_gpu_is_set_up_checked_run_and_resumed_with_its_real_classes(
-    name, hub, steer, tmp_path
+    name, hub, steer, tmp_path, siglip
 ):
     """On a machine whose facts are an H100's and whose work the CPU does, at tiny sizes."""
-    hub_releases.release(name, hub, tmp_path / "made", trained=True)
+    hub_releases.release(name, hub, tmp_path / "made", siglip)
     small = ("--size", "32", "--steps", "2")
     ask = ("--user", "1", "--prompt", "floating mossy rocks", "--iterations", "1", "--proposals", "2")
     with FakeLlm() as llm:
@@ -250,7 +258,7 @@ def test_every_preset_for_a_gpu_is_set_up_checked_run_and_resumed_with_its_real_
 def test_a_renderer_in_one_file_is_fetched_with_the_pipeline_around_it_and_without_its_denoiser(
     hub, steer, tmp_path
 ):
-    hub_releases.release("klein", hub, tmp_path / "made", trained=True)
+    hub_releases.release("klein", hub, tmp_path / "made")
     id, file = "someone/FLUX.2-klein-4B-GGUF", "flux-2-klein-4b-Q8_0.gguf"
     (tmp_path / "gguf").mkdir()
     weights = flux2_makers(tiny_pipelines.transformer(guidance=False, seed=1).state_dict())
@@ -275,7 +283,7 @@ def test_a_renderer_in_one_file_is_fetched_with_the_pipeline_around_it_and_witho
     with FakeLlm() as llm:
         plan = [*run, "--llm-url", llm.url, "--plan", "--json"]
         done = steer([plan], FAKE_GPU="H100", HF_HUB_OFFLINE="1")
-        models = {each["what"]: each["model"] for each in json.loads(done.stdout)["gpu"]["models"]}
+        models = {each["what"]: each["model"] for each in json.loads(done.stdout)["plan"]["gpu"]["models"]}
         assert models["transformer"] == base and models["vae"] == around
         run += ["--llm-url", llm.url]
         steer([run, ["interrupt"], ["runs", "resume", "last"]], FAKE_GPU="H100", HF_HUB_OFFLINE="1")
@@ -336,7 +344,7 @@ def test_remains_of_a_killed_download_go_unless_somebody_is_at_work_on_them(tmp_
         (blobs / name).write_bytes(b"half")
     lock = tmp_path / ".locks" / "models--a--b" / "0b.lock"
     lock.parent.mkdir(parents=True)
-    with WeakFileLock(lock):
+    with FileLock(lock):
         downloads._drop_remains(downloads.Download("a/b", None, "model", (), 0, 0, 0, False))
     assert sorted(path.name for path in blobs.iterdir()) == ["0b.1234abcd.incomplete", "0c"]
 

@@ -12,8 +12,9 @@ import pytest
 import tiny_pipelines as tiny
 import torch
 
-from steer.errors import RendererError, SettingsError
+from steer.errors import RendererError, SettingsError, UsageError
 from steer.renderer import RenderSettings, open_renderer
+from steer.renderer.lacking import refuse_lacking
 from steer.renderer.load import pipeline_class, text_to_image
 from steer.renderer.settings import defaults, doubt
 from steer.renderer.stage import Stage
@@ -136,6 +137,17 @@ def test_a_negative_prompt_reaches_stable_diffusion_and_klein_as_their_pipelines
             noise = [torch.Generator().manual_seed(seed) for seed in seeds]
             stock = [pipe()(prompt, generator=g, **call) for prompt, g in zip(prompts, noise, strict=True)]
             assert furthest(ours, [made.images[0] for made in stock]) <= 1
+
+
+def test_the_option_for_it_is_let_through_to_every_pipeline_that_a_negative_prompt_reaches(tmp_path):
+    for pipe, takes in ((tiny.stable_diffusion, True), (tiny.qwen_image, True), (tiny.flux2, False)):
+        has = open_renderer(tiny.save(pipe(), tmp_path / pipe.__name__)).capabilities
+        assert has.negative == takes
+        if takes:
+            refuse_lacking("it", has, negative_prompt="blurry")
+        else:
+            with pytest.raises(UsageError, match="takes no --negative-prompt"):
+                refuse_lacking("it", has, negative_prompt="blurry")
 
 
 def furthest(ours, theirs):

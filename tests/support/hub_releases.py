@@ -16,16 +16,15 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3Model
 DUPLICATE = bytes(range(256)) * 400  # of weights that nobody reads
 
 
-def laptop(hub: FakeHub, scratch: Path, trained: bool = True) -> None:
-    """What `steer setup laptop` fetches. The encoder knows the five photographs, if `trained`."""
+def laptop(hub: FakeHub, scratch: Path, siglip: Path | None = None) -> None:
+    """What `steer setup laptop` fetches. `siglip` is its image-text encoder; else one that knows nothing."""
     folder = pipelines.save(pipelines.stable_diffusion(), scratch / "sdxs")
     for part in ("unet", "vae", "text_encoder"):
         weights = next((folder / part).glob("*.safetensors"))
         shutil.copyfile(weights, weights.with_suffix("").with_suffix(".fp16.safetensors"))
     hub.add("IDKiro/sdxs-512-dreamshaper", folder, **{"sdxs.safetensors": DUPLICATE})
-    make = encoder_of_photographs if trained else tiny_encoder
     bin = {"pytorch_model.bin": DUPLICATE}
-    hub.add("google/siglip2-base-patch16-224", make(scratch / "siglip"), **bin)
+    hub.add("google/siglip2-base-patch16-224", siglip or tiny_encoder(scratch / "siglip"), **bin)
     pamela(hub, scratch)
 
 
@@ -45,14 +44,13 @@ PIPELINES = {
 }
 
 
-def release(name: str, hub: FakeHub, scratch: Path, trained: bool = False) -> None:
-    """What `steer setup` fetches for a preset for a GPU. If `trained`, the encoder knows the photographs."""
+def release(name: str, hub: FakeHub, scratch: Path, siglip: Path | None = None) -> None:
+    """What `steer setup` fetches for a preset for a GPU; `siglip` as `laptop` has it."""
     id, make, duplicate, gated = PIPELINES[name]
     folder = pipelines.save(make(), scratch / "pipeline")
     hub.add(id, folder, gated=gated, **{duplicate: DUPLICATE})
     llama(hub, scratch)
-    siglip = encoder_of_photographs if trained else tiny_encoder
-    hub.add("google/siglip2-so400m-patch14-384", siglip(scratch / "so400m"))
+    hub.add("google/siglip2-so400m-patch14-384", siglip or tiny_encoder(scratch / "so400m"))
     (nemotron if name == "flux2" else qwen3)(hub, scratch)
     pamela(hub, scratch)
 
