@@ -88,6 +88,8 @@ class Overrides:
         check_ranges(self, UsageError)
         if self.size is not None and self.size % 16:
             raise UsageError(f"--size is {self.size}, but must be a multiple of 16, such as 512")
+        if self.renderer_base is not None and (self.renderer is None or self.renderer_url):
+            raise UsageError("--renderer-base goes with a renderer that is one file: name it with --renderer")
         if self.renderer_url:
             read_address(self.renderer_url)
         elif self.workflow is not None or self.node:

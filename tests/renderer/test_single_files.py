@@ -261,6 +261,8 @@ def test_a_file_that_does_not_fit_its_pipeline_is_refused_before_there_is_a_run(
         pixels(renderer)
     plain = made.as_safetensors(tmp_path / "p.safetensors", weights)
     assert "single file: leave it out" in refused(plain, base, UsageError, memory="nf4")
+    with pytest.raises(UsageError, match="name it with --renderer"):
+        Overrides(renderer_base=base)
     assert "and klein is a whole pipeline" in refused(base, base, UsageError).replace(base, "klein")
     line = refused(file, "black-forest-labs/FLUX.2-klein-4B")
     assert f"steer setup {file} --renderer-base black-forest-labs/FLUX.2-klein-4B" in line
