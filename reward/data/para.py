@@ -9,15 +9,17 @@ imgs/<sessionId>/<imageName>
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reward.data import published
-from reward.data.csvfile import CsvFile, null, number, value
-from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord
+from reward.data.csvfile import CsvFile, number, value
+from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord, split_faults
 from reward.data.pamela import normalised
 from reward.data.splits import shuffled, split_of, unseen_people
 from reward.errors import DatasetError
+from reward.ids import identifier, null
 
 _RATINGS = "annotation/PARA-Images.csv"
 _KEY = ("sessionId", "imageName")
@@ -51,10 +53,14 @@ def load_para(folder: Path) -> Dataset:
     unlisted, strangers = set[str](), set[str]()
     keys: dict[tuple[str, str], str] = {}  # each image is checked once, not with each of its 26 ratings
     for where, row in CsvFile(folder / _RATINGS, (*_KEY, "userId", _SCORE, "semantic")):
-        user, key = row["userId"], (row["sessionId"], row["imageName"])
+        user, key = identifier(row["userId"]), (row["sessionId"], row["imageName"])
+        if user is None or any(map(null, key)):
+            ratings.drop(f"rows without {'a person' if user is None else 'a picture'}")
+            continue
+        if null(row[_SCORE]):
+            ratings.drop("null ratings")  # before their picture counts as one of the data set's
+            continue
         image = keys.get(key) or keys.setdefault(key, _image(row, where))
-        if null(user):
-            raise DatasetError(f"{where} has no userId: unpack the data set again")
         if user not in people:
             strangers.add(user)
             people[user] = UserRecord({}, {})
@@ -81,9 +87,10 @@ def load_para(folder: Path) -> Dataset:
         "sessions": len({str(record.metadata["sessionId"]) for record in images.values()}),
         **sizes,
     }
-    notices = published.notice("PARA", counted, published.PARA, faults)
     users = {id: people[id] for id in ratings.users}
-    return ratings.dataset(folder, "para", users, images, prefix=True, notices=notices)
+    dataset = ratings.dataset(folder, "para", users, images, prefix=True)
+    faults = [*faults, *ratings.faults, *split_faults(dataset)]
+    return replace(dataset, notices=published.notice("PARA", counted, published.PARA, faults))
 
 
 def _image_parts(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
@@ -91,7 +98,9 @@ def _image_parts(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
     listed: dict[str, list[str]] = {}
     for part in ("train", "test"):
         file = CsvFile(folder / f"PARA-Giaa{part.title()}.csv", _KEY)
-        listed[part] = [_image(row, where) for where, row in file]
+        listed[part] = [
+            _image(row, where) for where, row in file if not any(null(row[name]) for name in _KEY)
+        ]
     both = set(listed["train"]) & set(listed["test"])
     if both:
         raise DatasetError(f"{min(both)} is in the train and the test split: unpack the data set again")
@@ -103,12 +112,17 @@ def _image_parts(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
 
 def _people(path: Path) -> tuple[dict[str, UserRecord], list[str]]:
     people: dict[str, UserRecord] = {}
-    twice = 0
+    twice = nameless = 0
     for where, row in CsvFile(path, ("userId", *_PERSON)):
+        user = identifier(row["userId"])
+        if user is None:
+            nameless += 1
+            continue
         record = {name: _value(cell, name, where) for name, cell in row.items() if name != "userId"}
-        twice += row["userId"] in people
-        people.setdefault(row["userId"], UserRecord(_demographics(record), record))
-    return people, [f"{twice} people are listed twice, the first row counts"] if twice else []
+        twice += user in people
+        people.setdefault(user, UserRecord(_demographics(record), record))
+    faults = [f"{twice} people are listed twice, the first row counts"] if twice else []
+    return people, [*faults, f"{nameless} people have no userId and are left out"] if nameless else faults
 
 
 def _demographics(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +163,6 @@ def _metadata(row: Mapping[str, str]) -> dict[str, Any]:
 def _image(row: Mapping[str, str], where: str) -> str:
     """`session1/iaa_pub1_.jpg`; names do end in an underscore."""
     for name in _KEY:
-        if null(row[name]) or len(normalised(row[name], where).split("/")) > 1:
+        if len(normalised(row[name], where).split("/")) > 1:
             raise DatasetError(f"{where} has the {name} {row[name]!r}: unpack the data set again")
     return f"{row['sessionId']}/{row['imageName']}"

@@ -60,7 +60,9 @@ def prepare(
         return
     for name, counts in prepared.counts["datasets"].items():
         people = f"{counts['users']:,} people"
-        say(f"{name}: {counts['ratings']:,} ratings of {counts['images']:,} images by {people}")
+        repeated = f" ({counts['duplicates']:,} repeated)" if counts["duplicates"] else ""
+        ratings = f"{counts['ratings']:,} of {counts['released']:,} ratings{repeated}"
+        say(f"{name}: {ratings} of {counts['images']:,} images by {people}")
         for split, part in counts["splits"].items():
             say(f"  {split:<12}{part['ratings']:>9,} ratings {part['users']:>5,} people")
     if not prepared.written:
