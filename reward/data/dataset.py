@@ -66,6 +66,20 @@ class Dataset:
         """Least and greatest rating that this person could give, as released."""
         return self.raw_ranges.get(self.source(user), (1.0, 5.0))
 
+    def only(self, source: str) -> Dataset:
+        """Judged on the people of one data set alone: training rows stay, other splits keep that one's.
+
+        Raises DatasetError for a data set that is not there.
+        """
+        sources = np.array([self.source(user) for user in range(len(self.user_ids))])
+        if source not in sources:
+            names = ", ".join(np.unique(sources))
+            raise DatasetError(
+                f"{self.root} holds no ratings of {source!r}, only of {names}: name one of these"
+            )
+        kept = (sources[self.users] == source) | (self.splits == "train")
+        return replace(self, splits=np.where(kept, self.splits, ""))
+
     def counts(self) -> dict[str, Any]:
         """How much there is: ratings, users and images, in all and by split; what the release has."""
 

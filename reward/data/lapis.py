@@ -22,7 +22,7 @@ from reward.data import published
 from reward.data.csvfile import CsvFile, lines, number, value
 from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord, split_faults
 from reward.data.pamela import normalised
-from reward.data.splits import held_out, split_of, unseen_people
+from reward.data.splits import public_fold, split_of
 from reward.errors import DatasetError
 from reward.ids import identifier, null
 
@@ -55,11 +55,12 @@ def internal_found(folder: Path) -> bool:
     return (folder / _INTERNAL).is_file()
 
 
-def load_lapis(folder: Path) -> Dataset:
+def load_lapis(folder: Path, fold: int | None = None) -> Dataset:
     """Read the distributed layout. Raises DatasetError.
 
     Ratings become 1-5 by rating / 25 + 1, the title is the text. Ratings of images whose files are missing
-    (some names were mangled on their way through latin-1) are left out and counted in the notice.
+    (some names were mangled on their way through latin-1) are left out and counted in the notice. `fold`: see
+    `public_fold`.
     """
     file = CsvFile(folder / _RATINGS, _REQUIRED)
     parts: dict[str, str] = {}
@@ -70,17 +71,19 @@ def load_lapis(folder: Path) -> Dataset:
         sizes[f"{part} images"] = len(names)
         _add_part(parts, part, names)
     attributes, faults = _attributes(folder / _ATTRIBUTES, "image_filename")
-    reader = _Reader(folder, folder / "images", parts, attributes, unseen_people(_people(file)))
+    unseen, strangers = public_fold(folder, _people(file), fold)
+    faults += strangers
+    reader = _Reader(folder, folder / "images", parts, attributes, unseen)
     for where, row in file:
         image = _file_name(row["image_filename"], where)
         reader.add(where, row, image, row.get("image_id"), row["rating"], _PERSON)
     return reader.dataset(published.LAPIS, sizes, faults)
 
 
-def load_internal(folder: Path) -> Dataset:
+def load_internal(folder: Path, fold: int | None = None) -> Dataset:
     """Read the older internal layout. Raises DatasetError.
 
-    It has no titles; user folds are taken from `userset/` where it is there, the first one as unseen.
+    It has no titles. `fold`: see `public_fold`.
     """
     file = CsvFile(folder / _INTERNAL, _INTERNAL_REQUIRED)
     parts: dict[str, str] = {}
@@ -88,14 +91,8 @@ def load_internal(folder: Path) -> Dataset:
         names = lines(folder / "imageset" / f"{part.title()}ImageSet.txt")
         _add_part(parts, part, [PurePosixPath(name.replace("\\", "/")).name for name in names])
     attributes, faults = _attributes(folder / "annotation/QIP_LAPIS.csv", "img_file")
-    fold, people = folder / "userset" / "TestUserIDs_Fold1.txt", _people(file)
-    if fold.is_file():
-        named = {id for line in lines(fold) if (id := identifier(line))}
-        unseen = held_out(named & people)
-        if strangers := len(named - people):
-            faults += [f"{strangers} of the {len(named)} people of the unseen fold rated nothing"]
-    else:
-        unseen = unseen_people(people)
+    unseen, strangers = public_fold(folder, _people(file), fold)
+    faults += strangers
     pictures = next((p for p in ("images", "datasetImages_originalSize") if (folder / p).is_dir()), "images")
     reader = _Reader(folder, folder / pictures, parts, attributes, unseen)
     for where, row in file:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from reward.data import published
-from reward.data.csvfile import CsvFile, number, value
+from reward.data.csvfile import CsvFile, lines, number, value
 from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord, split_faults
 from reward.data.pamela import normalised
-from reward.data.splits import shuffled, split_of, unseen_people
+from reward.data.splits import public_fold, shuffled, split_of
 from reward.errors import DatasetError
 from reward.ids import identifier, null
 
@@ -40,17 +40,19 @@ def found(folder: Path) -> bool:
     return (folder / _RATINGS).is_file()
 
 
-def load_para(folder: Path) -> Dataset:
+def load_para(folder: Path, fold: int | None = None) -> Dataset:
     """Read PARA. Raises DatasetError.
 
-    A tenth of the official training images is for validation. Per-image means of the GIAA files are not read:
+    A tenth of the official training images is for validation: those of `validation_images.txt` where it lies
+    beside the data. `fold`: see `public_fold`. Per-image means of the GIAA files are not read:
     they hold the ratings of held-out people.
     """
-    parts, sizes = _image_parts(folder / "annotation")
-    people, faults = _people(folder / "annotation/PARA-UserInfo.csv")
-    unseen = unseen_people(people)
+    parts, sizes, faults = _image_parts(folder)
+    people, doubtful = _people(folder / "annotation/PARA-UserInfo.csv")
+    unseen, strangers = public_fold(folder, people, fold)
+    faults += [*doubtful, *strangers]
     ratings, images = Ratings(), dict[str, ImageRecord]()
-    unlisted, strangers = set[str](), set[str]()
+    unlisted, undescribed = set[str](), set[str]()
     keys: dict[tuple[str, str], str] = {}  # each image is checked once, not with each of its 26 ratings
     for where, row in CsvFile(folder / _RATINGS, (*_KEY, "userId", _SCORE, "semantic")):
         user, key = identifier(row["userId"]), (row["sessionId"], row["imageName"])
@@ -62,7 +64,7 @@ def load_para(folder: Path) -> Dataset:
             continue
         image = keys.get(key) or keys.setdefault(key, _image(row, where))
         if user not in people:
-            strangers.add(user)
+            undescribed.add(user)
             people[user] = UserRecord({}, {})
         if image not in images:
             images[image] = ImageRecord(image, folder / "imgs" / image, _metadata(row))
@@ -76,8 +78,8 @@ def load_para(folder: Path) -> Dataset:
     absent = [record.path for record in images.values() if not record.path.is_file()]
     if absent:
         raise DatasetError(f"{len(absent)} images are missing, first {absent[0]}: unpack all of imgs/")
-    if strangers:
-        faults += [f"{len(strangers)} people who rate are not in PARA-UserInfo.csv"]
+    if undescribed:
+        faults += [f"{len(undescribed)} people who rate are not in PARA-UserInfo.csv"]
     if unlisted:
         faults += [f"{len(unlisted)} images are in no split, their ratings unused"]
     counted = {
@@ -93,8 +95,9 @@ def load_para(folder: Path) -> Dataset:
     return replace(dataset, notices=published.notice("PARA", counted, published.PARA, faults))
 
 
-def _image_parts(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
-    """Part of every image that the release lists, and how many each official part has."""
+def _image_parts(root: Path) -> tuple[dict[str, str], dict[str, int], list[str]]:
+    """Part of every image that the release lists, how many each official part has, and faults."""
+    folder, chosen, faults = root / "annotation", root / "validation_images.txt", list[str]()
     listed: dict[str, list[str]] = {}
     for part in ("train", "test"):
         file = CsvFile(folder / f"PARA-Giaa{part.title()}.csv", _KEY)
@@ -105,9 +108,19 @@ def _image_parts(folder: Path) -> tuple[dict[str, str], dict[str, int]]:
     if both:
         raise DatasetError(f"{min(both)} is in the train and the test split: unpack the data set again")
     validation = shuffled(set(listed["train"]))[: round(VALIDATION * len(listed["train"]))]
+    if chosen.is_file():  # names with or without their session
+        by_name = {name.rpartition("/")[2]: name for name in listed["train"]}
+        named = lines(chosen)
+        validation = [by_name[name] for line in named if (name := _last(line)) in by_name]
+        if len(validation) < len(named):
+            faults.append(f"{len(named) - len(validation)} lines of {chosen.name} name no training image")
     parts = {image: part for part, images in listed.items() for image in images}
     parts |= dict.fromkeys(validation, "val")
-    return parts, {f"{part} images": len(images) for part, images in listed.items()}
+    return parts, {f"{part} images": len(images) for part, images in listed.items()}, faults
+
+
+def _last(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _people(path: Path) -> tuple[dict[str, UserRecord], list[str]]:

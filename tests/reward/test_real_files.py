@@ -183,7 +183,7 @@ def test_the_unseen_people_of_the_internal_lapis_stay_unseen_whatever_their_ids_
     assert facts(root) == before
     (root / "userset" / "TestUserIDs_Fold1.txt").write_text("1\n2\n3\n99\n")
     assert facts(root) == before
-    assert "1 of the 4 people of the unseen fold rated nothing" in load(root, quiet=True).notices[0]
+    assert "1 of the 4 people of TestUserIDs_Fold1.txt rated nothing" in load(root, quiet=True).notices[0]
 
 
 def test_people_of_para_are_joined_with_what_they_told_whatever_their_ids_look_like(tmp_path):
