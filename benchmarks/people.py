@@ -44,7 +44,7 @@ from reward.people.newcomer import (
 from reward.predictor.checkpoint import CARD_FILE, WEIGHTS_FILE, read_checkpoint
 from reward.predictor.network import TasteModel
 from reward.training.calibrate import estimate
-from reward.training.train import SANDBOX, train
+from reward.training.train import STEER, train
 from steer.sandbox.make import dataset as sandbox
 from steer.sandbox.make.build import Layout, read_features
 from steer.sandbox.truth.raters import Raters
@@ -130,7 +130,7 @@ def main() -> None:
 def without_participant(dataset: Dataset, features: Features, encoder: str, folder: Path) -> TasteModel:
     """A predictor that never sees who rates, trained by the same recipe."""
     if not (folder / CARD_FILE).is_file():
-        recipe = replace(SANDBOX, name="sandbox, without user", user_init=0.0, drop_user=1.0)
+        recipe = replace(STEER, name="steer, without user", user_init=0.0, drop_user=1.0)
         names = {"world": World.load().name, "simulated": True}
         encoders = {"encoder": {"sha256": encoder}, "sentence_encoder": {"id": SENTENCE_ENCODER_ID}}
         train(dataset, features, recipe, folder, **names, **encoders)

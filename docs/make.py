@@ -1,4 +1,5 @@
-"""Writes what the documentation takes from the code: help.md, the tree in architecture.md, and the examples.
+"""Writes what the documentation takes from the code: help.md, the tree in architecture.md, the recipes in
+training.md, and the examples.
 
 python docs/make.py            # write
 python docs/make.py --check    # say what is out of date; exit code 1 if anything is
@@ -18,7 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP, ARCHITECTURE = ROOT / "docs" / "help.md", ROOT / "docs" / "architecture.md"
+TRAINING = ROOT / "docs" / "training.md"
 _EXAMPLE = re.compile(r"(?<=<!-- )(examples/\w+\.py)( -->\n).*?(?=<!-- end of example -->)", re.DOTALL)
+_RECIPES = re.compile(r"(?<=<!-- recipes -->\n).*(?=<!-- end of recipes -->)", re.DOTALL)
 _TREE = re.compile(r"(?<=<!-- tree -->\n).*(?=<!-- end of tree -->)", re.DOTALL)
 
 
@@ -44,6 +47,20 @@ def tree() -> str:
 def _about(path: Path) -> str:
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(doc.split("\n\n")[0].split()).replace("|", "\\|")
+
+
+def recipes() -> str:
+    """Every field in which the two recipes differ, with what its comment in the code says."""
+    from reward.training.recipe import differences
+
+    source = (ROOT / "reward" / "training" / "recipe.py").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^    (\w+): .*?  # (.*)$", source, re.MULTILINE))
+    rows = [
+        f"| `{name}` | {paper} | {ours} | {said[name]} |"
+        for name, paper, ours in differences()
+        if name != "name"
+    ]
+    return "\n".join(["| field | `paper` | `steer` | what it is |", "|---|---|---|---|", *rows, ""])
 
 
 def help_page() -> str:
@@ -89,6 +106,7 @@ def pages() -> dict[Path, str]:
     return {
         HELP: help_page(),
         ARCHITECTURE: _TREE.sub(lambda _: tree(), ARCHITECTURE.read_text(encoding="utf-8")),
+        TRAINING: _RECIPES.sub(lambda _: recipes(), TRAINING.read_text(encoding="utf-8")),
         **{page: _with_example(page) for page in sorted((ROOT / "docs").glob("adding-*.md"))},
     }
 

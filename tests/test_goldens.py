@@ -116,7 +116,7 @@ HOMES = {
     "reward.training.pipeline": ("EncoderNames", "evaluate_predictor", "train_predictor"),
     "reward.predictor.predictor": ("Predictor",),
     "reward.people.descriptions": ("MetadataVocabulary", "demographics_sentence", "metadata_sentence"),
-    "reward.training.recipe": ("PAPER", "RECIPES", "SANDBOX", "Recipe"),
+    "reward.training.recipe": ("PAPER", "RECIPES", "STEER", "Recipe"),
     "reward.training.train": ("train",),
     "steer.profiles": ("Profiles",),
     "steer.renderer": ("RenderSettings", "open_renderer"),

@@ -25,25 +25,28 @@ log = logging.getLogger(__name__)
 
 TABLE = "ratings.parquet"  # in a folder that `prepare` wrote
 
-_LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Dataset]], ...] = (
-    (lambda folder: (folder / TABLE).is_file(), lambda folder: _table(folder / TABLE)),
-    (pamela.found, pamela.load_pamela),
+Read = Callable[[Path, int | None], Dataset]  # a folder, and which fold of the people is unseen
+_LAYOUTS: tuple[tuple[Callable[[Path], bool], Read], ...] = (
+    (lambda folder: (folder / TABLE).is_file(), lambda folder, fold: _table(folder / TABLE, fold)),
+    (pamela.found, lambda folder, fold: pamela.load_pamela(folder)),
     (lapis.found, lapis.load_lapis),
     (lapis.internal_found, lapis.load_internal),
     (para.found, para.load_para),
-    (lambda folder: (folder / archive.NAME).is_file(), lambda folder: _zip(folder / archive.NAME)),
+    (lambda folder: (folder / archive.NAME).is_file(), lambda folder, fold: _zip(folder / archive.NAME)),
 )
 
 
-def load(root: str | Path, *, strict: bool = False, quiet: bool = False) -> Dataset:
+def load(root: str | Path, *, strict: bool = False, quiet: bool = False, fold: int | None = None) -> Dataset:
     """Read a data set, recognising its layout. Raises DatasetError.
 
     `root`: its folder, a folder that holds just that one, PAMELA.zip (unpacked beside itself, once), or what
-    `prepare` wrote. Where its counts differ from the published ones, one warning with both numbers is logged
-    and kept in `notices`; `strict` makes it an error, `quiet` leaves it to whoever reads `notices`. A lone
-    PAMELA or sandbox has plain user ids, those of LAPIS and PARA begin with the data set's name.
+    `prepare` wrote. `fold`, 1 to 4, says which people of LAPIS and PARA are unseen (the first if None); the
+    splits of others are their own. Where its counts differ from the published ones, one warning with both
+    numbers is logged and kept in `notices`; `strict` makes it an error, `quiet` leaves it to whoever reads
+    `notices`. A lone PAMELA or sandbox has plain user ids, those of LAPIS and PARA begin with the data set's
+    name.
     """
-    dataset = _read(Path(root))
+    dataset = _read(Path(root), fold)
     if dataset.notices and strict:
         raise DatasetError(" ".join(dataset.notices))
     for notice in () if quiet else dataset.notices:
@@ -51,12 +54,12 @@ def load(root: str | Path, *, strict: bool = False, quiet: bool = False) -> Data
     return dataset
 
 
-def _read(root: Path) -> Dataset:
+def _read(root: Path, fold: int | None) -> Dataset:
     if root.is_file():
         if root.suffix.lower() == ".zip":
             return _zip(root)
         if root.suffix == ".parquet":
-            return _table(root)
+            return _table(root, fold)
     if not root.is_dir():
         what = "is neither a folder, a PAMELA.zip nor a table" if root.exists() else "does not exist"
         raise DatasetError(
@@ -64,7 +67,7 @@ def _read(root: Path) -> Dataset:
         )
     for found, read in _LAYOUTS:
         if found(root):
-            return read(root)
+            return read(root, fold)
     inside = [
         (folder, read)
         for folder in sorted(root.iterdir())
@@ -74,7 +77,7 @@ def _read(root: Path) -> Dataset:
     ]
     if len(inside) == 1:
         folder, read = inside[0]
-        return read(folder)
+        return read(folder, fold)
     if inside:
         names = ", ".join(folder.name for folder, _ in inside)
         raise DatasetError(f"{root} holds several data sets ({names}): name the one, or each of them")
@@ -88,7 +91,12 @@ def _zip(path: Path) -> Dataset:
     return pamela.load_pamela(archive.unpack(path))
 
 
-def _table(path: Path) -> Dataset:
+def _table(path: Path, fold: int | None) -> Dataset:
+    if fold is not None:
+        raise DatasetError(
+            f"{path} holds the fold that it was made with: make another by `steer reward prepare --fold "
+            f"{fold}`, or name the data sets themselves"
+        )
     from reward.data.table import read_table
 
     return read_table(path)

@@ -1,16 +1,19 @@
-"""CSV files as released: utf-8 or latin-1, blank rows, exported index columns, strictly one width."""
+"""Text files as released: their encoding, ids and numbers; CSV with blank rows and exported index columns."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from reward.errors import DatasetError
+from reward.ids import null
 
-_NULLS = {"", "nan", "na", "n/a", "none", "null"}
+_DELIMITERS = (",", ";", "\t")  # spreadsheets write the second where a comma is the decimal point
 
 
 class CsvFile:
@@ -19,11 +22,19 @@ class CsvFile:
     def __init__(self, path: Path, required: Sequence[str]) -> None:
         """Read the header of a file that has at least these columns. Raises DatasetError.
 
-        The file is read as utf-8, and as latin-1 where it is not that.
+        The file is read as utf-8, as utf-16 where it begins so, and as latin-1 where it is neither. Its cells
+        stand between commas, else between semicolons or tabs.
         """
         self.path = path
-        self._encoding = _encoding(path)
-        self._header = next(self._cells(), (0, []))[1]
+        self._encoding = encoding_of(path)
+        self._delimiter = ","
+        for self._delimiter in _DELIMITERS:
+            self._header = next(self._cells(), (0, []))[1]
+            if set(required) <= set(self._header):
+                break
+        else:
+            self._delimiter = ","
+            self._header = next(self._cells(), (0, []))[1]
         # an exported index has no name, or pandas' name for one
         self._kept = [i for i, name in enumerate(self._header) if name and not name.startswith("Unnamed: ")]
         self.columns = tuple(self._header[i] for i in self._kept)
@@ -44,6 +55,8 @@ class CsvFile:
             if not any(cells):
                 continue
             where = f"{self.path.name}, line {line}"
+            while len(cells) > len(self._header) and not cells[-1]:
+                cells.pop()  # of an empty column that a spreadsheet added
             if len(cells) != len(self._header):
                 raise DatasetError(
                     f"{where} has {len(cells)} cells where the header has {len(self._header)}: "
@@ -56,18 +69,13 @@ class CsvFile:
     def _cells(self) -> Iterator[tuple[int, list[str]]]:
         try:
             with self.path.open(encoding=self._encoding, newline="") as file:
-                reader = csv.reader(file, strict=True)
+                reader = csv.reader(file, strict=True, delimiter=self._delimiter)
                 for cells in reader:
                     yield reader.line_num, [cell.strip() for cell in cells]
-        except csv.Error as error:
+        except (csv.Error, UnicodeError) as error:
             raise DatasetError(
                 f"{self.path} is not a whole CSV file ({error}): unpack the data set again"
             ) from error
-
-
-def null(cell: str | None) -> bool:
-    """Whether a cell says nothing: blank, nan, NA, None, null."""
-    return cell is None or cell.lower() in _NULLS
 
 
 def number(cell: str, where: str) -> float | int | None:
@@ -75,12 +83,19 @@ def number(cell: str, where: str) -> float | int | None:
     if null(cell):
         return None
     try:
-        value = float(cell)
+        value = decimal(cell)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise DatasetError(f"{where} has {cell!r} where a number belongs: unpack the data set again")
     return int(value) if value.is_integer() else value
+
+
+def decimal(raw: Any) -> float:
+    """2.5, "2.5" and "2,5" as 2.5. Raises ValueError and TypeError for what is no number."""
+    if isinstance(raw, bool):
+        raise ValueError("a truth value is no number")
+    return float(raw.replace(",", ".") if isinstance(raw, str) and raw.count(",") == 1 else raw)
 
 
 @lru_cache(4096)  # few distinct cells: keeps PARA's columns small in memory
@@ -89,22 +104,37 @@ def value(cell: str) -> float | str | None:
     if null(cell):
         return None
     try:
-        return float(cell)
+        return decimal(cell)
     except ValueError:
         return cell
 
 
 def lines(path: Path) -> list[str]:
     """The lines of a text file that are not blank, outer spaces cut. Raises DatasetError."""
-    encoding = _encoding(path)
-    return [line.strip() for line in path.read_text(encoding=encoding).splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
-def _encoding(path: Path) -> str:
-    """utf-8-sig, or latin-1 where the bytes are not utf-8."""
+def read_text(path: Path) -> str:
+    """The text of a file in whatever encoding it is. Raises DatasetError."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            while file.read(1 << 20):
+        return path.read_text(encoding=encoding_of(path))
+    except (OSError, UnicodeError) as error:
+        raise DatasetError(f"{path} cannot be read ({error}): unpack the data set again") from error
+
+
+def encoding_of(path: Path) -> str:
+    """utf-8-sig, utf-16 where the file begins so, or latin-1 where it is neither. Raises DatasetError."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        if start[1::2].count(0) > len(start) // 4:  # Latin letters whose other byte is zero
+            return "utf-16-le"
+        if start[::2].count(0) > len(start) // 4:
+            return "utf-16-be"
+        with path.open(encoding="utf-8-sig") as text:
+            while text.read(1 << 20):
                 pass
     except UnicodeDecodeError:
         return "latin-1"

@@ -12,11 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from reward.data.csvfile import decimal
 from reward.errors import DatasetError
+from reward.ids import null
 from reward.people.person import natural_order
 
 SPLITS = ("train", "val_seen", "val_unseen", "test_seen", "test_unseen")
 UNUSED = "unused"  # ratings that no split may have: a held-out person on a training image, say
+
+ROUNDING = 0.01  # points of the 1-5 scale that a rating may lie outside of it; it then counts as its end
 
 Range = tuple[float, float]  # least and greatest rating as released
 
@@ -36,6 +40,7 @@ class Dataset:
     scores: np.ndarray  # [n] float32, 1-5, continuous
     splits: np.ndarray  # [n] names of SPLITS, or UNUSED
     duplicates: int = 0  # repeated ratings of one image by one person; the first counts
+    dropped: int = 0  # other rows of the release that are no ratings here; `notices` say why
     name: str = "pamela"  # sandbox, lapis, para; joined data sets with + between
     simulated: bool = False  # some of these people are simulated
     sources: tuple[str, ...] = ()  # one per user: name of their data set; () where all are from `name`
@@ -61,8 +66,22 @@ class Dataset:
         """Least and greatest rating that this person could give, as released."""
         return self.raw_ranges.get(self.source(user), (1.0, 5.0))
 
+    def only(self, source: str) -> Dataset:
+        """Judged on the people of one data set alone: training rows stay, other splits keep that one's.
+
+        Raises DatasetError for a data set that is not there.
+        """
+        sources = np.array([self.source(user) for user in range(len(self.user_ids))])
+        if source not in sources:
+            names = ", ".join(np.unique(sources))
+            raise DatasetError(
+                f"{self.root} holds no ratings of {source!r}, only of {names}: name one of these"
+            )
+        kept = (sources[self.users] == source) | (self.splits == "train")
+        return replace(self, splits=np.where(kept, self.splits, ""))
+
     def counts(self) -> dict[str, Any]:
-        """How much there is: ratings, users and images, in all and by split; duplicates that were dropped."""
+        """How much there is: ratings, users and images, in all and by split; what the release has."""
 
         def of(rows: np.ndarray) -> dict[str, int]:
             users, images = np.unique(self.users[rows]), np.unique(self.images[rows])
@@ -71,6 +90,7 @@ class Dataset:
         names = [name for name in (*SPLITS, UNUSED) if name in self.splits]
         return {
             **of(np.arange(len(self.scores))),
+            "released": len(self.scores) + self.duplicates + self.dropped,
             "duplicates": self.duplicates,
             "splits": {name: of(self.rows(name)) for name in names},
         }
@@ -116,6 +136,7 @@ def join(datasets: Sequence[Dataset]) -> Dataset:
         scores=np.concatenate([part.scores for part in parts]),
         splits=np.concatenate([part.splits for part in parts]),
         duplicates=sum(part.duplicates for part in parts),
+        dropped=sum(part.dropped for part in parts),
         name="+".join(names),
         simulated=any(part.simulated for part in parts),
         sources=tuple(part.source(user) for part in parts for user in range(len(part.user_ids))),
@@ -162,12 +183,14 @@ class UserRecord:
 
 
 class Ratings:
-    """Collects ratings row by row, counting repeated ones, and makes the columns of a Dataset of them."""
+    """Collects ratings row by row, counting what is left out, and makes the columns of a Dataset of them."""
 
     def __init__(self, bounds: Range = (1.0, 5.0)) -> None:
         """`bounds`: least and greatest rating as released; they become 1 and 5."""
         self.bounds = bounds
-        self.rows = 0  # all of them, repeated ones included
+        self.rows = 0  # all of them, also repeated ones and those that are left out
+        self.dropped: dict[str, int] = {}  # why rows are left out -> how many
+        self._rounded = 0
         self._users: dict[str, int] = {}
         self._images: dict[str, int] = {}
         self._seen: set[tuple[str, int, int]] = set()
@@ -177,8 +200,14 @@ class Ratings:
     def add(
         self, user: str, image: str, split: str, raw: Any, where: str, extra: Mapping[str, Any] | None = None
     ) -> None:
-        """One rating; `where` names its row in errors. Raises DatasetError where `raw` is no rating."""
-        score = _number(raw, self.bounds, where)
+        """One rating; `where` names its row in errors. A null one is dropped.
+
+        Raises DatasetError where `raw` is no rating.
+        """
+        if null(raw):
+            self.drop("null ratings")
+            return
+        score = self._score(raw, where)
         self.rows += 1
         row = (
             self._users.setdefault(user, len(self._users)),
@@ -196,6 +225,39 @@ class Ratings:
         images.append(row[1])
         splits.append(split)
         scores.append(score)
+
+    def drop(self, why: str, rows: int = 1) -> None:
+        """Leave out rows; `why` in words after their number, as in "null ratings"."""
+        self.rows += rows
+        self.dropped[why] = self.dropped.get(why, 0) + rows
+
+    @property
+    def faults(self) -> list[str]:
+        """What a notice says of rows that were left out or changed."""
+        out = [f"{count:,} {why} left out" for why, count in self.dropped.items()]
+        low, high = self.bounds
+        if self._rounded:
+            out.append(f"{self._rounded:,} ratings a rounding outside of {low:g} to {high:g} set to its end")
+        return out
+
+    def _score(self, raw: Any, where: str) -> float:
+        low, high = self.bounds
+        try:
+            score = decimal(raw)
+        except (TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{where} has the score {raw!r}, not a number: unpack the data set again"
+            ) from error
+        if low <= score <= high:
+            return score
+        slack = ROUNDING * (high - low) / 4
+        if not low - slack <= score <= high + slack:  # also where it is infinite
+            raise DatasetError(
+                f"{where} has the score {score:g}: they lie between {low:g} and {high:g}; "
+                "unpack the data set again"
+            )
+        self._rounded += 1
+        return min(max(score, low), high)
 
     @property
     def users(self) -> list[str]:
@@ -216,7 +278,6 @@ class Ratings:
         *,
         prefix: bool = False,
         simulated: bool = False,
-        notices: Sequence[str] = (),
     ) -> Dataset:
         """The columns. `users` and `images` hold records of all that is in `self.users` and `self.images`."""
         order = natural_order(list(self._users))
@@ -238,31 +299,37 @@ class Ratings:
             images=np.array(image_rows, np.int64),
             scores=scores.astype(np.float32),
             splits=np.array(splits, f"<U{max(map(len, SPLITS))}"),
-            duplicates=self.rows - len(raw),
+            duplicates=self.rows - sum(self.dropped.values()) - len(raw),
+            dropped=sum(self.dropped.values()),
             name=name,
             simulated=simulated,
             user_records=tuple(users[id].record for id in order),
             raw_scores=None if plain else raw_scores.astype(np.float32),
             raw_ranges={name: self.bounds},
             extra={name: _column(values, len(raw)) for name, values in self._extra.items()},
-            notices=tuple(notices),
         )
 
 
-def _number(raw: Any, bounds: Range, where: str) -> float:
-    try:
-        score = float("bool" if isinstance(raw, bool) else raw)
-    except (TypeError, ValueError) as error:
-        raise DatasetError(
-            f"{where} has the score {raw!r}, not a number: unpack the data set again"
-        ) from error
-    low, high = bounds
-    if not low <= score <= high:  # also where it is NaN
-        raise DatasetError(
-            f"{where} has the score {score:g}: they lie between {low:g} and {high:g}; "
-            "unpack the data set again"
-        )
-    return score
+def split_faults(dataset: Dataset) -> list[str]:
+    """Where splits do not hold what their names say, in words with counts."""
+    trained, later = dataset.rows("train"), dataset.rows(*SPLITS[1:])
+    faults = []
+    leaked = np.intersect1d(dataset.images[trained], dataset.images[later])
+    if len(leaked):
+        faults.append(f"{len(leaked)} training images are also in validation or test sets")
+    met = np.intersect1d(dataset.users[trained], dataset.users[dataset.rows("val_unseen", "test_unseen")])
+    if len(met):
+        faults.append(f"{len(met)} people of the unseen sets are also in the training set")
+    for split in ("val_seen", "test_seen"):
+        rows = dataset.rows(split)
+        strangers = rows[~np.isin(dataset.users[rows], dataset.users[trained])]
+        if len(strangers):
+            people = len(np.unique(dataset.users[strangers]))
+            faults.append(
+                f"{len(strangers):,} ratings in {split} are of {people} people who are not in the training "
+                "set and cannot be judged there"
+            )
+    return faults
 
 
 def _column(values: list[Any], length: int) -> np.ndarray:

@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from string import capwords
 from typing import Any
 
 from reward.data import published
-from reward.data.csvfile import CsvFile, lines, null, number, value
-from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord
+from reward.data.csvfile import CsvFile, lines, number, value
+from reward.data.dataset import Dataset, ImageRecord, Ratings, UserRecord, split_faults
 from reward.data.pamela import normalised
-from reward.data.splits import held_out, split_of, unseen_people
+from reward.data.splits import public_fold, split_of
 from reward.errors import DatasetError
+from reward.ids import identifier, null
 
 PARTS = ("train", "val", "test")
 _RATINGS = "annotation/LAPIS_PIAA.csv"
@@ -53,22 +55,24 @@ def internal_found(folder: Path) -> bool:
     return (folder / _INTERNAL).is_file()
 
 
-def load_lapis(folder: Path) -> Dataset:
+def load_lapis(folder: Path, fold: int | None = None) -> Dataset:
     """Read the distributed layout. Raises DatasetError.
 
     Ratings become 1-5 by rating / 25 + 1, the title is the text. Ratings of images whose files are missing
-    (some names were mangled on their way through latin-1) are left out and counted in the notice.
+    (some names were mangled on their way through latin-1) are left out and counted in the notice. `fold`: see
+    `public_fold`.
     """
     file = CsvFile(folder / _RATINGS, _REQUIRED)
     parts: dict[str, str] = {}
     sizes = {}
     for part in PARTS:
         listed = CsvFile(folder / f"annotation/LAPIS_GIAA_{part.title()}split.csv", ("image_filename",))
-        names = [_file_name(row["image_filename"], where) for where, row in listed]
+        names = [name for where, row in listed if (name := _file_name(row["image_filename"], where))]
         sizes[f"{part} images"] = len(names)
         _add_part(parts, part, names)
     attributes, faults = _attributes(folder / _ATTRIBUTES, "image_filename")
-    unseen = unseen_people(row["participant_id"] for _, row in file)
+    unseen, strangers = public_fold(folder, _people(file), fold)
+    faults += strangers
     reader = _Reader(folder, folder / "images", parts, attributes, unseen)
     for where, row in file:
         image = _file_name(row["image_filename"], where)
@@ -76,10 +80,10 @@ def load_lapis(folder: Path) -> Dataset:
     return reader.dataset(published.LAPIS, sizes, faults)
 
 
-def load_internal(folder: Path) -> Dataset:
+def load_internal(folder: Path, fold: int | None = None) -> Dataset:
     """Read the older internal layout. Raises DatasetError.
 
-    It has no titles; user folds are taken from `userset/` where it is there, the first one as unseen.
+    It has no titles. `fold`: see `public_fold`.
     """
     file = CsvFile(folder / _INTERNAL, _INTERNAL_REQUIRED)
     parts: dict[str, str] = {}
@@ -87,15 +91,12 @@ def load_internal(folder: Path) -> Dataset:
         names = lines(folder / "imageset" / f"{part.title()}ImageSet.txt")
         _add_part(parts, part, [PurePosixPath(name.replace("\\", "/")).name for name in names])
     attributes, faults = _attributes(folder / "annotation/QIP_LAPIS.csv", "img_file")
-    fold = folder / "userset" / "TestUserIDs_Fold1.txt"
-    if fold.is_file():
-        unseen = held_out(lines(fold))
-    else:
-        unseen = unseen_people(row["participant_id"] for _, row in file)
+    unseen, strangers = public_fold(folder, _people(file), fold)
+    faults += strangers
     pictures = next((p for p in ("images", "datasetImages_originalSize") if (folder / p).is_dir()), "images")
     reader = _Reader(folder, folder / pictures, parts, attributes, unseen)
     for where, row in file:
-        image = PurePosixPath(normalised(row["file"], where)).name  # style/name.jpg
+        image = "" if null(row["file"]) else PurePosixPath(normalised(row["file"], where)).name  # style/name
         reader.add(where, row, image, row.get("image_id"), row["response"], _INTERNAL_PERSON)
     return reader.dataset({}, {}, faults)
 
@@ -128,9 +129,13 @@ class _Reader:
         rating: str,
         fields: tuple[str, ...],
     ) -> None:
-        user = row["participant_id"]
-        if null(user):
-            raise DatasetError(f"{where} has no participant_id: unpack the data set again")
+        user = identifier(row["participant_id"])
+        if user is None or not image:
+            self._ratings.drop(f"rows without {'a person' if user is None else 'a picture'}")
+            return
+        if null(rating):
+            self._ratings.drop("null ratings")  # before their picture counts as one of the data set's
+            return
         if user not in self._users or not self._users[user].demographics:
             record = {name: _value(row[name], name, where) for name in fields}
             self._users[user] = UserRecord(_demographics(record), record)
@@ -161,32 +166,34 @@ class _Reader:
             "type": "Art",
             "attributes": self._attributes.get(image, {}),
         }
-        self._images[image] = ImageRecord(image if null(id) else str(id), path, metadata)
+        self._images[image] = ImageRecord(identifier(id) or image, path, metadata)
 
     def dataset(self, expected: Mapping[str, int], sizes: Mapping[str, int], faults: list[str]) -> Dataset:
-        lost, rows = sum(self._missing.values()), self._ratings.rows
         images = len(self._images) + len(self._missing)
         if len(self._missing) > MAX_MISSING * images:
             raise DatasetError(
                 f"{len(self._missing)} of {images} images are missing in {self._pictures}, first "
                 f"{next(iter(self._missing))}: unpack the images there"
             )
-        if not rows:
+        if lost := sum(self._missing.values()):
+            first = next(iter(self._missing))
+            why = f"ratings whose {len(self._missing)} images are missing on disk (first {first})"
+            self._ratings.drop(why, lost)
+        if not self._ratings.users:
             raise DatasetError(f"{self._root} has no ratings: unpack the data set again")
-        if lost:
-            faults = [
-                *faults,
-                f"{lost} ratings left out, whose {len(self._missing)} images are missing on disk "
-                f"(first {next(iter(self._missing))})",
-            ]
         if self._unlisted:
             faults = [*faults, f"{len(self._unlisted)} images are in no split, their ratings unused"]
         silent = sum(not user.demographics.keys() & _DEMOGRAPHICS for user in self._users.values())
-        counts = {"ratings": rows + lost, "users": len(self._users), "images": images}
+        counts = {"ratings": self._ratings.rows, "users": len(self._users), "images": images}
         counted = {**counts, "users without demographics": silent, **sizes}
-        notices = published.notice("LAPIS", counted, expected, faults)
         users = {id: self._users[id] for id in self._ratings.users}
-        return self._ratings.dataset(self._root, "lapis", users, self._images, prefix=True, notices=notices)
+        dataset = self._ratings.dataset(self._root, "lapis", users, self._images, prefix=True)
+        faults = [*faults, *self._ratings.faults, *split_faults(dataset)]
+        return replace(dataset, notices=published.notice("LAPIS", counted, expected, faults))
+
+
+def _people(file: CsvFile) -> set[str]:
+    return {id for _, row in file if (id := identifier(row["participant_id"]))}
 
 
 def _demographics(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +221,9 @@ def _value(cell: str, name: str, where: str) -> Any:
 
 
 def _file_name(cell: str, where: str) -> str:
+    """Of an image; "" where none is named."""
+    if null(cell):
+        return ""
     name = normalised(cell, where)
     if "/" in name:
         raise DatasetError(f"{where} names an image outside images/: {cell}")
@@ -236,6 +246,7 @@ def _attributes(path: Path, key: str) -> tuple[dict[str, dict[str, Any]], list[s
     return {
         row[key]: {name: number(cell, where) for name, cell in row.items() if name != key}
         for where, row in rows
+        if not null(row[key])
     }, []
 
 

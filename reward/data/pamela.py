@@ -1,7 +1,7 @@
 """PAMELA's layout, which the sandbox's data set shares.
 
-    annotations/pamela_{train,val_seen,val_unseen,test_seen,test_unseen}.json   each a flat list of rows
-    images/**/*.png
+    annotations/pamela_{train,val_seen,val_unseen,test_seen,test_unseen}.json   each a flat list of rows,
+    images/**/*.png                                                             or a row on each line
 
 Two of the five file names are known from public readers, the rest follow the split names; so any prefix is
 taken.
@@ -16,8 +16,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from reward.data import published
-from reward.data.dataset import SPLITS, Dataset, ImageRecord, Ratings, UserRecord
+from reward.data.csvfile import read_text
+from reward.data.dataset import SPLITS, Dataset, ImageRecord, Ratings, UserRecord, split_faults
 from reward.errors import DatasetError
+from reward.ids import identifier, null
 
 Row = Mapping[str, Any]
 _KNOWN = {
@@ -46,14 +48,19 @@ def load_pamela(folder: Path) -> Dataset:
         rows = _read(file)
         for number, row in enumerate(rows):
             where = f"{file.name}, row {number}"
-            user, path = _participant(row, where), normalised(row.get("image_path"), where)
-            if row.get("original_score") is None:
-                raise DatasetError(f"{where} has no original_score: unpack the archive again")
+            user = _participant(row, where)
+            if user is None or null(row.get("image_path")):
+                ratings.drop(f"rows without {'a person' if user is None else 'a picture'}")
+                continue
+            path = normalised(row["image_path"], where)
+            if null(row.get("original_score")):
+                ratings.drop("null ratings")  # before their picture counts as one of the data set's
+                continue
             known = _mapping(row, "user_demographics", where)
             users[user] = users.get(user) or known
             if path not in images:
                 metadata = _mapping(row, "image_metadata", where)
-                images[path] = ImageRecord(_image_id(row, path), folder / path, metadata)
+                images[path] = ImageRecord(_image_id(row, path, where), folder / path, metadata)
             unknown = {key: value for key, value in row.items() if key not in _KNOWN}
             ratings.add(user, path, split, row["original_score"], where, unknown)
         totals[f"{split} ratings"] = len(rows)
@@ -62,10 +69,10 @@ def load_pamela(folder: Path) -> Dataset:
     if absent:
         raise DatasetError(f"{len(absent)} images are missing, first {absent[0]}: unpack the archive again")
     simulated = (folder.parent / "scenes.json").is_file()  # the sandbox keeps its scenes beside its data set
-    people = {user: UserRecord(_with_numbers(known), known) for user, known in users.items()}
+    people = {user: UserRecord(_plain(known), known) for user, known in users.items()}
     name = "sandbox" if simulated else "pamela"
     dataset = ratings.dataset(folder, name, people, images, simulated=simulated)
-    return _noticed(dataset, totals, faults)
+    return _noticed(dataset, totals, [*faults, *ratings.faults, *split_faults(dataset)])
 
 
 def _noticed(dataset: Dataset, totals: Mapping[str, int], faults: list[str]) -> Dataset:
@@ -77,16 +84,6 @@ def _noticed(dataset: Dataset, totals: Mapping[str, int], faults: list[str]) -> 
     if not dataset.simulated:
         found |= _content(dataset)
         expected |= published.PAMELA_CONTENT
-    trained = dataset.rows("train")
-    later = dataset.rows(*SPLITS[1:])
-    leaked = len(set(dataset.images[trained].tolist()) & set(dataset.images[later].tolist()))
-    met = set(dataset.users[trained].tolist()) & set(
-        dataset.users[dataset.rows("val_unseen", "test_unseen")].tolist()
-    )
-    if leaked:
-        faults = [*faults, f"{leaked} training images are also in validation or test sets"]
-    if met:
-        faults = [*faults, f"{len(met)} people of the unseen sets are also in the training set"]
     return replace(dataset, notices=published.notice("PAMELA", found, expected, faults))
 
 
@@ -114,7 +111,7 @@ def _annotation_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """File of every split, and a fault for each JSON file that belongs to none."""
     files: dict[str, Path] = {}
     unread = []
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(f for f in folder.iterdir() if f.suffix.lower() in (".json", ".jsonl", ".ndjson")):
         stem = file.stem.lower().replace("-", "_")
         split = next((name for name in SPLITS if stem == name or stem.endswith(f"_{name}")), None)
         if split is None:
@@ -133,24 +130,25 @@ def _annotation_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def _read(file: Path) -> list[Row]:
+    """The rows of a JSON list, or of JSON lines."""
+    text = read_text(file)
+    by_line = text.lstrip()[:1] == "{" and (file.suffix.lower() != ".json" or "\n{" in text.strip())
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        rows = (
+            [json.loads(line) for line in text.splitlines() if line.strip()] if by_line else json.loads(text)
+        )
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{file} cannot be read ({error}): unpack the archive again") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DatasetError(f"{file} is not a list of rating rows: unpack the archive again")
     return rows
 
 
-def _participant(row: Row, where: str) -> str:
-    user = row.get("participant_id")
-    if isinstance(user, float) and user.is_integer():
-        user = int(user)
-    if user is None or user == "":
-        raise DatasetError(f"{where} has no participant_id: unpack the archive again")
-    if isinstance(user, bool) or not isinstance(user, str | int):
-        raise DatasetError(f"{where} has the participant_id {user!r}, neither text nor a whole number")
-    return str(user)
+def _participant(row: Row, where: str) -> str | None:
+    try:
+        return identifier(row.get("participant_id"))
+    except ValueError as error:
+        raise DatasetError(f"{where} has the participant_id {error}") from error
 
 
 def normalised(path: Any, where: str) -> str:
@@ -165,18 +163,35 @@ def normalised(path: Any, where: str) -> str:
     return "/".join(parts)
 
 
-def _image_id(row: Row, path: str) -> str:
-    return PurePosixPath(path).stem if row.get("image_id") is None else str(row["image_id"])
+def _image_id(row: Row, path: str, where: str) -> str:
+    try:
+        return identifier(row.get("image_id")) or PurePosixPath(path).stem
+    except ValueError as error:
+        raise DatasetError(f"{where} has the image_id {error}") from error
 
 
 def _mapping(row: Row, name: str, where: str) -> Mapping[str, Any]:
+    """An object, which may be written as text; what is no number in it is null, as JSON cannot say it."""
     value = row.get(name)
-    if value is not None and not isinstance(value, dict):
+    if null(value):
+        return {}
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, dict):
         raise DatasetError(f"{where} has a {name} that is not an object")
-    return value or {}
+    return {key: None if isinstance(one, float) and null(one) else one for key, one in value.items()}
 
 
-def _with_numbers(demographics: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An age written as text becomes the number that demographic groups compare."""
-    age = demographics.get("age")
-    return {**demographics, "age": int(age)} if isinstance(age, str) and age.isdecimal() else demographics
+def _plain(demographics: Mapping[str, Any]) -> dict[str, Any]:
+    """Without lists and objects, which nothing reads; an age written as text becomes its number."""
+    known = {
+        key: one for key, one in demographics.items() if one is None or isinstance(one, str | int | float)
+    }
+    if isinstance(age := known.get("age"), str | float):
+        text = None if null(age) else str(age).strip()
+        whole = text.removesuffix(".0") if text else None
+        known["age"] = int(whole) if whole and whole.isdecimal() else text
+    return known

@@ -42,6 +42,7 @@ def prepare(
     out: str | Path,
     *,
     strict: bool = False,
+    fold: int | None = None,
     progress: Progress = lambda what, done, of: None,
     download: Download | None = None,
 ) -> Prepared:
@@ -55,7 +56,7 @@ def prepare(
     """
     folder = Path(out)
     places = [_place(Path(source), folder, download) for source in sources]
-    parts = [load(place, strict=strict, quiet=True) for place in places]
+    parts = [load(place, strict=strict, quiet=True, fold=fold) for place in places]
     dataset = join(parts)
     table, record = folder / TABLE, folder / COUNTS
     counts = {

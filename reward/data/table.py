@@ -79,6 +79,7 @@ def to_arrow(dataset: Dataset) -> Any:
         "simulated": dataset.simulated,
         "joined": bool(dataset.sources),
         "duplicates": dataset.duplicates,
+        "dropped": dataset.dropped,
         "notices": dataset.notices,
     }
     return pa.table(columns, pa.schema(fields, {"steer": json.dumps(about)}))
@@ -123,6 +124,7 @@ def from_arrow(table: Any, root: Path | None = None) -> Dataset:
         scores=numbers["score"],
         splits=np.array(splits)[codes],
         duplicates=about["duplicates"],
+        dropped=about.get("dropped", 0),  # tables from before have none
         name=about["name"],
         simulated=about["simulated"],
         sources=tuple(sources) if about["joined"] else (),

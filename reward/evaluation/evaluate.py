@@ -119,10 +119,11 @@ def seen_users(
 ) -> Predictions:
     """Predictions for a split of people in the user table, or of the population for the same rows.
 
-    `table` [table rows] holds the data set's user of each row of the model's user table.
+    `table` [table rows] holds the data set's user of each row of the model's user table, -1 for those whom
+    the data do not have. Ratings of others are left out.
     """
     place = np.full(len(dataset.user_ids), -1)
-    place[table] = np.arange(len(table))
+    place[table[table >= 0]] = np.flatnonzero(table >= 0)
     rows = dataset.rows(split)
     rows = rows[place[dataset.users[rows]] >= 0]
     users, demographics = None, None
@@ -160,18 +161,9 @@ def unseen_users(
     images. Raises BadContext.
     """
     check_method(method)
-    rng = np.random.default_rng(seed)
-    rows = dataset.rows(split)
-    people, contexts, rest, without = [], [], [], 0
-    for user in np.unique(dataset.users[rows]):
-        mine = rng.permutation(rows[dataset.users[rows] == user])
-        beyond = mine[max(context, reserved) :]
-        if not len(beyond):
-            without += 1
-            continue
-        people.append(user)
-        contexts.append(mine[:context])
-        rest.append(beyond)
+    drawn, without = draw_contexts(dataset, split, seed, context, reserved)
+    people = [user for user, _, _ in drawn]
+    contexts, rest = [rated for _, rated, _ in drawn], [rows for _, _, rows in drawn]
     if not people:
         return Predictions(np.zeros(0, np.int64), np.zeros(0, np.float32), without)
     chosen = np.concatenate(rest)
@@ -194,6 +186,23 @@ def unseen_users(
     else:
         scores = _ridge(model, dataset, features, contexts, rest)
     return Predictions(chosen, scores, without)
+
+
+def draw_contexts(
+    dataset: Dataset, split: str, seed: int, context: int = CONTEXT, reserved: int = 0
+) -> tuple[list[tuple[int, np.ndarray, np.ndarray]], int]:
+    """(user, context rows, rows to judge) of each person of a split, and how many have none to judge."""
+    rng = np.random.default_rng(seed)
+    rows = dataset.rows(split)
+    drawn, without = [], 0
+    for user in np.unique(dataset.users[rows]):
+        mine = rng.permutation(rows[dataset.users[rows] == user])
+        beyond = mine[max(context, reserved) :]
+        if len(beyond):
+            drawn.append((int(user), mine[:context], beyond))
+        else:
+            without += 1
+    return drawn, without
 
 
 def _nearest(

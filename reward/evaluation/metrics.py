@@ -2,28 +2,28 @@
 
 Where the paper is silent: pairs tied in truth are excluded and tied predictions count half; users with
 fewer than 10 rows or constant ratings are left out and counted; a constant prediction has correlation 0;
-population truth is the mean over at least 2 raters of an image; intervals are percentile bootstraps over
-users.
+population truth is the mean over at least 2 raters of an image. Intervals are 95% Student's t over users:
+of their mean, or of a jackknife that leaves out one user at a time. A percentile bootstrap holds fewer than
+95% where users are few: 92% of 16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy.stats import bootstrap, kendalltau, rankdata
+from scipy.stats import kendalltau, rankdata
+from scipy.stats import t as student
 
 MIN_ROWS = 10  # of a user, to be evaluated
 MIN_RATERS = 2  # of an image, to have a population truth
-RESAMPLES = 1000
 METRICS = ("srocc", "plcc", "pairwise")
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean or ratio with its 95% bootstrap interval."""
+    """A figure with its 95% interval over users."""
 
     value: float
     low: float
@@ -40,9 +40,9 @@ class UserLevel:
     pairwise: np.ndarray  # [m] share of pairs in the right order
     left_out: int  # users with too few rows or constant ratings
 
-    def summary(self, seed: int = 0) -> dict[str, Interval]:
+    def summary(self) -> dict[str, Interval]:
         """Mean over users of each metric, with intervals."""
-        return {name: interval(getattr(self, name), seed) for name in METRICS}
+        return {name: interval(getattr(self, name)) for name in METRICS}
 
 
 @dataclass(frozen=True)
@@ -148,77 +148,78 @@ def average_draws(levels: Sequence[UserLevel]) -> UserLevel:
 
 
 def population_intervals(
-    users: np.ndarray, images: np.ndarray, truth: np.ndarray, predicted: np.ndarray, seed: int = 0
+    users: np.ndarray, images: np.ndarray, truth: np.ndarray, predicted: np.ndarray
 ) -> dict[str, Interval]:
-    """`population_level` with intervals: users are resampled and every image's mean is taken again.
+    """`population_level` with intervals: a jackknife over users, every image's mean taken again without one.
 
-    All arrays [n], one row per rating. An image counts in a resample if two different people of it rated it.
+    All arrays [n], one row per rating.
     """
-    level = population_level(images, truth, predicted)
-    _, row_image = np.unique(images, return_inverse=True)
-    people, row_user = np.unique(users, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    drawn = np.full((RESAMPLES, len(METRICS)), np.nan)
-    for resample in drawn:
-        times = np.bincount(rng.integers(0, len(people), len(people)), minlength=len(people))
-        weight = times[row_user].astype(float)
-        enough = np.bincount(row_image, weight > 0) >= MIN_RATERS
-        if enough.sum() < 2:
-            continue
-        total = np.bincount(row_image, weight)[enough]
-        y = np.bincount(row_image, weight * truth)[enough] / total
-        p = np.bincount(row_image, weight * predicted)[enough] / total
-        resample[:] = srocc(y, p), plcc(y, p), pairwise_accuracy(y, p)
-    if len(people) < 2 or np.isnan(drawn).all():
-        return {name: Interval(*[float(getattr(level, name))] * 3) for name in METRICS}
-    low, high = np.nanquantile(drawn, (0.025, 0.975), axis=0)
-    return {
-        name: Interval(float(getattr(level, name)), float(low[i]), float(high[i]))
-        for i, name in enumerate(METRICS)
-    }
+
+    def figures(rows: np.ndarray | slice) -> dict[str, float]:
+        level = population_level(images[rows], truth[rows], predicted[rows])
+        return {name: getattr(level, name) for name in METRICS}
+
+    return jackknife(figures(slice(None)), [figures(users != user) for user in np.unique(users)])
 
 
-def stratified_interval(values: np.ndarray, strata: np.ndarray, seed: int = 0) -> Interval:
-    """Mean over strata (data sets) of the mean over users, users resampled within their stratum.
+def jackknife(values: Mapping[str, float], without: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
+    """Intervals of figures that are no means over users; `without` holds them without each user in turn."""
+    made = {}
+    for name, value in values.items():
+        left = np.array([each[name] for each in without])
+        left = left[np.isfinite(left)]
+        n = len(left)
+        spread = float(np.sqrt((n - 1) ** 2 / n * left.var(ddof=1))) if n > 1 else 0.0
+        made[name] = _around(float(value), spread, n - 1)
+    return made
+
+
+def stratified_interval(values: np.ndarray, strata: np.ndarray) -> Interval:
+    """Mean over strata (data sets) of the mean over users, with the degrees of freedom of Welch.
 
     values and strata [m], one per user. With one stratum it is `interval`.
     """
     parts = [values[strata == name] for name in np.unique(strata)]
-    if len(parts) == 1:
-        return interval(parts[0], seed)
-    rng = np.random.default_rng(seed)
-    means = np.mean([rng.choice(part, (RESAMPLES, len(part))).mean(1) for part in parts], axis=0)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(np.mean([part.mean() for part in parts])), float(low), float(high))
+    squares = np.array([part.var(ddof=1) / len(part) if len(part) > 1 else 0.0 for part in parts])
+    free = sum(square**2 / (len(part) - 1) for square, part in zip(squares, parts, strict=True) if square)
+    mean = float(np.mean([part.mean() for part in parts]))
+    degrees = float(squares.sum() ** 2 / free) if free else 0.0
+    return _around(mean, float(np.sqrt(squares.sum())) / len(parts), degrees)
 
 
-def interval(values: np.ndarray, seed: int = 0) -> Interval:
-    """Mean over users with its bootstrap interval; values [m], one per user (or a paired difference)."""
-    return _bootstrapped(lambda v, axis: np.mean(v, axis=axis), (values,), seed)
+def interval(values: np.ndarray) -> Interval:
+    """Mean over users with its interval; values [m], one per user (or a paired difference)."""
+    return stratified_interval(values, np.zeros(len(values)))
 
 
-def gap_closed(model: np.ndarray, population: np.ndarray, personal: np.ndarray, seed: int = 0) -> Interval:
+def gap_closed(model: np.ndarray, population: np.ndarray, personal: np.ndarray) -> Interval:
     """(model - population oracle) / (personal oracle - population oracle) of the means over the same users.
 
-    Each array [m] holds one SROCC per user; users are resampled together.
+    Each array [m] holds one SROCC per user.
     """
 
-    def ratio(m: np.ndarray, pop: np.ndarray, own: np.ndarray, axis: int) -> np.ndarray:
-        return (m - pop).mean(axis) / (own - pop).mean(axis)
+    def ratio(rows: np.ndarray | slice) -> dict[str, float]:
+        gained, open_ = model[rows] - population[rows], personal[rows] - population[rows]
+        return {"gap": float(gained.mean() / open_.mean())}
 
-    return _bootstrapped(ratio, (model, population, personal), seed)
+    people = np.arange(len(model))
+    return jackknife(ratio(slice(None)), [ratio(people != one) for one in people] if len(people) > 1 else [])[
+        "gap"
+    ]
 
 
-def _bootstrapped(statistic: Callable[..., Any], samples: tuple[np.ndarray, ...], seed: int) -> Interval:
-    value = float(statistic(*samples, axis=0))
-    if len(samples[0]) < 2 or all(np.ptp(sample) == 0 for sample in samples):
-        return Interval(value, value, value)  # nothing to resample
-    limits = bootstrap(
-        samples,
-        statistic,
-        n_resamples=RESAMPLES,
-        paired=len(samples) > 1,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(value, float(limits.low), float(limits.high))
+def paired_p(differences: np.ndarray) -> float:
+    """Chance of a mean at least as far from 0 if there were no difference (two-sided t test); 1 if nobody has
+    any, or for fewer than 2 users."""
+    spread = float(differences.std(ddof=1)) / len(differences) ** 0.5 if len(differences) > 1 else 0.0
+    if not spread:
+        return 1.0
+    return float(2 * student.sf(abs(differences.mean()) / spread, len(differences) - 1))
+
+
+def _around(value: float, spread: float, degrees: float) -> Interval:
+    """A t interval; where there is nothing to tell a spread by, the value itself."""
+    if not spread or degrees <= 0:
+        return Interval(value, value, value)
+    half = float(student.ppf(0.975, degrees)) * spread
+    return Interval(value, value - half, value + half)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from reward.errors import BadContext, EmptyGroup, UnknownPerson
+from reward.ids import identifier
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = 5  # K of equation 1
 TEMPERATURE = 0.1  # tau of equation 1
 PROFILE = "profile"  # the world of new people
+OLDEST = 99.0  # years, where a range of ages has no end
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ def interpolate_user(
 
 def find_known(people: Sequence[KnownPerson], user: str) -> int:
     """Row of a known person: the exact id, else the 1-based position. Raises UnknownPerson."""
-    wanted = str(user).strip()
+    wanted = identifier(user) or ""
     for row, person in enumerate(people):
         if person.id == wanted:
             return row
@@ -187,7 +190,10 @@ def find_group(
     gender: str | None = None,
     nationality: str | None = None,
 ) -> list[int]:
-    """Rows of the known people who fit; `age` is a range with both ends included. Raises EmptyGroup."""
+    """Rows of the known people who fit; `age` is a range with both ends included. Raises EmptyGroup.
+
+    Of whom only a range of ages is known ("18-21") fits where it lies inside `age` as a whole.
+    """
     if age is None and gender is None and nationality is None:
         raise EmptyGroup("no age, gender or nationality given: name at least one, as in `--age 18-25`")
     if age is not None and age[0] > age[1]:
@@ -195,7 +201,7 @@ def find_group(
     rows = [
         row
         for row, person in enumerate(people)
-        if (age is None or _within(person.demographics.get("age"), age))
+        if (age is None or _within(person.demographics, age))
         and (gender is None or _same(person.demographics.get("gender"), gender))
         and (nationality is None or _same(person.demographics.get("nationality"), nationality))
     ]
@@ -225,8 +231,26 @@ def _runs(id: str) -> list[str]:
     return re.findall(r"\d+|\D+", id)
 
 
-def _within(value: Any, bounds: tuple[int, int]) -> bool:
-    return isinstance(value, int | float) and bounds[0] <= value <= bounds[1]
+def _within(demographics: Mapping[str, Any], bounds: tuple[int, int]) -> bool:
+    known = age_range(demographics.get("age")) or age_range(demographics.get("age_binned"))
+    return known is not None and bounds[0] <= known[0] and known[1] <= bounds[1]
+
+
+def age_range(value: Any) -> tuple[float, float] | None:
+    """Least and greatest age that a field means, both included; None where it says none.
+
+    34, "34" and "18-21", also "under 18" and "60+", which lasts to OLDEST.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if not isinstance(value, str):
+        return None if math.isnan(value) else (value, value)
+    ages = [float(text) for text in re.findall(r"[0-9]+(?:\.[0-9]+)?", value)]
+    if len(ages) == 1 and re.search(r"^\s*<|under|below|younger", value.lower()):
+        return 0, ages[0] - ("=" not in value)
+    if len(ages) == 1 and re.search(r"^\s*>|\+\s*$|over|above|older|up", value.lower()):
+        return ages[0], OLDEST
+    return (min(ages), max(ages)) if ages and len(ages) <= 2 else None
 
 
 def _same(value: Any, wanted: str) -> bool:

@@ -35,6 +35,7 @@ class Config(TypedDict):
     dropout: Share
     feature_dropout: Share
     interaction: bool
+    zeroed: NotRequired[bool]
 
 
 class Encoder(TypedDict):

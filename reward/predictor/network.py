@@ -34,6 +34,7 @@ class PamelaConfig:
     dropout: float = 0.1  # inside the fusion transformer, while training
     feature_dropout: float = 0.0  # of the standardised image, text and metadata features, while training
     interaction: bool = False  # start [CLS] from taste * content, see `Pamela`
+    zeroed: bool = False  # who tells nothing has a demographics token, of a sentence of zeros; else none
 
 
 class Standardise(nn.Module):
@@ -234,6 +235,9 @@ class Pamela(TasteModel):
         """Tokens [B, hidden] by name -> expected ratings [B]."""
         names = [name for name in TOKENS if name in tokens]
         batch = len(tokens["image"])
+        if self.config.zeroed:
+            tokens, present = self._with_zeros(tokens, present)
+            names = [name for name in TOKENS if name in tokens]
         absent = None
         if present is not None:
             columns = present[:, [TOKENS.index(name) for name in names]]
@@ -245,6 +249,22 @@ class Pamela(TasteModel):
             cls = cls + taste * self.gate(content(tokens))
         state = self._cls_state(torch.stack([cls, *(tokens[name] for name in names)], dim=1), absent)
         return self.score_mean + self.score_scale * self.head(state).squeeze(-1)
+
+    def _with_zeros(
+        self, tokens: dict[str, Tensor], present: Tensor | None
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """A demographics token for everyone: that of zeros where there was none (paper, section 4)."""
+        place = TOKENS.index("demographics")
+        nothing = self.cls.new_zeros(1, self.config.profile_dim)
+        token = (self.demographics(nothing) + self.positions[place]).expand(len(tokens["image"]), -1)
+        if present is not None:
+            if "demographics" in tokens:
+                token = torch.where(present[:, place, None], tokens["demographics"], token)
+            present = present.clone()
+            present[:, place] = True
+        elif "demographics" in tokens:
+            token = tokens["demographics"]
+        return tokens | {"demographics": token}, present
 
     def _cls_state(self, sequence: Tensor, absent: Tensor | None) -> Tensor:
         """`self.fusion(sequence)[:, 0]`; the last layer computes [CLS] alone, since nothing else is read."""

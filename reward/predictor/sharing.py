@@ -18,12 +18,13 @@ from reward.people.known import PEOPLE_FILE, read_calibration, write_calibration
 from reward.predictor.checkpoint import (
     CARD_FILE,
     WEIGHTS_FILE,
-    CheckpointCard,
     read_checkpoint,
     write_checkpoint,
 )
+from reward.predictor.model_card import PAGE, page
 
-PAGE = "README.md"
+__all__ = ["FILES", "PAGE", "make_ready", "pull", "push"]
+
 FILES = (CARD_FILE, WEIGHTS_FILE, PEOPLE_FILE)  # what is read of one on the hub
 
 
@@ -48,41 +49,6 @@ def make_ready(folder: Path, out: Path, id: str) -> Path:
     write_calibration(out, read_calibration(folder))
     write_whole(out / PAGE, page(shared, id).encode())
     return out
-
-
-def page(card: CheckpointCard, id: str) -> str:
-    """The model card: what it is, how to take it, how good it was, and under which terms."""
-    metrics = card.trained.get("metrics") or {}
-    figures = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
-    terms = "\n".join(f"- {line}" for line in card.licences) or "- not stated"
-    whose = "simulated people" if card.simulated else "people who rated pictures"
-    return f"""---
-license: other
-library_name: steer
-tags: [personalization, aesthetics, image-quality]
----
-
-# {id}
-
-A predictor of how {len(card.people)} {whose} ({card.world}) would rate pictures.
-
-```bash
-steer reward pull {id}
-steer run --user {card.people[0].id if card.people else "1"} --prompt "floating mossy rocks"
-```
-
-Encoders: {card.encoder["id"]} and {card.sentence_encoder["id"]}, which steer fetches by themselves.
-Participants are known by their ids alone: what they said of themselves was taken out, so it steers to single
-people and to everybody, not to demographic groups.
-
-| figure | of its best epoch |
-|---|---|
-{figures}
-
-Terms of what went into it:
-
-{terms}
-"""
 
 
 def pull(source: Path, folder: Path) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 from reward.baselines import BASELINES, read_scores
 from reward.data import Dataset
 from reward.errors import BaselineError
+from reward.ids import identifier
 
 
 def baseline_scores(file: Path, dataset: Dataset) -> dict[str, np.ndarray]:
@@ -24,7 +25,8 @@ def baseline_scores(file: Path, dataset: Dataset) -> dict[str, np.ndarray]:
         title = BASELINES[scorer].title if scorer in BASELINES else scorer
         column = columns.setdefault(title, np.full(len(dataset.image_ids), np.nan))
         for name, score in scores.items():
-            image = place.get(name.removeprefix("./").removeprefix("PAMELA/"))
+            plain = name.removeprefix("./").removeprefix("PAMELA/")
+            image = place.get(plain, place.get(identifier(plain) or ""))
             if image is not None:
                 column[image] = score
     if all(np.isnan(column).all() for column in columns.values()):

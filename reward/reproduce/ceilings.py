@@ -25,7 +25,7 @@ class Ceilings:
     average_plcc: float  # its square root: about what a perfect prediction of the true mean gets
 
 
-def ceilings(dataset: Dataset, split: str, seed: int = 0) -> Ceilings:
+def ceilings(dataset: Dataset, split: str) -> Ceilings:
     """Ceilings of a split; the other raters are those of the same images in all splits of its stage."""
     rows = dataset.rows(split)
     pool = dataset.rows(*(f"{split.partition('_')[0]}_{who}" for who in ("seen", "unseen")))
@@ -35,7 +35,7 @@ def ceilings(dataset: Dataset, split: str, seed: int = 0) -> Ceilings:
     rows, others = rows[others > 0], others[others > 0]
     # rounded, so that equal means are ties although one rating was taken away again
     predicted = np.round((total[dataset.images[rows]] - dataset.scores[rows].astype(float)) / others, 6)
-    consensus = user_level(dataset.users[rows], dataset.scores[rows], predicted).summary(seed)
+    consensus = user_level(dataset.users[rows], dataset.scores[rows], predicted).summary()
     one, mean = reliability(dataset.images[dataset.rows(split)], dataset.scores[dataset.rows(split)])
     return Ceilings(
         consensus, float(others.mean()) if len(others) else 0.0, one, mean, float(np.sqrt(max(mean, 0.0)))

@@ -21,7 +21,7 @@ from rich.text import Text
 from reward.data import Dataset
 from reward.errors import DatasetError
 from reward.evaluation.evaluate import Predictions
-from reward.evaluation.metrics import RESAMPLES, Interval
+from reward.evaluation.metrics import Interval, jackknife
 from reward.reproduce.cells import columns, percent, sheet
 from reward.reproduce.experiment import DRAWS, Experiment
 from reward.reproduce.plots import GREY, OTHER, OWN, PEOPLE, drawing, panels, titled
@@ -87,7 +87,7 @@ def divergence(
             for margin in MARGINS:
                 tallies[margin].append(_tally(experiment.dataset, found, population, margin))
         progress(split, len(predictions), len(predictions))
-        made += [_summary(split, margin, tallies[margin], seed) for margin in MARGINS]
+        made += [_summary(split, margin, tallies[margin]) for margin in MARGINS]
     if not any(each.conflicts for each in made):
         raise DatasetError(
             f"no two people of {experiment.dataset.root} order the same two images differently: give a data "
@@ -162,33 +162,24 @@ def _tally(dataset: Dataset, found: Sequence[Conflicts], population: np.ndarray,
     )
 
 
-def _summary(split: str, margin: float, draws: Sequence[_Tally], seed: int) -> Diverging:
-    """Means over draws; intervals by resampling people, a conflict drawn as often as both its people are."""
+def _summary(split: str, margin: float, draws: Sequence[_Tally]) -> Diverging:
+    """Means over draws; intervals by a jackknife over people, who take their conflicts with them."""
     right = np.mean([draw.right for draw in draws], axis=0)
     count = np.mean([draw.count for draw in draws], axis=0)
     orders = np.mean([draw.preferences for draw in draws], axis=0)
     orders_right = np.mean([draw.preferences_right for draw in draws], axis=0)
     active = np.flatnonzero(count.sum(0) + count.sum(1))
-    right, count = right[np.ix_(active, active)], count[np.ix_(active, active)]
-    orders, orders_right = orders[active], orders_right[active]
-    rng = np.random.default_rng(seed)
-    size = max(len(active), 1)
-    weight = rng.multinomial(size, np.full(size, 1 / size), RESAMPLES)[:, : len(active)].astype(float)
-    pairs = (
-        np.einsum("rx,xy,ry->r", weight, right, weight, optimize=True),
-        np.einsum("rx,xy,ry->r", weight, count, weight, optimize=True),
-    )
     total = float(count.sum())
     return Diverging(
         split=split,
         margin=margin,
         users=len(active),
         conflicts=round(total / 2),
-        accuracy=_ratio(float(right.sum()), total, *pairs),
+        accuracy=_ratio(float(right.sum()), total, _theirs(right)[active], _theirs(count)[active]),
         both=sum(draw.both for draw in draws) / len(draws) / (total / 2) if total else float("nan"),
         preferences=round(float(orders.sum())),
         preference_accuracy=_ratio(
-            float(orders_right.sum()), float(orders.sum()), weight @ orders_right, weight @ orders
+            float(orders_right.sum()), float(orders.sum()), orders_right[active], orders[active]
         ),
         population_accuracy=(
             sum(draw.population_right for draw in draws) / len(draws) / float(orders.sum())
@@ -198,12 +189,21 @@ def _summary(split: str, margin: float, draws: Sequence[_Tally], seed: int) -> D
     )
 
 
-def _ratio(right: float, count: float, drawn_right: np.ndarray, drawn_count: np.ndarray) -> Interval:
+def _theirs(pairs: np.ndarray) -> np.ndarray:
+    """What each person has a part in [users], of what every two people share [users, users]."""
+    return np.asarray(pairs.sum(0) + pairs.sum(1))
+
+
+def _ratio(right: float, count: float, theirs_right: np.ndarray, theirs: np.ndarray) -> Interval:
+    """A share of all, and its interval; the last two [users] are what goes with each person."""
     if not count:
         return Interval(float("nan"), float("nan"), float("nan"))
-    usable = drawn_count > 0
-    low, high = np.quantile(drawn_right[usable] / drawn_count[usable], (0.025, 0.975))
-    return Interval(right / count, float(low), float(high))
+    left = [
+        {"share": (right - r) / (count - c)}
+        for r, c in zip(theirs_right, theirs, strict=True)
+        if count - c > 0
+    ]
+    return jackknife({"share": right / count}, left)["share"]
 
 
 # ---- how it is shown ----

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,24 @@ import numpy as np
 from reward.data import Dataset
 from reward.encoders.features import Features, encode_dataset
 from reward.errors import DatasetError
-from reward.evaluation.evaluate import CONTEXT, Predictions, known_ratings, predict, seen_users, unseen_users
+from reward.evaluation.evaluate import (
+    CONTEXT,
+    Predictions,
+    draw_contexts,
+    known_ratings,
+    predict,
+    seen_users,
+    unseen_users,
+)
+from reward.evaluation.judge import described, judged_rows, judged_splits, known_rows
 from reward.evaluation.metrics import UserLevel, average_draws
+from reward.evaluation.own_linear import of_people
 from reward.people.newcomer import DEFAULT_PRIOR, Method, TastePrior
 from reward.people.person import NEIGHBOURS, TEMPERATURE
 from reward.predictor.network import TasteModel
 from reward.predictor.predictor import Predictor
+from reward.provenance import of_data, of_predictor, versions
 from reward.reproduce.reproduction import Progress, silent
-from reward.training.pipeline import known_rows
 
 DRAWS = 20  # contexts of every unseen person
 
@@ -30,7 +40,8 @@ class Experiment:
 
     model: TasteModel
     profiles: np.ndarray  # [table rows, image_dim] of the known people
-    table: np.ndarray  # [table rows] the data set's user of each row of the model's user table
+    table: np.ndarray  # [table rows] the data set's user of each row of the model's user table, -1: not there
+    demographics: np.ndarray  # [table rows, profile_dim] of their sentences; zeros where nothing is known
     dataset: Dataset
     features: Features
     world: str  # whose ratings: "sandbox:2", "pamela"
@@ -39,18 +50,22 @@ class Experiment:
     sample: np.ndarray | None = None  # the known people's ratings of training pictures, likewise
     judged: str = ""  # the one data set of several whose people are judged
     encoders: tuple[Mapping[str, Any], ...] = ()  # of images and of sentences, as a checkpoint names them
+    checkpoint: Mapping[str, Any] = field(default_factory=dict)  # which predictor it is, for reports
 
     @classmethod
     def of(cls, predictor: Predictor, dataset: Dataset, features: Features) -> Experiment:
-        """A predictor on the data set that it was trained on. Raises CheckpointError where it was not."""
+        """A predictor on a data set, see `known_rows`. Raises CheckpointError."""
+        table = known_rows(predictor.people, predictor.world, dataset)
         return cls(
             model=predictor.model,
             profiles=predictor.tables.profiles,
-            table=known_rows(predictor.people, dataset),
+            table=table,
+            demographics=described(predictor.tables, table, features),
             dataset=dataset,
             features=features,
             world=predictor.world,
-            simulated=predictor.simulated,
+            simulated=predictor.simulated or dataset.simulated,
+            checkpoint=of_predictor(predictor),
             prior=predictor.calibration.prior,
             sample=predictor.sample_ratings,
             encoders=tuple(
@@ -62,7 +77,14 @@ class Experiment:
     @property
     def about(self) -> dict[str, Any]:
         """On what the figures were measured, for reports."""
-        return {"data": str(self.dataset.root), "world": self.world, "simulated": self.simulated}
+        return {
+            "data": str(self.dataset.root),
+            "world": self.world,
+            "simulated": self.simulated,
+            "checkpoint": self.checkpoint,
+            "data_set": of_data(self.dataset),
+            "versions": versions(),
+        }
 
     @property
     def label(self) -> str:
@@ -75,16 +97,7 @@ class Experiment:
 
         Training rows stay. Raises DatasetError for a data set that is not there.
         """
-        sources = sources_of(self.dataset)
-        if name not in sources:
-            raise DatasetError(
-                f"{self.dataset.root} holds no ratings of {name!r}, only of {', '.join(np.unique(sources))}: "
-                "name one of these"
-            )
-        splits = self.dataset.splits
-        kept = (sources[self.dataset.users] == name) | (splits == "train")
-        dataset = replace(self.dataset, splits=np.where(kept, splits, ""))
-        return replace(self, dataset=dataset, judged=name)
+        return replace(self, dataset=self.dataset.only(name), judged=name)
 
     def personal(
         self,
@@ -106,9 +119,8 @@ class Experiment:
             return [seen_users(self.model, self.table, self.dataset, self.features, split)]
         known = None
         if method == "mix":
-            demographics = self.features.demographics[self.table, 0]
             images = self.dataset.images[self.dataset.rows(split)]
-            known = known_ratings(self.model, demographics, self.features, images, self.sample)
+            known = known_ratings(self.model, self.demographics, self.features, images, self.sample)
         return [
             unseen_users(
                 self.model,
@@ -128,15 +140,29 @@ class Experiment:
             for draw in range(draws)
         ]
 
+    def own_linear(self, split: str, draws: int = DRAWS, seed: int = 0) -> list[Predictions]:
+        """The same rows as `personal`, by a linear model of each person's own ratings alone.
+
+        Of seen people it learns from their training ratings, of unseen ones from the same contexts.
+        """
+        if not unseen(split):
+            judged, trained = judged_rows(self.dataset, self.table, split), self.dataset.rows("train")
+            people = [
+                (trained[self.dataset.users[trained] == user], judged[self.dataset.users[judged] == user])
+                for user in np.unique(self.dataset.users[judged])
+            ]
+            rows = np.concatenate([rows for _, rows in people])
+            return [Predictions(rows, of_people(self.dataset, self.features, people))]
+        made = []
+        for draw in range(draws):
+            drawn, without = draw_contexts(self.dataset, split, seed + draw)
+            scores = of_people(self.dataset, self.features, [(rated, rows) for _, rated, rows in drawn])
+            made.append(Predictions(np.concatenate([rows for *_, rows in drawn]), scores, without))
+        return made
+
     def splits(self, *wanted: str) -> list[str]:
         """Those of some splits that have ratings. Raises DatasetError where none has."""
-        found = [split for split in wanted if len(self.dataset.rows(split))]
-        if not found:
-            raise DatasetError(
-                f"{self.dataset.root} has no ratings in {' or '.join(wanted)}: give the whole data set "
-                "by --data"
-            )
-        return found
+        return judged_splits(self.dataset, self.table, *wanted)
 
     def population(self) -> np.ndarray:
         """The population's rating of every image [images]: neither a user nor a demographics token."""
@@ -181,11 +207,11 @@ def open_experiment(
     subjects: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Experiment:
-    """A predictor on the data set that it was trained on; what is not in the feature store yet is encoded.
+    """A predictor on a data set; what is not in the feature store yet is encoded.
 
-    `subjects`: image id -> what it shows in a few words. Raises CheckpointError for another data set,
+    `subjects`: image id -> what it shows in a few words. Raises CheckpointError, see `known_rows`, and
     ImageError.
     """
-    known_rows(predictor.people, dataset)  # before the features, which may take long
+    known_rows(predictor.people, predictor.world, dataset)  # before the features, which may take long
     encoders = predictor.encoder, predictor.sentences
     return Experiment.of(predictor, dataset, encode_dataset(dataset, *encoders, store, subjects, progress))

@@ -68,7 +68,7 @@ def figure11(
             accuracy, kept_by_user = _by_user(experiment, predictions)
             users, kept = (~np.isnan(accuracy)).sum(0), kept_by_user.mean(0)
             intervals = [
-                interval(column[~np.isnan(column)], seed) if (~np.isnan(column)).any() else _NOBODY
+                interval(column[~np.isnan(column)]) if (~np.isnan(column)).any() else _NOBODY
                 for column in accuracy.T
             ]
             curves.append(Curve(name, tuple(intervals)))

@@ -21,12 +21,15 @@ SIMULATION = (
 )
 
 
-def report(name: str, subject: Any, result: Any, published: Mapping[str, Any]) -> dict[str, Any]:
+def report(
+    name: str, subject: Any, result: Any, published: Mapping[str, Any], seed: int | None = None
+) -> dict[str, Any]:
     """What a command writes: `result` is ours, `paper` what the authors report and on which data."""
     return {
         "schema_version": SCHEMA_VERSION,
         "figure": name,
-        **subject.about,
+        **plain(subject.about),
+        "seed": seed,
         "note": SIMULATION if subject.simulated else "",
         "result": plain(result),
         "paper": {"source": paper.SOURCE, **plain(published)},

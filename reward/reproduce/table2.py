@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.text import Text
 
+from reward.baselines.personal import Personal, of_rows
 from reward.evaluation.metrics import METRICS, Interval, interval, population_intervals
 from reward.people.newcomer import Method
 from reward.reproduce.baselines import check_complete
@@ -40,6 +41,7 @@ OTHER_WAYS: Mapping[str, Method] = {  # of placing unseen people; ours is the pa
     "PAMELA, mix of the known": "mix",  # this program's default
     "PAMELA, ridge on everyone's": "ridge",
 }
+LINEAR = "linear model of one's own ratings"
 SPLITS = ("test_unseen", "test_seen")  # the paper's first
 
 
@@ -74,8 +76,10 @@ def table2(
     draws: int = DRAWS,
     seed: int = 0,
     progress: Progress = silent,
+    personal: Mapping[str, Personal] | None = None,
 ) -> tuple[Comparison, ...]:
-    """Both test splits. `baselines`: scorer -> score of each image [images].
+    """Both test splits. `baselines`: scorer -> score of each image [images]; `personal`: scorer -> those of
+    each person and image.
 
     User columns are within each person's ratings outside the context; the predictor's average columns leave
     out user and demographics (section 4). Raises BaselineError where a baseline lacks an image, DatasetError.
@@ -85,13 +89,18 @@ def table2(
         check_complete(baselines or {}, experiment.dataset, split)
     for done, split in enumerate(splits):
         progress("splits", done, len(splits))
-        made.append(_compare(experiment, split, baselines or {}, draws, seed))
+        made.append(_compare(experiment, split, baselines or {}, draws, seed, personal or {}))
     progress("splits", len(splits), len(splits))
     return tuple(made)
 
 
 def _compare(
-    experiment: Experiment, split: str, baselines: Mapping[str, np.ndarray], draws: int, seed: int
+    experiment: Experiment,
+    split: str,
+    baselines: Mapping[str, np.ndarray],
+    draws: int,
+    seed: int,
+    others: Mapping[str, Personal],
 ) -> Comparison:
     dataset = experiment.dataset
     rows = dataset.rows(split)
@@ -101,17 +110,23 @@ def _compare(
 
     def average(scores: np.ndarray) -> dict[str, Interval]:
         images = dataset.images[rows]
-        return population_intervals(dataset.users[rows], images, dataset.scores[rows], scores[images], seed)
+        return population_intervals(dataset.users[rows], images, dataset.scores[rows], scores[images])
 
     made = []
     for name, scores in {**baselines, POPULATION: population}.items():
         level = experiment.level(experiment.shared(scores, personal))
-        above = interval(ours.srocc - level.srocc, seed)
-        made.append(Row(name, level.summary(seed), average(scores), above))
-    made.append(Row(OURS, ours.summary(seed), made[-1].average, None))
+        above = interval(ours.srocc - level.srocc)
+        made.append(Row(name, level.summary(), average(scores), above))
+    made.append(Row(OURS, ours.summary(), made[-1].average, None))
     for name, method in OTHER_WAYS.items() if unseen(split) else ():
         level = experiment.level(experiment.personal(split, draws, seed, method=method))
-        made.append(Row(name, level.summary(seed), None, interval(ours.srocc - level.srocc, seed)))
+        made.append(Row(name, level.summary(), None, interval(ours.srocc - level.srocc)))
+    for name, known in others.items():
+        theirs = [replace(each, scores=of_rows(name, known, dataset, each.rows)) for each in personal]
+        level = experiment.level(theirs)
+        made.append(Row(name, level.summary(), None, interval(ours.srocc - level.srocc)))
+    level = experiment.level(experiment.own_linear(split, draws, seed))
+    made.append(Row(LINEAR, level.summary(), None, interval(ours.srocc - level.srocc)))
     return Comparison(
         split=split,
         users=len(ours.users),
@@ -119,7 +134,7 @@ def _compare(
         ratings=len(rows),
         draws=len(personal),
         rows=tuple(made),
-        ceilings=ceilings(dataset, split, seed),
+        ceilings=ceilings(dataset, split),
     )
 
 

@@ -14,13 +14,13 @@ from rich.text import Text
 from reward.data import Dataset
 from reward.encoders.features import Features
 from reward.evaluation.evaluate import CONTEXT
+from reward.evaluation.judge import known_rows
 from reward.evaluation.metrics import METRICS, Interval, UserLevel, interval, stratified_interval
 from reward.predictor.checkpoint import CARD_FILE, read_checkpoint
 from reward.reproduce.cells import columns, number, sheet, with_interval
 from reward.reproduce.experiment import DRAWS, Experiment, sources_of
 from reward.reproduce.plots import OTHER, OWN, drawing, panels, titled
 from reward.reproduce.reproduction import Progress, Reproduction, silent
-from reward.training.pipeline import known_rows
 from reward.training.recipe import RECIPES, Recipe
 from reward.training.train import train
 
@@ -149,7 +149,7 @@ def table3(
         unseen_users=len(full[1].users),
         draws=draws,
         rows=tuple(
-            _row(name, pair, full, sources, recipe.epochs, spent[name], seed) for name, pair in levels.items()
+            _row(name, pair, full, sources, recipe.epochs, spent[name]) for name, pair in levels.items()
         ),
     )
 
@@ -161,14 +161,12 @@ def _row(
     sources: np.ndarray,
     epochs: int,
     seconds: float | None,
-    seed: int,
 ) -> Ablation:
     seen, unseen = (
-        {m: stratified_interval(getattr(level, m), sources[level.users], seed) for m in METRICS}
-        for level in pair
+        {m: stratified_interval(getattr(level, m), sources[level.users]) for m in METRICS} for level in pair
     )
     seen_change, unseen_change = (
-        None if name == "full" else interval(level.srocc - whole.srocc, seed)
+        None if name == "full" else interval(level.srocc - whole.srocc)
         for level, whole in zip(pair, full, strict=True)
     )
     gap = {metric: seen[metric].value - unseen[metric].value for metric in METRICS}
@@ -177,7 +175,7 @@ def _row(
 
 def _judged(folder: Path, experiment: Experiment, features: Features) -> Experiment:
     card, model, tables = read_checkpoint(folder)
-    table = known_rows(card.people, experiment.dataset)
+    table = known_rows(card.people, card.world, experiment.dataset)
     model.requires_grad_(False)
     return replace(experiment, model=model, profiles=tables.profiles, table=table, features=features)
 
@@ -256,7 +254,7 @@ def _dot(axes: Axes, place: float, value: Interval, colour: str, name: str | Non
 
 def _recipe(experiment: Experiment, name: str | None, epochs: int | None) -> Recipe:
     """The recipe of this name, else the one of the data."""
-    recipe = RECIPES[name or ("sandbox" if experiment.simulated else "paper")]
+    recipe = RECIPES[name or ("steer" if experiment.simulated else "paper")]
     return recipe if epochs is None else replace(recipe, epochs=epochs)
 
 

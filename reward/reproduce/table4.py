@@ -53,7 +53,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table4:
-    """The whole grid, every cell on the same rows: those outside a person's largest context."""
+    """The whole grid, every cell on the same rows: those outside a person's largest context.
+
+    `own` is the grid at temperature 0.1 with each N on its own remainder, as the paper seems to have it:
+    its cells are of different rows, so part of what is between them is which pictures were judged.
+    """
 
     split: str
     users: int
@@ -61,6 +65,7 @@ class Table4:
     draws: int
     cells: tuple[Cell, ...]
     population: dict[str, Interval]  # no context at all: the population's score on the same rows
+    own: tuple[Cell, ...]  # each N on all rows outside its own context
     temperature_effect: float  # largest difference between temperatures, over all other settings and metrics
 
     def at(self, temperature: float) -> tuple[Cell, ...]:
@@ -87,8 +92,12 @@ def table4(
             split, draws, seed, context, neighbours, temperature, reserved=max(CONTEXTS)
         )
         level = experiment.level(rows_of)
-        cells.append(Cell(context, neighbours, temperature, level.summary(seed)))
+        cells.append(Cell(context, neighbours, temperature, level.summary()))
     progress("settings", len(grid), len(grid))
+    own = []
+    for context, neighbours in product(CONTEXTS, NEIGHBOURS):
+        found = experiment.level(experiment.personal(split, draws, seed, context, neighbours, SHOWN))
+        own.append(Cell(context, neighbours, SHOWN, found.summary()))
     assert rows_of is not None and level is not None  # the grid is not empty
     nobody = experiment.level(experiment.shared(experiment.population(), rows_of))
     return Table4(
@@ -97,7 +106,8 @@ def table4(
         left_out=level.left_out,
         draws=draws,
         cells=tuple(cells),
-        population=nobody.summary(seed),
+        population=nobody.summary(),
+        own=tuple(own),
         temperature_effect=_spread(cells),
     )
 
@@ -120,16 +130,18 @@ def _rows(result: Table4, label: str) -> list[Any]:
     """The cells of the paper's temperature, with the paper's numbers beside."""
     left = f"; {result.left_out} left out" if result.left_out else ""
     table = sheet(f"{result.split}: {result.users} people, {result.draws} contexts each{left}; {label}")
-    for name in ("N images", "K", "SROCC", "PLCC", "pairs", "paper SROCC", "paper PLCC", "paper pairs"):
+    ours = ("SROCC", "PLCC", "pairs", "SROCC, own rest", "PLCC", "pairs")
+    for name in ("N images", "K", *ours, "paper SROCC", "paper PLCC", "paper pairs"):
         table.add_column(name, justify="right", style="dim" if name.startswith("paper") else "")
     cells = result.at(SHOWN)
     best = max(cells, key=lambda cell: cell.metrics["srocc"].value)
-    for cell in cells:
+    for cell, own in zip(cells, result.own, strict=True):
         published = PAPER.get((cell.context, cell.neighbours), ())
         table.add_row(
             str(cell.context),
             str(cell.neighbours),
             *_three(cell.metrics),
+            *_three(own.metrics),
             *(f"{value:.4f}" for value in published),
             style="bold" if cell is best else "",
         )
@@ -138,7 +150,8 @@ def _rows(result: Table4, label: str) -> list[Any]:
     note = (
         f"Temperature {SHOWN}. 0 images: the population's score. Over the temperatures 0.05, 0.1 and 0.2 "
         f"nothing moves by more than {result.temperature_effect:.4f} (paper: < {PAPER_TEMPERATURE_EFFECT}). "
-        "Every setting on the same rows: those outside the largest context. "
+        "First every setting on the same rows, those outside the largest context; then each on all outside "
+        "its own (own rest), as the paper seems to have it. "
         f"Paper: {PAPER_DATA}, real people."
     )
     return [table, Text(note, "dim")]

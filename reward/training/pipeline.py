@@ -18,10 +18,17 @@ from reward.encoders.sentences import NEMOTRON_ID, SENTENCE_ENCODER_ID
 from reward.encoders.weights import commit_of, content_hash, resolve
 from reward.errors import CheckpointError, DatasetError
 from reward.evaluation.evaluate import CONTEXT, Predictions, known_ratings, predict, seen_users, unseen_users
-from reward.evaluation.metrics import METRICS, UserLevel, average_draws, population_level
+from reward.evaluation.few_shot import SEED, FewShot, few_shot
+from reward.evaluation.judge import described, judged_rows, judged_splits, known_rows, qualified
+from reward.evaluation.metrics import (
+    METRICS,
+    UserLevel,
+    average_draws,
+    population_level,
+    stratified_interval,
+)
 from reward.licences import licences_of
 from reward.people.newcomer import Method, check_method
-from reward.people.person import KnownPerson
 from reward.predictor.checkpoint import CARD_FILE, SENTENCE_FILES
 from reward.predictor.predictor import Predictor
 from reward.training.fit import accelerator_for
@@ -30,6 +37,7 @@ from reward.training.train import train
 
 SIGLIP2_ID = "google/siglip2-so400m-patch14-384"  # the paper names no size; this is its authors' usual one
 Progress = Callable[[str, int, int], None]  # what, done, of
+MEAN = "mean"  # over data sets, where a name of one stands
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ def train_predictor(
     *,
     subjects: Mapping[str, str] | None = None,
     seed: int = 0,
+    keep_demographics: bool | None = None,
     accelerator: Accelerator | None = None,
     resume: bool = False,
     tensorboard: bool = False,
@@ -65,8 +74,8 @@ def train_predictor(
 ) -> dict[str, Any]:
     """Encode what is not in `store` yet, train, write the checkpoint to `out`; returns the report of `train`.
 
-    `subjects`: image id -> what it shows in a few words. Raises DatasetError, ImageError, CheckpointError,
-    TrainingError.
+    `subjects`: image id -> what it shows in a few words; `keep_demographics`: see `train`. Raises
+    DatasetError, ImageError, CheckpointError, TrainingError.
     """
     if (out / CARD_FILE).exists():
         raise CheckpointError(f"{out} holds a trained predictor already: name another --out")
@@ -85,6 +94,7 @@ def train_predictor(
         sentence_encoder=_sentences_card(names.sentences, out),
         licences=licences(dataset, names),
         seed=seed,
+        keep_demographics=keep_demographics,
         accelerator=accelerator,
         journal=out,
         resume=resume,
@@ -103,101 +113,168 @@ def licences(dataset: Dataset, names: EncoderNames) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class SplitFigures:
-    """How good the predictions for one split are."""
+    """How good the predictions for one split of one data set are."""
 
+    data: str  # whose people: "pamela"; MEAN over several data sets
     split: str
     users: int  # with enough varied ratings to be judged
     left_out: int  # without
+    unknown: int  # ratings of people who cannot be judged there: seen ones who were not in training
     images: int  # with at least two raters, for the population's figures
     personal: Mapping[
         str, Mapping[str, float]
     ]  # metric -> value, low, high: within each user, mean over them
     population: Mapping[str, float]  # metric -> value: over images, of the population's prediction
+    people: tuple[Mapping[str, Any], ...] = ()  # id, and value of each metric
 
 
 def evaluate_predictor(
     predictor: Predictor,
     dataset: Dataset,
     store: Path,
-    splits: tuple[str, ...],
+    splits: tuple[str, ...] = (),
     *,
+    of: str | None = None,
     subjects: Mapping[str, str] | None = None,
     method: Method = "mix",
     draws: int = 20,
     seed: int = 0,
     encoding: Progress = lambda what, done, of: None,
 ) -> list[SplitFigures]:
-    """Figures of a predictor on splits of the data set that it was trained on.
+    """Figures of a predictor on splits of any data set, for each data set that it holds, then their mean.
 
-    Seen people by their embedding; unseen ones by a method of `reward.people.newcomer` ("knn" is equation 1)
-    with 15 of their images, each person's mean over `draws` contexts. Intervals are 95% bootstraps over
-    people. Raises CheckpointError for another data set than the predictor's own, DatasetError for a split
-    with nobody to judge.
+    Without `splits` it is those of test_seen and test_unseen that have somebody to judge. `of` judges the
+    people of one data set of several. Seen people by their embedding; unseen ones by a method of
+    `reward.people.newcomer` ("knn" is equation 1) with 15 of their images, each person's mean over `draws`
+    contexts. Intervals are 95% over people. Raises CheckpointError where the data are the predictor's own and
+    yet other ratings, DatasetError for a split with nobody to judge.
     """
     check_method(method)
-    table = known_rows(predictor.people, dataset)
+    table = known_rows(predictor.people, predictor.world, dataset)
+    names = [of] if of else sorted({dataset.source(user) for user in range(len(dataset.user_ids))})
+    parts = {name: dataset.only(name) for name in names}
+    whole = parts[of] if of else dataset
+    for split in splits:
+        judged_splits(whole, table, split)
+    chosen = splits or judged_splits(whole, table, "test_seen", "test_unseen")
     features = encode_dataset(dataset, predictor.encoder, predictor.sentences, store, subjects, encoding)
-    return [_figures(predictor, table, dataset, features, split, method, draws, seed) for split in splits]
+    judge = _Judge(predictor, table, features, method, draws, seed)
+    found = []
+    for split in chosen:
+        rows = {
+            name: judge.figures(name, part, split)
+            for name, part in parts.items()
+            if len(judged_rows(part, table, split))
+        }
+        found += [figures for figures, _ in rows.values()]
+        if len(rows) > 1:
+            found.append(_mean(split, rows))
+    return found
 
 
-def known_rows(people: tuple[KnownPerson, ...], dataset: Dataset) -> np.ndarray:
-    """The data set's row of each known person, found by id and checked by how much they rated.
-
-    Raises CheckpointError: ids are mere numbers, so other people of the same ids would pass unnoticed.
-    """
-    row = {id: i for i, id in enumerate(dataset.user_ids)}
-    counts = np.bincount(dataset.users[dataset.rows("train")], minlength=len(dataset.user_ids))
-    strangers = [p.id for p in people if p.id not in row or counts[row[p.id]] != p.ratings]
-    if strangers:
-        raise CheckpointError(
-            f"the predictor was trained on other ratings than those in {dataset.root}: {len(strangers)} of "
-            f"its {len(people)} people are not there or rated another number, first {strangers[0]}; give the "
-            "data set that it was trained on"
-        )
-    return np.array([row[person.id] for person in people], np.int64)
-
-
-def _figures(
+def few_shot_figures(
     predictor: Predictor,
-    table: np.ndarray,
     dataset: Dataset,
-    features: Features,
-    split: str,
-    method: Method,
-    draws: int,
-    seed: int,
-) -> SplitFigures:
-    model, profiles, prior = predictor.model, predictor.tables.profiles, predictor.calibration.prior
-    predicted: list[Predictions]
-    if split.endswith("_unseen"):
-        images = dataset.images[dataset.rows(split)]
-        demographics = features.demographics[table, 0]
-        known = known_ratings(model, demographics, features, images, predictor.sample_ratings)
-        predicted = [
-            unseen_users(
-                model, profiles, dataset, features, split, seed + draw, CONTEXT,
-                method=method, prior=prior, known=known,
+    store: Path,
+    shots: tuple[int, ...],
+    *,
+    of: str | None = None,
+    subjects: Mapping[str, str] | None = None,
+    seed: int = 0,
+    encoding: Progress = lambda what, done, of: None,
+) -> list[FewShot]:
+    """The protocol of few ratings (`reward.evaluation.few_shot`) on the unseen people of each data set."""
+    features = encode_dataset(dataset, predictor.encoder, predictor.sentences, store, subjects, encoding)
+    rows = dataset.rows("test_unseen")
+    names = [of] if of else sorted({dataset.source(int(user)) for user in dataset.users[rows]})
+    return [
+        few_shot(predictor, dataset, features, name, count, seed=SEED + seed)
+        for name in names
+        for count in shots
+    ]
+
+
+@dataclass(frozen=True)
+class _Judge:
+    predictor: Predictor
+    table: np.ndarray
+    features: Features
+    method: Method
+    draws: int
+    seed: int
+
+    def figures(self, name: str, dataset: Dataset, split: str) -> tuple[SplitFigures, UserLevel]:
+        predicted = self._predictions(dataset, split)
+        level = average_draws([each.user_level(dataset) for each in predicted])
+        if not len(level.users):
+            raise DatasetError(
+                f"nobody in {split} of {dataset.root} has enough varied ratings to be judged: name other "
+                "splits by --split"
             )
-            for draw in range(draws)
-        ]  # fmt: skip
-    else:
-        predicted = [seen_users(model, table, dataset, features, split)]
-    level: UserLevel = average_draws([each.user_level(dataset) for each in predicted])
-    if not len(level.users):
-        raise DatasetError(
-            f"nobody in {split} of {dataset.root} has enough varied ratings to be judged: name other splits "
-            "by --split"
+        rows = dataset.rows(split)
+        images = dataset.images[rows]
+        crowd = population_level(
+            images, dataset.scores[rows], predict(self.predictor.model, self.features, images)
         )
-    rows = dataset.rows(split)
-    images = dataset.images[rows]
-    crowd = population_level(images, dataset.scores[rows], predict(model, features, images))
+        figures = SplitFigures(
+            data=name,
+            split=split,
+            users=len(level.users),
+            left_out=level.left_out,
+            unknown=len(rows) - len(judged_rows(dataset, self.table, split)),
+            images=crowd.images,
+            personal={metric: asdict(interval) for metric, interval in level.summary().items()},
+            population={metric: getattr(crowd, metric) for metric in METRICS},
+            people=tuple(
+                {
+                    "id": qualified(dataset.user_ids[user], name),
+                    **{metric: round(float(getattr(level, metric)[i]), 6) for metric in METRICS},
+                }
+                for i, user in enumerate(level.users)
+            ),
+        )
+        return figures, level
+
+    def _predictions(self, dataset: Dataset, split: str) -> list[Predictions]:
+        model, tables = self.predictor.model, self.predictor.tables
+        if not split.endswith("_unseen"):
+            return [seen_users(model, self.table, dataset, self.features, split)]
+        known = None
+        if self.method == "mix":
+            images = dataset.images[dataset.rows(split)]
+            told = described(tables, self.table, self.features)
+            known = known_ratings(model, told, self.features, images, self.predictor.sample_ratings)
+        return [
+            unseen_users(
+                model, tables.profiles, dataset, self.features, split, self.seed + draw, CONTEXT,
+                method=self.method, prior=self.predictor.calibration.prior, known=known,
+            )
+            for draw in range(self.draws)
+        ]  # fmt: skip
+
+
+def _mean(split: str, rows: Mapping[str, tuple[SplitFigures, UserLevel]]) -> SplitFigures:
+    """Of several data sets, each counting as much as the others."""
+    figures = [each for each, _ in rows.values()]
+    strata = np.repeat(list(rows), [each.users for each in figures])
     return SplitFigures(
+        data=MEAN,
         split=split,
-        users=len(level.users),
-        left_out=level.left_out,
-        images=crowd.images,
-        personal={name: asdict(interval) for name, interval in level.summary(seed).items()},
-        population={name: getattr(crowd, name) for name in METRICS},
+        users=sum(each.users for each in figures),
+        left_out=sum(each.left_out for each in figures),
+        unknown=sum(each.unknown for each in figures),
+        images=sum(each.images for each in figures),
+        personal={
+            metric: asdict(
+                stratified_interval(
+                    np.concatenate([getattr(level, metric) for _, level in rows.values()]), strata
+                )
+            )
+            for metric in METRICS
+        },
+        population={
+            metric: float(np.mean([each.population[metric] for each in figures])) for metric in METRICS
+        },
     )
 
 

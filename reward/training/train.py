@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +18,22 @@ from reward.data import Dataset
 from reward.encoders.features import Features
 from reward.errors import DatasetError
 from reward.evaluation.evaluate import Predictions, profiles_of, seen_users, unseen_users
+from reward.files import write_whole
 from reward.people.known import write_calibration
 from reward.people.person import KnownPerson
 from reward.predictor.checkpoint import CheckpointCard, Tables, write_checkpoint
 from reward.predictor.ensemble import Ensemble
 from reward.predictor.linear_tastes import LinearTastes
+from reward.predictor.model_card import PAGE, page
 from reward.predictor.network import Pamela, PamelaConfig, TasteModel
+from reward.provenance import of_data, versions
 from reward.training.calibrate import calibrate
 from reward.training.fit import TrainingSet, accelerator_for, fit
 from reward.training.journal import Journal
 from reward.training.linear_tastes import fit_linear_tastes, known
-from reward.training.recipe import PAPER, RECIPES, SANDBOX, Recipe
+from reward.training.recipe import PAPER, RECIPES, STEER, Recipe
 
-__all__ = ["PAPER", "RECIPES", "SANDBOX", "Recipe", "TrainingSet", "train"]
+__all__ = ["PAPER", "RECIPES", "STEER", "Recipe", "TrainingSet", "train"]
 NEXT_SEED = 100  # between the networks of one predictor
 
 
@@ -47,6 +50,7 @@ def train(
     licences: tuple[str, ...] = (),
     seed: int = 0,
     resample: bool = False,
+    keep_demographics: bool | None = None,
     device: str = "cpu",
     accelerator: Accelerator | None = None,
     journal: Path | None = None,
@@ -59,6 +63,8 @@ def train(
 
     `encoder` and `sentence_encoder` are written into the checkpoint as they are. `resample` draws each
     person's training rows with replacement: a second judge of the same people that has seen other evidence.
+    `keep_demographics`: whether the checkpoint holds what the people told of themselves; by default only
+    where they are simulated. Without, they are scored by the learnt taste alone, and there are no groups.
     `accelerator` says where to train, as `accelerator_for` makes it; without one it is `device`. `journal` is
     a folder for metrics and, every `save_every` steps and every epoch, the state that `resume` goes on from,
     to the same weights. `progress` gets the metrics of every epoch. Raises DatasetError if there is nothing
@@ -82,7 +88,7 @@ def train(
     }
 
     def validate(current: TasteModel) -> dict[str, float]:
-        return validation(current, table, profiles, dataset, features, seed)
+        return validation(current, table, profiles, dataset, features, seed, recipe.in_loop)
 
     networks: list[Pamela] = []
     journals: list[Journal] = []
@@ -99,8 +105,8 @@ def train(
                     folder, told, accelerator, resume=resume, save_every=save_every, tensorboard=tensorboard
                 )
             )
-        kept = journals[-1] if journals else None
-        for epoch in fit(network, data, recipe, own, validate, accelerator, kept):
+        written_to = journals[-1] if journals else None
+        for epoch in fit(network, data, recipe, own, validate, accelerator, written_to):
             history.append(epoch)
             progress(epoch)
         networks.append(network)
@@ -112,6 +118,9 @@ def train(
     if len(members) > 1:
         best = validate(model.eval())
     counts = np.bincount(dataset.users[dataset.rows("train")], minlength=len(dataset.user_ids))
+    kept = simulated if keep_demographics is None else keep_demographics
+    if not kept:
+        features = replace(features, demographics=np.zeros_like(features.demographics))
     card = CheckpointCard(
         world=world,
         simulated=simulated,
@@ -121,7 +130,11 @@ def train(
         encoder=encoder,
         sentence_encoder=sentence_encoder,
         people=tuple(
-            KnownPerson(dataset.user_ids[user], dict(dataset.demographics[user]), int(counts[user]))
+            KnownPerson(
+                dataset.user_ids[user],
+                dict(dataset.demographics[user]) if kept else dict.fromkeys(dataset.demographics[user]),
+                int(counts[user]),
+            )
             for user in table
         ),
         metadata_vocabulary=features.vocabulary,
@@ -130,6 +143,8 @@ def train(
             "seed": seed,
             "resampled": resample,
             "rows": len(rows),
+            "data": of_data(dataset),
+            "versions": versions(),
             "metrics": {name: round(value, 4) for name, value in best.items() if name != "seconds"},
         },
         licences=licences,
@@ -138,9 +153,10 @@ def train(
     if accelerator.is_main_process:
         write_checkpoint(out, model.cpu(), card, tables)
         write_calibration(out, calibrate(model, table, dataset, features, seed))
+        write_whole(out / PAGE, page(card, out.resolve().name).encode())
     accelerator.wait_for_everyone()
-    for kept in journals:
-        kept.finish()
+    for written in journals:
+        written.finish()
     return {"epochs": history, "best": best, "seconds": round(time.monotonic() - started, 1)}
 
 
@@ -151,15 +167,21 @@ def validation(
     dataset: Dataset,
     features: Features,
     seed: int,
+    in_loop: bool = True,
 ) -> dict[str, float]:
     """SROCC within each person, mean over the people of a data set, then over data sets.
 
-    Of seen people (also with what the loop has: the bare subject and inferred metadata) and of unseen people
-    by equation 1; "validation" is the mean of these, left out where no split has ratings enough.
+    Of seen people (`in_loop`: also with what the loop has, the bare subject and inferred metadata) and of
+    unseen people by equation 1; "validation" is the mean of these, left out where no split has ratings
+    enough.
     """
     predicted = {
         "val_seen": seen_users(model, table, dataset, features, "val_seen"),
-        "val_seen_as_in_loop": seen_users(model, table, dataset, features, "val_seen", as_in_loop=True),
+        **(
+            {"val_seen_as_in_loop": seen_users(model, table, dataset, features, "val_seen", as_in_loop=True)}
+            if in_loop
+            else {}
+        ),
         "val_unseen": unseen_users(model, profiles, dataset, features, "val_unseen", seed),
     }
     by_source = {name: _by_source(dataset, predictions) for name, predictions in predicted.items()}
@@ -238,13 +260,17 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
             dropout=recipe.dropout,
             feature_dropout=recipe.feature_dropout,
             interaction=recipe.interaction,
+            zeroed=recipe.population == "zeroed",
         ),
         users,
     )
     trained = data.images.unique()
     model.image[0].fit(data.image[trained])
-    model.text[0].fit(known(torch.cat([data.text[trained], data.subject[trained]])))
-    model.metadata[0].fit(known(torch.cat([data.metadata[trained], data.inferred[trained]])))
+    texts, metadata = [data.text[trained]], [data.metadata[trained]]
+    if recipe.in_loop:
+        texts, metadata = [*texts, data.subject[trained]], [*metadata, data.inferred[trained]]
+    model.text[0].fit(known(torch.cat(texts)))
+    model.metadata[0].fit(known(torch.cat(metadata)))
     model.demographics[0].fit(known(data.demographics.flatten(0, 1)))
     model.score_mean.copy_(data.scores.mean())
     model.score_scale.copy_(data.scores.std().clamp_min(1e-6))

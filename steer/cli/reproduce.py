@@ -17,7 +17,7 @@ import typer
 from steer.cli import options as opt
 from steer.cli.console import hint, out, print_json, say
 from steer.cli.progress_bars import bar
-from steer.cli.training import feature_store, subjects_of
+from steer.cli.training import Fold, feature_store, subjects_of
 from steer.errors import PresetError, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ app = typer.Typer(
 Data = Annotated[
     list[Path] | None,
     typer.Option(
-        help="What the predictor was trained on, by default the sandbox's; may be given again.",
+        help="What the predictor was trained on, a part of it or other data; by default the sandbox's.",
         show_default=False,
     ),
 ]
@@ -42,6 +42,14 @@ Checkpoint = Annotated[
 Baselines = Annotated[
     Path | None,
     typer.Option(help="Scores of other reward models: a CSV image,scorer,score.", show_default=False),
+]
+PersonalBaselines = Annotated[
+    Path | None,
+    typer.Option(
+        "--personal",
+        help="Scores of other personal models: a CSV user,image,scorer,score.",
+        show_default=False,
+    ),
 ]
 Draws = Annotated[int, typer.Option(help="Contexts drawn for each unseen person.", min=1)]
 Of = Annotated[
@@ -82,6 +90,7 @@ def on_data(
     data: Data = None,
     checkpoint: Checkpoint = None,
     of: Of = None,
+    fold: Fold = None,
     seed: Seed = 0,
     to: Out = OUT,
     as_json: opt.Json = False,
@@ -103,7 +112,7 @@ def on_data(
     kind = "simulated people" if predictor.simulated else "people"
     about = f"{len(predictor.people)} {kind} of {predictor.world}"
     hint(about, style="yellow" if predictor.simulated else None)
-    dataset = join([load(folder) for folder in folders])
+    dataset = join([load(folder, fold=fold) for folder in folders])
     with bar() as progress:
         experiment = open_experiment(
             dataset, predictor, feature_store(folders[0], weights), subjects_of(dataset), progress
@@ -115,6 +124,10 @@ def on_data(
         experiment = _judged(experiment, of)
     if "baselines" in options:
         options["baselines"] = baseline_scores(baselines, experiment.dataset) if baselines else {}
+    if personal := options.get("personal"):
+        from reward.baselines.personal import read_personal
+
+        options["personal"] = read_personal(personal, experiment.dataset)
     _reproduce(name, reproduction, experiment, options | {"seed": seed}, to, as_json)
 
 
@@ -163,7 +176,7 @@ def _reproduce(
         hint(words)
     with bar() as progress:
         result = reproduction.compute(subject, progress=progress, **options)
-    data = report(name, subject, reproduction.to_json(result), reproduction.published)
+    data = report(name, subject, reproduction.to_json(result), reproduction.published, options.get("seed"))
     files = to / f"{name}.json", to / f"{name}.png"
     write_report(files[0], data)
     reproduction.plot(result, subject.label, files[1])
@@ -244,7 +257,7 @@ def reproduces(on: Callable[..., None], *without: str) -> Callable[[Callable[...
 
 
 @reproduces(on_data)
-def table2(baselines: Baselines = None, draws: Draws = 20) -> None:
+def table2(baselines: Baselines = None, personal: PersonalBaselines = None, draws: Draws = 20) -> None:
     """Table 2: the predictor against reward models that give everyone the same score.
 
     [bold]Examples[/bold]
@@ -260,9 +273,9 @@ def table3(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="sandbox or paper; by default the one of the data.",
+            help="paper, or steer (ours); by default steer for simulated people, else paper.",
             show_default=False,
-            callback=one_of("sandbox", "paper"),
+            callback=one_of("paper", "steer"),
         ),
     ] = None,
     epochs: Annotated[

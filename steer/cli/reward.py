@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steer.cli import judging
 from steer.cli import options as opt
-from steer.cli.console import hint, out, print_json, say
+from steer.cli.console import hint, print_json, say
 from steer.cli.progress_bars import bar
 from steer.cli.sweep import Gpus, Ray, Workers, users_of
-from steer.cli.training import Store, feature_store, subjects_of, train
+from steer.cli.training import Fold, train
 from steer.errors import UsageError
 
 if TYPE_CHECKING:
     from reward.predictor.predictor import Predictor
-    from reward.training.pipeline import SplitFigures
 
 app = typer.Typer(help="Data sets, training, evaluation and scores of the predictor.", no_args_is_help=True)
 
 app.command("train")(train)
-SPLITS = ("val_seen", "val_unseen", "test_seen", "test_unseen")
+app.command("evaluate")(judging.evaluate)
+app.command("compare")(judging.compare)
 SCORED_AT_ONCE = 64  # images in memory
 
 
@@ -39,6 +39,7 @@ def prepare(
     strict: Annotated[
         bool, typer.Option("--strict", help="Counts that differ from the published ones are an error.")
     ] = False,
+    fold: Fold = None,
     as_json: opt.Json = False,
 ) -> None:
     """Check data sets and write them as one table that training and evaluation read.
@@ -52,7 +53,7 @@ def prepare(
     from reward.data.prepare import prepare as check
 
     with bar() as progress:
-        prepared = check(sources, to, strict=strict, progress=progress)
+        prepared = check(sources, to, strict=strict, fold=fold, progress=progress)
     for notice in prepared.notices:
         hint(notice, style="yellow")
     if as_json:
@@ -60,7 +61,9 @@ def prepare(
         return
     for name, counts in prepared.counts["datasets"].items():
         people = f"{counts['users']:,} people"
-        say(f"{name}: {counts['ratings']:,} ratings of {counts['images']:,} images by {people}")
+        repeated = f" ({counts['duplicates']:,} repeated)" if counts["duplicates"] else ""
+        ratings = f"{counts['ratings']:,} of {counts['released']:,} ratings{repeated}"
+        say(f"{name}: {ratings} of {counts['images']:,} images by {people}")
         for split, part in counts["splits"].items():
             say(f"  {split:<12}{part['ratings']:>9,} ratings {part['users']:>5,} people")
     if not prepared.written:
@@ -126,66 +129,6 @@ def pull(
         raise typer.Exit(1)
     check_room([(folder, found.bytes), (paths.hub(), found.left)])
     say(place(fetch(found), folder))
-
-
-@app.command()
-def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder of a predictor.")],
-    data: Annotated[
-        list[Path], typer.Argument(metavar="DATA…", help="What it was trained on.", show_default=False)
-    ],
-    split: Annotated[
-        list[str] | None,
-        typer.Option(help="May be given again; by default test_seen and test_unseen.", show_default=False),
-    ] = None,
-    method: Annotated[
-        str, typer.Option(help="How unseen people are judged: mix, knn (the paper's equation 1) or ridge.")
-    ] = "mix",
-    draws: Annotated[int, typer.Option(help="Contexts drawn for each unseen person.", min=1)] = 20,
-    seed: Annotated[int, typer.Option(help="Of the contexts and the intervals.")] = 0,
-    features: Store = None,
-    as_json: opt.Json = False,
-) -> None:
-    """Measure a predictor on splits that it was not trained on, within each person and for the population.
-
-    [bold]Examples[/bold]
-
-    steer reward evaluate weights ratings
-
-    steer reward evaluate weights ratings --split val_seen --split val_unseen --json
-    """
-    splits = tuple(split or ("test_seen", "test_unseen"))
-    if unknown := [name for name in splits if name not in SPLITS]:
-        raise UsageError(f"there is no split {unknown[0]!r}; the splits are {', '.join(SPLITS)}")
-    from reward.data import join, load
-    from reward.people.newcomer import METHODS
-    from reward.predictor.predictor import Predictor
-    from reward.training.pipeline import evaluate_predictor
-
-    if method not in METHODS:
-        raise UsageError(f"there is no method {method!r}; the methods are {', '.join(METHODS)}")
-    predictor = Predictor.load(checkpoint)
-    dataset = join([load(source) for source in data])
-    with bar() as progress:
-        figures = evaluate_predictor(
-            predictor,
-            dataset,
-            features or feature_store(data[0], checkpoint),
-            splits,
-            subjects=subjects_of(dataset),
-            method=method,
-            draws=draws,
-            seed=seed,
-            encoding=progress,
-        )
-    if as_json:
-        about = {"world": predictor.world, "simulated": predictor.simulated}
-        asked = {"method": method, "draws": draws, "seed": seed}
-        print_json({"schema_version": 1, **about, **asked, "splits": [asdict(each) for each in figures]})
-        return
-    _show_figures(figures)
-    if predictor.simulated:
-        hint(f"simulated people ({predictor.world}): no evidence about real ones", style="yellow")
 
 
 @app.command()
@@ -297,24 +240,3 @@ def _scores(predictor: Predictor, paths: Sequence[Path], prompt: str, person: An
     for start in range(0, len(paths), SCORED_AT_ONCE):
         images = [read_image(path, advice) for path in paths[start : start + SCORED_AT_ONCE]]
         yield from predictor.score(images, prompt, person)
-
-
-def _show_figures(figures: Sequence[SplitFigures]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for column in ("split", "metric", "within each person", "95% interval", "people", "population", "images"):
-        table.add_column(column, justify="left" if column in ("split", "metric") else "right")
-    for each in figures:
-        left_out = f" ({each.left_out} left out)" if each.left_out else ""
-        for row, (metric, value) in enumerate(each.personal.items()):
-            table.add_row(
-                "" if row else each.split,
-                metric,
-                f"{value['value']:.3f}",
-                f"{value['low']:.3f}–{value['high']:.3f}",
-                "" if row else f"{each.users}{left_out}",
-                f"{each.population[metric]:.3f}",
-                "" if row else str(each.images),
-            )
-    out().print(table)

@@ -28,6 +28,16 @@ Store = Annotated[
     ),
 ]
 
+Fold = Annotated[
+    int | None,
+    typer.Option(
+        help="Which fold of LAPIS's and PARA's people is unseen; by default the first.",
+        min=1,
+        max=4,
+        show_default=False,
+    ),
+]
+
 
 def train(
     data: Annotated[
@@ -37,7 +47,18 @@ def train(
     to: Annotated[Path, typer.Option("--out", help="Folder for the predictor.", show_default=False)],
     recipe: Annotated[
         str | None,
-        typer.Option(help="paper or sandbox; by default the one of the data.", show_default=False),
+        typer.Option(
+            help="steer (ours, for the loop) or paper (as the paper states it).", show_default=False
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Change one field of the recipe; again for more.",
+            show_default=False,
+        ),
     ] = None,
     encoder: Annotated[
         str | None,
@@ -59,6 +80,14 @@ def train(
         typer.Option(help="Epochs without a better validation; 0 never stops.", min=0, show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and dropped tokens.")] = 0,
+    fold: Fold = None,
+    keep_demographics: Annotated[
+        bool,
+        typer.Option(
+            "--keep-demographics",
+            help="Keep what participants told of themselves: for groups, and not for sharing.",
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     features: Store = None,
     device: Annotated[str, typer.Option(help="auto (a GPU where there is one) or cpu.")] = "auto",
@@ -78,6 +107,8 @@ def train(
 
     steer reward train ratings --out weights --resume
 
+    steer reward train ratings --out weights --recipe paper --set epochs=3
+
     torchrun --nproc-per-node 4 -m steer reward train ratings --out weights
     """
     from reward.data import join, load
@@ -92,12 +123,13 @@ def train(
         card, _, _ = read_checkpoint(to)
         _finish(to, dict(card.trained["metrics"]), None, card.licences, as_json)
         return
-    dataset = join([load(source) for source in data])
     chosen = _recipe(
-        recipe or ("sandbox" if dataset.simulated else "paper"),
+        recipe or "steer",
         {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience},
+        settings or [],
     )
-    names = _encoders(chosen, encoder, text_encoder)
+    dataset = join([load(source, fold=fold) for source in data])
+    names = _encoders(dataset.simulated, encoder, text_encoder)
     accelerator = accelerator_for(device)
     silent = quiet or not accelerator.is_main_process
     if not silent:
@@ -112,6 +144,7 @@ def train(
                 features or feature_store(data[0], to),
                 subjects=subjects_of(dataset),
                 seed=seed,
+                keep_demographics=keep_demographics or None,
                 accelerator=accelerator,
                 resume=resume,
                 tensorboard=tensorboard,
@@ -146,24 +179,27 @@ def subjects_of(dataset: Dataset) -> dict[str, str] | None:
     return {str(i + 1): subject_phrase(scene) for i, scene in enumerate(read_scenes(scenes)[0])}
 
 
-def _recipe(name: str, changes: Mapping[str, Any]) -> Recipe:
-    from reward.training.recipe import RECIPES
+def _recipe(name: str, changes: Mapping[str, Any], settings: Sequence[str]) -> Recipe:
+    from reward.training.recipe import RECIPES, changed
 
     if name not in RECIPES:
         raise UsageError(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}")
     rate = changes.get("learning_rate")
     if rate is not None and not 0 < rate < 1:
         raise UsageError(f"--learning-rate {rate} is out of range; it lies between 0 and 1, as in 2e-5")
-    return replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+    recipe = replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+    try:
+        return changed(recipe, settings)
+    except ValueError as error:
+        raise UsageError(f"--set {error}") from error
 
 
-def _encoders(recipe: Recipe, image_text: str | None, sentences: str | None) -> EncoderNames:
-    """The encoders asked for; else those that the recipe is made for."""
+def _encoders(small: bool, image_text: str | None, sentences: str | None) -> EncoderNames:
+    """The encoders asked for; else the sandbox's small ones for its data, and the paper's for others."""
     from reward.encoders.sentences import NEMOTRON_ID, SENTENCE_ENCODER_ID
     from reward.training.pipeline import SIGLIP2_ID, EncoderNames
     from steer.machine.presets import WEIGHTS
 
-    small = recipe.name == "sandbox"
     return EncoderNames(
         image_text or (str(WEIGHTS / "encoder") if small else SIGLIP2_ID),
         sentences or (SENTENCE_ENCODER_ID if small else NEMOTRON_ID),

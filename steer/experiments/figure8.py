@@ -241,7 +241,7 @@ def true_differences(
             values.setdefault(name, []).append(mean)
     means = {name: np.mean(rows, 0) for name, rows in values.items()}  # [users]
     pairs = [(OWN, name) for name in means if name != OWN] + [(OTHERS, BASE)]
-    return {f"{a} - {b}": interval(means[a] - means[b], seed) for a, b in pairs}
+    return {f"{a} - {b}": interval(means[a] - means[b]) for a, b in pairs}
 
 
 # ---- how it is shown ----

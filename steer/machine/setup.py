@@ -258,10 +258,10 @@ def _training(ratings: Path, out: Path, encoders: tuple[str, str], done: bool, e
 
         from reward.data import load
         from reward.training.pipeline import EncoderNames, train_predictor
-        from reward.training.recipe import RECIPES
+        from reward.training.recipe import STEER
 
         dataset = load(ratings, quiet=True)
-        recipe = RECIPES["sandbox" if dataset.simulated else "paper"]
+        recipe = STEER
         recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
         names = EncoderNames(*encoders)
         train_predictor(

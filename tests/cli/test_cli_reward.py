@@ -36,7 +36,7 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def options(made):
     """What makes a training short."""
-    words = ["--recipe", "sandbox", "--epochs", "2", "--batch-size", "64"]
+    words = ["--recipe", "steer", "--epochs", "2", "--batch-size", "64", "--keep-demographics"]
     return [*words, "--encoder", made / "encoder", "--text-encoder", SENTENCE_ENCODER_ID]
 
 
@@ -62,7 +62,7 @@ def test_training_says_what_it_does_epoch_by_epoch(steer, made, options, tmp_pat
     code, out, err = steer("reward", "train", made / "PAMELA", "--out", tmp_path / "w", *options)
     assert code == 0, err
     assert out.splitlines() == [str(tmp_path / "w")]
-    assert "480 training ratings of 8 people; recipe sandbox, 2 epochs" in err
+    assert "480 training ratings of 8 people; recipe steer, 2 epochs" in err
     assert "epoch 1 of 2: loss" in err and "epoch 2 of 2" in err
     assert "licence of PAMELA" in err
 
@@ -103,8 +103,11 @@ def test_a_complete_training_is_left_alone(steer, made, weights, options):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--recipe", "hasty"], "the recipes are paper, sandbox"),
-        (["--recipe", "sandbox", "--learning-rate", "-1"], "between 0 and 1"),
+        (["--recipe", "hasty"], "the recipes are paper, steer"),
+        (["--recipe", "steer", "--learning-rate", "-1"], "between 0 and 1"),
+        (["--set", "width=3"], "sets no field of a recipe"),
+        (["--set", "hidden=10"], "no multiple of heads"),
+        (["--set", "drop_text=2"], "between 0 and 1"),
         (["--device", "abacus"], "the devices are auto, cpu"),
     ],
 )
@@ -130,6 +133,48 @@ def test_an_evaluation_is_a_table_or_an_object(steer, made, weights):
     srocc = split["personal"]["srocc"]
     assert srocc["low"] <= srocc["value"] <= srocc["high"]
     assert set(split["population"]) == {"srocc", "plcc", "pairwise"}
+
+
+def test_an_evaluation_names_what_it_stands_on_and_each_persons_figures(steer, made, weights):
+    words = ["reward", "evaluate", weights, made / "PAMELA", "--draws", "1", "--split", "test_seen", "--json"]
+    found = json.loads(steer(*words)[1])
+    card, _, _ = read_checkpoint(weights)
+    assert found["data_set"] == found["checkpoint"]["data"] == card.trained["data"]
+    assert found["versions"]["python"] and found["checkpoint"]["identity"] and found["seed"] == 0
+    (split,) = found["splits"]
+    assert {person["id"] for person in split["people"]} == {f"pamela:{i}" for i in range(1, 9)}
+    mean = sum(person["srocc"] for person in split["people"]) / 8
+    assert split["personal"]["srocc"]["value"] == pytest.approx(mean, abs=1e-5)
+
+
+def test_two_predictors_are_compared_by_their_folders_or_their_reports(steer, made, weights, tmp_path):
+    words = ["reward", "evaluate", weights, made / "PAMELA", "--draws", "1"]
+    for method in ("mix", "ridge"):
+        (tmp_path / f"{method}.json").write_text(steer(*words, "--method", method, "--json")[1])
+    code, out, err = steer("reward", "compare", tmp_path / "mix.json", tmp_path / "ridge.json")
+    assert code == 0, err
+    assert "8 people of pamela (test_seen)" in out and "no difference is shown" in out
+    words = ["reward", "compare", weights, tmp_path / "mix.json"]
+    code, _, err = steer(*words)
+    assert code == 2 and "--data" in err
+    code, out, err = steer(*words, "--data", made / "PAMELA", "--draws", "1", "--json")
+    assert code == 0, err
+    assert all(each["difference"]["value"] == 0 for each in json.loads(out)["compared"])
+
+
+def test_a_checkpoint_of_real_people_keeps_nothing_that_they_told_unless_asked(
+    steer, made, options, weights, tmp_path
+):
+    asked = [word for word in options if word != "--keep-demographics"]
+    words = ["reward", "train", made / "PAMELA", "--out", tmp_path / "w", *asked, "--set", "networks=1"]
+    code, _, err = steer(*words, "--quiet")
+    assert code == 0, err
+    for folder, told in ((weights, True), (tmp_path / "w", False)):
+        card, _, tables = read_checkpoint(folder)
+        assert any(any(person.demographics.values()) for person in card.people) is told
+        assert bool(tables.demographics.any()) is told
+        assert ("told of themselves" in (folder / "README.md").read_text()) is told
+    assert "female" not in (tmp_path / "w" / CARD_FILE).read_text()
 
 
 def test_an_evaluation_on_other_people_of_the_same_ids_is_refused(steer, weights, tmp_path):
@@ -222,7 +267,22 @@ def test_preparing_writes_a_table_that_training_reads(steer, made, options, tmp_
     assert code == 1 and "69" in err  # 69,904 ratings were published
 
 
+def test_what_is_left_out_is_said_once_and_its_counts_agree(steer, tmp_path):
+    pytest.importorskip("pyarrow")
+    root = tiny_dataset(tmp_path / "PAMELA", images=48)
+    file = root / "annotations" / "pamela_train.json"
+    rows = json.loads(file.read_text())
+    file.write_text(json.dumps([*rows, rows[0], rows[1] | {"original_score": None}]))
+    code, out, err = steer("reward", "prepare", root, "--out", tmp_path / "ratings")
+    assert code == 0, err
+    counts = json.loads((tmp_path / "ratings" / "counts.json").read_text())["datasets"]["pamela"]
+    assert counts["released"] == counts["ratings"] + 2
+    line = f"{counts['ratings']} of {counts['released']} ratings (1 repeated)"
+    assert (out + err).count(line) == 1 and err.count("1 null ratings left out") == 1
+    assert f"ratings {counts['released']} (published" in err.replace("\n", " ")
+
+
 def test_help_of_every_command_shows_an_example(steer):
-    for command in ("prepare", "train", "evaluate", "score"):
+    for command in ("prepare", "train", "evaluate", "compare", "score"):
         code, out, _ = steer("reward", command, "--help")
         assert code == 0 and f"steer reward {command}" in out

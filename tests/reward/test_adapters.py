@@ -108,4 +108,6 @@ def test_every_adapter_pins_what_it_needs_and_imports_nothing_of_ours(program):
 
 
 def test_every_baseline_names_an_adapter_that_exists():
-    assert {baseline.adapter for baseline in BASELINES.values()} == {path.name for path in PROGRAMS}
+    assert {baseline.adapter for baseline in BASELINES.values()} == {
+        path.name for path in PROGRAMS if path.name != "piaa.py"
+    }  # which has one opinion for each person

@@ -94,10 +94,10 @@ def test_a_repeated_rating_counts_once(root):
     ("change", "says"),
     [
         (first(original_score=5.2), "between 1 and 5"),
-        (first(original_score=float("nan")), "between 1 and 5"),
+        (first(original_score=float("inf")), "between 1 and 5"),
         (first(original_score="good"), "not a number"),
-        (first(original_score=None), "has no original_score"),
-        (first(participant_id=None), "has no participant_id"),
+        (first(participant_id=1.5), "neither text nor a whole number"),
+        (first(image_id=[1]), "neither text nor a whole number"),
         (first(image_path="../../etc/passwd"), "outside the data set"),
         (first(image_path="/etc/passwd"), "outside the data set"),
         (first(image_path="images/none.png"), "images are missing"),

@@ -23,7 +23,7 @@ from reward.predictor.network import Pamela, PamelaConfig
 from reward.predictor.predictor import Predictor
 from reward.training.calibrate import errors_of, errors_of_new
 from reward.training.linear_tastes import NOISE, expectation_maximisation
-from reward.training.recipe import SANDBOX
+from reward.training.recipe import STEER
 from reward.training.train import train
 
 CONFIG = PamelaConfig(image_dim=6, text_dim=5, profile_dim=4, hidden=8, layers=1, heads=2, feedforward=8)
@@ -136,7 +136,7 @@ def world(tmp_path_factory):
     encoder = ImageTextEncoder.load(tiny_encoder(folder / "encoder"))
     features = encode_dataset(dataset, encoder, sentence_encoder(), folder / "store")
     recipe = replace(
-        SANDBOX, hidden=16, heads=2, feedforward=16, epochs=2, batch_size=64, networks=2, properties=10
+        STEER, hidden=16, heads=2, feedforward=16, epochs=2, batch_size=64, networks=2, properties=10
     )
     train(
         dataset,

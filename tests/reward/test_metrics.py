@@ -106,7 +106,7 @@ def test_draws_are_averaged_within_a_person_and_are_no_new_people():
     assert level.srocc == pytest.approx([0.2, 0.5, 0.8])
 
 
-def test_population_intervals_resample_people_around_the_population_metrics():
+def test_population_intervals_leave_out_people_around_the_population_metrics():
     rng = np.random.default_rng(0)
     users, images = np.repeat(np.arange(20), 30), np.tile(np.arange(30), 20)
     truth = images / 10 + rng.normal(0, 1.5, 600)
@@ -135,3 +135,68 @@ def test_gap_closed_is_none_at_the_population_oracle_and_all_at_the_personal_one
     halfway = metrics.gap_closed((population + personal) / 2 + rng.normal(0, 0.02, 50), population, personal)
     assert halfway.low < halfway.value < halfway.high
     assert halfway.value == pytest.approx(0.5, abs=0.05)
+
+
+# ---- intervals hold what they say ----
+
+
+def share_held(make, truth, tries=600):
+    """How many of the intervals that `make` makes of random data hold the truth."""
+    rng = np.random.default_rng(0)
+    found = [make(rng) for _ in range(tries)]
+    return np.mean([each.low <= truth <= each.high for each in found])
+
+
+def skewed(rng, users):
+    """Values as SROCC is: bounded, with a tail to the left; their mean is 0.75."""
+    return rng.beta(6, 2, users)
+
+
+@pytest.mark.parametrize("users", [16, 27, 82])
+def test_a_95_percent_interval_of_a_mean_holds_it_in_about_95_percent(users):
+    held = share_held(lambda rng: metrics.interval(skewed(rng, users)), 0.75)
+    assert 0.92 <= held <= 0.98
+
+
+def test_the_interval_of_a_mean_over_data_sets_holds_it_in_about_95_percent():
+    strata = np.repeat(["a", "b"], [16, 6])
+    held = share_held(lambda rng: metrics.stratified_interval(skewed(rng, 22), strata), 0.75)
+    assert 0.92 <= held <= 0.98
+
+
+def test_the_interval_of_the_gap_closed_holds_it_in_about_95_percent_of_16_people():
+    def make(rng):
+        population, open_ = rng.normal(0.5, 0.1, 16), rng.normal(0.25, 0.05, 16)
+        return metrics.gap_closed(
+            population + 0.6 * open_ + rng.normal(0, 0.05, 16), population, population + open_
+        )
+
+    assert 0.92 <= share_held(make, 0.6) <= 0.98
+
+
+def test_the_interval_of_the_populations_correlation_holds_it_in_about_95_percent_of_16_people():
+    images, users = np.tile(np.arange(40), 16), np.repeat(np.arange(16), 40)
+    shared = np.random.default_rng(1).normal(size=40)
+    predicted = (shared + np.random.default_rng(2).normal(0, 0.7, 40))[images]
+
+    def ratings(rng):
+        own = rng.normal(0, 0.5, (16, 1)) * np.linspace(-1, 1, 40)
+        return (shared + own + rng.normal(0, 1, (16, 40))).ravel()
+
+    rng = np.random.default_rng(3)
+    expected = np.mean([metrics.population_level(images, ratings(rng), predicted).plcc for _ in range(400)])
+    held = share_held(
+        lambda rng: metrics.population_intervals(users, images, ratings(rng), predicted)["plcc"],
+        expected,
+        tries=150,
+    )
+    assert 0.90 <= held <= 0.99
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30))
+def test_the_test_of_a_difference_agrees_with_its_interval(values):
+    differences = np.array(values)
+    found, p = metrics.interval(differences), metrics.paired_p(differences)
+    assert 0 <= p <= 1
+    if found.low < found.high and abs(p - 0.05) > 1e-9:
+        assert (p < 0.05) == (not found.low <= 0 <= found.high)

@@ -25,12 +25,12 @@ from reward.reproduce.experiment import Experiment, open_experiment, sources_of
 from reward.reproduce.figure10 import figure10
 from reward.reproduce.figure11 import figure11
 from reward.reproduce.table2 import OTHER_WAYS, OURS, POPULATION
-from reward.training.recipe import RECIPES, SANDBOX
+from reward.training.recipe import RECIPES, STEER
 from reward.training.train import train
 from steer.cli.app import run_command
 
 QUICK = replace(
-    SANDBOX,
+    STEER,
     hidden=16,
     heads=2,
     feedforward=16,
@@ -41,13 +41,6 @@ QUICK = replace(
     networks=1,
     properties=4,
 )
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """Intervals are tested with the metrics; here they only have to be there."""
-    monkeypatch.setattr("reward.evaluation.metrics.RESAMPLES", 50)
-    monkeypatch.setattr("reward.reproduce.divergence.RESAMPLES", 50)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +128,7 @@ def test_people_without_rows_outside_their_context_are_left_out_and_counted(expe
 def test_a_data_set_without_a_test_split_is_one_clear_error(experiment):
     training = replace(experiment.dataset, splits=np.full_like(experiment.dataset.splits, "train"))
     for compute in (table2.table2, figure11, divergence):
-        with pytest.raises(DatasetError, match=r"no ratings in test_.* or test_.*--data"):
+        with pytest.raises(DatasetError, match=r"no ratings to judge in test_.* or test_.*--data"):
             compute(replace(experiment, dataset=training))
 
 
@@ -146,7 +139,7 @@ def test_a_predictor_of_other_people_is_refused(built, experiment):
         name: getattr(experiment.dataset, name)[fewer] for name in ("users", "images", "scores", "splits")
     }
     with pytest.raises(CheckpointError, match="1 of its 12 people"):
-        open_experiment(replace(experiment.dataset, **columns), predictor, built / "features")
+        open_experiment(replace(experiment.dataset, name="sandbox", **columns), predictor, built / "features")
 
 
 # --- ceilings
@@ -318,7 +311,7 @@ def test_means_are_over_data_sets_first_where_there_are_several(experiment):
     joint = two_sources(experiment)
     rows = {"seen": joint.personal("test_seen"), "unseen": joint.personal("test_unseen", 1)}
     levels = tuple(joint.level(each) for each in rows.values())
-    made = table3._row("full", levels, levels, sources_of(joint.dataset), 1, None, 0)
+    made = table3._row("full", levels, levels, sources_of(joint.dataset), 1, None)
     lapis = sources_of(joint.dataset)[levels[0].users] == "lapis"
     both = [levels[0].srocc[lapis].mean(), levels[0].srocc[~lapis].mean()]
     assert lapis.sum() == 8 and made.seen["srocc"].value == pytest.approx(np.mean(both))
@@ -489,7 +482,7 @@ def steer(capsys, built):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_makes_a_table_a_json_and_a_picture(steer, built, command, tmp_path, monkeypatch):
-    monkeypatch.setitem(RECIPES, "sandbox", replace(QUICK, epochs=1))
+    monkeypatch.setitem(RECIPES, "steer", replace(QUICK, epochs=1))
     monkeypatch.setattr(table4, "CONTEXTS", (5, 15))
     code, out, err = steer(command, "--out", tmp_path / "here", *COMMANDS[command])
     assert code == 0, err

@@ -14,10 +14,10 @@ from reward.errors import DatasetError
 from reward.evaluation.evaluate import predict, profiles_of, seen_users, unseen_users
 from reward.people.newcomer import DEFAULT_PRIOR
 from reward.predictor.predictor import Predictor
-from reward.training.train import PAPER, SANDBOX, Recipe, TrainingSet, train
+from reward.training.train import PAPER, STEER, Recipe, TrainingSet, train
 
 QUICK = replace(
-    SANDBOX,
+    STEER,
     hidden=32,
     heads=2,
     feedforward=32,
@@ -66,7 +66,7 @@ def trained(world):
     return Predictor.load(world[0] / "predictor"), report
 
 
-def batch_of(rows=4000, recipe=PAPER):
+def batch_of(rows=4000, recipe=STEER):
     """A batch of one image and one user, whose sources are told apart by their values."""
     data = TrainingSet(
         image=torch.ones(1, 2),
@@ -87,6 +87,13 @@ def test_the_paper_recipe_is_the_papers():
     assert Recipe() == PAPER
     assert (PAPER.learning_rate, PAPER.batch_size, PAPER.epochs) == (2e-5, 32, 10)
     assert (PAPER.schedule, PAPER.warmup_steps) == ("constant", 100)
+    assert (PAPER.networks, PAPER.properties, PAPER.population) == (1, 0, "zeroed")
+
+
+def test_by_the_papers_recipe_every_rating_has_its_five_tokens_as_released():
+    batch = batch_of(rows=500, recipe=PAPER)
+    assert batch["present"].all() and not PAPER.in_loop
+    assert {float(batch[name].unique()) for name in ("text", "metadata", "demographics")} == {1.0}
 
 
 def test_text_and_metadata_are_the_loops_in_four_rows_of_ten_and_mostly_together():
@@ -98,7 +105,7 @@ def test_text_and_metadata_are_the_loops_in_four_rows_of_ten_and_mostly_together
 
 def test_tokens_are_dropped_at_random_but_the_image_never():
     recipe = replace(
-        PAPER, drop_text=0.2, drop_metadata=0.3, drop_user=0.0, drop_demographics=0.0, drop_both=0.4
+        STEER, drop_text=0.2, drop_metadata=0.3, drop_user=0.0, drop_demographics=0.0, drop_both=0.4
     )
     present = batch_of(recipe=recipe)["present"].float().mean(0)
     assert present[0] == 1
@@ -106,7 +113,7 @@ def test_tokens_are_dropped_at_random_but_the_image_never():
 
 
 def test_dropping_both_makes_the_population():
-    present = batch_of(recipe=replace(PAPER, drop_user=0.0, drop_demographics=0.0, drop_both=0.5))["present"]
+    present = batch_of(recipe=replace(STEER, drop_user=0.0, drop_demographics=0.0, drop_both=0.5))["present"]
     assert torch.equal(present[:, 3], present[:, 4])
 
 
@@ -143,7 +150,7 @@ def test_the_checkpoint_says_who_was_trained_and_how(world, trained):
     assert all(person.ratings == 40 for person in predictor.people)
     assert predictor.people[0].demographics["age"] == 19
     trained_with = predictor.card.trained
-    assert trained_with["recipe"]["name"] == "sandbox" and trained_with["rows"] == 320
+    assert trained_with["recipe"]["name"] == "steer" and trained_with["rows"] == 320
     assert trained_with["metrics"]["validation"] == pytest.approx(report["best"]["validation"], abs=1e-4)
     assert predictor.card.licences == ("Apache-2.0",)
     table = np.unique(dataset.users[dataset.rows("train")])

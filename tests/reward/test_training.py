@@ -20,7 +20,7 @@ from reward.predictor.checkpoint import read_checkpoint
 from reward.predictor.network import Pamela, PamelaConfig
 from reward.training.fit import TrainingSet, fit
 from reward.training.journal import METRICS_FILE, STATE_FILE, Journal
-from reward.training.recipe import PAPER, RECIPES, SANDBOX
+from reward.training.recipe import PAPER, RECIPES, STEER
 from reward.training.train import validation
 
 PAPER_LIKE = replace(PAPER, hidden=16, layers=2, heads=2, feedforward=32, epochs=3, learning_rate=1e-2)
@@ -89,7 +89,7 @@ def test_a_finished_training_leaves_its_metrics_and_no_state(unbroken):
     folder, report = unbroken["short"]
     names = sorted(path.name for path in folder.iterdir())
     files = ["model.safetensors", "network-2", "people.safetensors", "predictor.json"]
-    assert names == [METRICS_FILE, *files]
+    assert names == ["README.md", METRICS_FILE, *files]
     epochs = [line for line in lines(folder) if "validation" in line]
     assert [line["epoch"] for line in epochs] == [1, 2, 3]
     first = report["epochs"][:3]  # of the first network; the second has a folder of its own
@@ -240,14 +240,16 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_remedy(rating
 
 
 def test_recipes_are_known_by_their_names():
-    assert RECIPES == {"paper": PAPER, "sandbox": SANDBOX}
+    assert RECIPES == {"paper": PAPER, "steer": STEER}
     assert PAPER.clip == 0  # the paper names none
 
 
-def test_the_shipped_predictor_was_trained_by_the_sandbox_recipe():
+def test_the_shipped_predictor_was_trained_by_our_recipe():
     card = Path(__file__).parents[2] / "steer" / "sandbox" / "weights" / "predictor" / "predictor.json"
     recipe = json.loads(card.read_text(encoding="utf-8"))["trained"]["recipe"]
-    assert {name: getattr(SANDBOX, name, None) for name in recipe} == recipe
+    assert {name: getattr(STEER, name, None) for name in recipe} == recipe | {
+        "name": "steer"
+    }  # once "sandbox"
 
 
 def test_without_validation_the_last_epoch_is_kept(ratings):

@@ -12,13 +12,13 @@ from tiny import VOCABULARY, tiny_people
 
 from reward.data import Dataset
 from reward.encoders.features import Features
-from reward.training.recipe import SANDBOX, Recipe
+from reward.training.recipe import STEER, Recipe
 from reward.training.train import train
 
 IMAGES, PEOPLE, KNOWN, DIM, PROFILE = 60, 12, 8, 6, 5
 
 SHORT = replace(
-    SANDBOX,
+    STEER,
     name="short",
     hidden=16,
     heads=2,

@@ -218,7 +218,7 @@ def read_features(layout: Layout, tell: Tell) -> tuple[Any, Any, Any, Any]:
 
 
 def _train(layout: Layout, made: World, judge: bool, tell: Tell) -> None:
-    from reward.training.train import SANDBOX, train
+    from reward.training.train import STEER, train
 
     data, features, encoder, sentences = read_features(layout, lambda done, of, figures: None)
     epochs = 0
@@ -226,12 +226,12 @@ def _train(layout: Layout, made: World, judge: bool, tell: Tell) -> None:
     def progress(metrics: Mapping[str, float]) -> None:
         nonlocal epochs
         epochs += 1
-        tell(epochs, SANDBOX.epochs * SANDBOX.networks, metrics)
+        tell(epochs, STEER.epochs * STEER.networks, metrics)
 
     train(
         data,
         features,
-        SANDBOX,
+        STEER,
         layout.judge if judge else layout.predictor,
         world=made.name,
         simulated=True,

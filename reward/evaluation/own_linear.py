@@ -1,0 +1,64 @@
+"""A linear model of each person's own: ridge regression of their ratings on the frozen features.
+
+It knows one person and nobody else, so what a predictor has above it comes from other people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reward.data import Dataset
+from reward.encoders.features import Features
+
+PENALTIES = tuple(10.0**power for power in range(-3, 4))  # of slopes; each person's by leaving out one rating
+
+
+def ridge(features: np.ndarray, ratings: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Ratings [n] of other pictures from rated ones: features [k, dim], ratings [k], others [n, dim].
+
+    The penalty is the one of PENALTIES whose errors on each rating, learnt from the rest, are least.
+    """
+    mean, level = features.mean(0), float(ratings.mean())
+    centred, missed = features - mean, ratings - level
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    values, along = np.maximum(values, 0.0), vectors.T @ missed
+    best, weights = np.inf, np.zeros(len(ratings))
+    for penalty in PENALTIES:
+        left = vectors @ (penalty / (values + penalty) * along)
+        used = 1 / len(ratings) + (vectors**2) @ (values / (values + penalty))
+        error = float(np.mean((left / np.maximum(1 - used, 1e-6)) ** 2))
+        if error < best:
+            best, weights = error, vectors @ (along / (values + penalty))
+    return np.asarray(level + (others - mean) @ (centred.T @ weights))
+
+
+def content(features: Features, trained: np.ndarray) -> np.ndarray:
+    """Image, text and metadata of each picture [images, dim], each of unit length over the trained images."""
+    blocks = []
+    for block in (features.image, features.text, features.metadata):
+        centred = block - block[trained].mean(0)
+        scale = np.sqrt(np.mean(np.sum(centred[trained] ** 2, axis=1)))
+        if scale > 1e-9:
+            blocks.append(centred / scale)
+    return np.concatenate(blocks, axis=1).astype(np.float64)
+
+
+def of_people(
+    dataset: Dataset, features: Features, people: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Ratings of all rows to be judged, one person after the other.
+
+    `people`: for each, the rows to learn from and the rows to judge.
+    """
+    described = content(features, np.unique(dataset.images[dataset.rows("train")]))
+    scores = [
+        ridge(
+            described[dataset.images[rated]],
+            dataset.scores[rated].astype(np.float64),
+            described[dataset.images[judged]],
+        )
+        for rated, judged in people
+    ]
+    return np.concatenate(scores).astype(np.float32) if scores else np.zeros(0, np.float32)
