@@ -9,7 +9,7 @@ const make = (tag, className, text) => Object.assign(document.createElement(tag)
 const button = (label, verb, phrase) => {
   const made = make("button", "small-button", label);
   made.type = "button";
-  made.dataset.key = `${verb} ${phrase}`;
+  Object.assign(made.dataset, { phrase, verb });
   made.setAttribute("aria-label", `${label}: ${phrase}`);
   made.addEventListener("click", () => send("/taste/say", { verb, phrase }, `${label}: ${phrase}`));
   return made;
@@ -56,7 +56,8 @@ let step = null;
 const show = (state) => {
   const before = document.activeElement;
   const inside = before?.closest?.(".likings");
-  const key = before?.dataset?.key;
+  const { phrase = "", verb = "" } = before?.dataset ?? {};
+  const byKeyboard = before?.matches?.(":focus-visible");
   const kept = state.held.filter((held) => held.said !== "strike");
   fill("likes", kept.filter((held) => held.likes), state.editable);
   fill("avoids", kept.filter((held) => !held.likes), state.editable);
@@ -67,9 +68,11 @@ const show = (state) => {
     undo.hidden = step === null;
     undo.textContent = step === null ? "" : `Undo: ${state.undo.words}`;
   }
-  // Who came by keyboard stays where they were: at the same button, or at the way back.
-  if (inside && !inside.contains(document.activeElement)) {
-    (document.querySelector(`[data-key="${CSS.escape(key ?? "")}"]`) ?? (undo?.hidden === false ? undo : null))?.focus();
+  // Focus stays with the phrase, wherever it went; only who came by keyboard is taken along.
+  if (inside && !document.contains(before)) {
+    const same = `[data-phrase="${CSS.escape(phrase)}"]`;
+    const next = document.querySelector(`${same}[data-verb="${verb}"]`) ?? document.querySelector(same) ?? undo;
+    next?.focus({ preventScroll: !byKeyboard });
   }
 };
 
