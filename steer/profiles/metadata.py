@@ -29,7 +29,7 @@ MOST_ENTRIES = 512  # of one EXIF directory
 _RATING = re.compile(
     rb"\b(?:xmp|xap):Rating\s{0,9}(?:=\s{0,9}[\"']|>)\s{0,9}(-?\d{1,2}(?:\.\d{1,4})?)\s{0,9}[\"'<]"
 )
-_END = re.compile(r"\n\s*(?:Negative prompt:|Steps:\s*\d)|^(?:Negative prompt:|Steps:\s*\d)")
+_END = re.compile(r"^[ \t\r]{0,9}(?:Negative prompt:|Steps:\s{0,9}\d)", re.MULTILINE)
 _TAG = re.compile(r"<[A-Za-z]{2,12}:[^<>]{0,200}>")  # <lora:ink:0.8>
 _WEIGHT = re.compile(r"\(([^()]{1,400}):\d(?:\.\d{1,3})?\)")  # (golden hour:1.2)
 _EXIF_RATING, _EXIF_MORE, _EXIF_COMMENT = 0x4746, 0x8769, 0x9286
