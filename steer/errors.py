@@ -4,6 +4,7 @@
     ├── UsageError             the request itself is wrong (the command line exits with 2)
     │   ├── PromptError        empty or too long
     │   ├── SettingsError      a setting out of its range
+    │   ├── TasteError         what someone says of their taste cannot be understood
     │   └── UnknownProfile     no profile has that name, or no profile can have it
     ├── SetupError         what a preset needs cannot be fetched or made
     ├── PresetError            a preset, or one of its parts, cannot run on this machine
@@ -100,6 +101,10 @@ class LogGone(RecordError):
 
 class ResumeError(RecordError):
     """The run cannot be continued with what was given."""
+
+
+class TasteError(UsageError):
+    """What someone says of their taste cannot be understood."""
 
 
 class ProfileError(SteerError):

@@ -45,7 +45,9 @@ class Run(loop.Run):
         kept in config.json; by default it says all that has a name. `name` is the folder's.
         """
         found, judge_person, who = _find(person, parts, judge_person)
-        recipe = _recipe(parts, who) if recipe is None else recipe
+        recipe = dict(_recipe(parts, who) if recipe is None else recipe)
+        if who is not None and (said := who.corrections):
+            recipe["corrections"] = [one.to_json() for one in said]
         return super().start(prompt, found, parts, settings, out, judge_person, argv, recipe, name)
 
     @classmethod

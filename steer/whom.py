@@ -18,6 +18,7 @@ from steer.errors import UsageError
 from steer.parts import FindsPeople, KnowsGroups, KnowsPopulation
 from steer.profiles import Profiles, ProfileState
 from steer.record.schema import built
+from steer.taste import Correction
 
 if TYPE_CHECKING:
     from reward.people.person import KnownPerson, Person
@@ -67,6 +68,11 @@ class Who:
         """What a profile said then. Raises `UnknownProfile`, `ProfileError`."""
         name, _, hash = str(self.user).partition("@")
         return Profiles().open(name).at(hash)
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """What the owner of a profile says of their taste themselves, as it is in force now."""
+        return self.state.corrections.in_force if self.kind == "profile" else ()
 
     def find(self, scorer: Scorer) -> Person:
         """This person as `scorer` knows them.

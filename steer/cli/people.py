@@ -11,6 +11,7 @@ import typer
 from steer.cli import options as opt
 from steer.cli import people_profiles
 from steer.cli.console import hint, out, print_json, say
+from steer.cli.taste import taste
 from steer.errors import PresetError, UsageError
 from steer.whom import Who, parse_age
 
@@ -23,6 +24,7 @@ app = typer.Typer(help="Whom the predictor knows, and profiles.", no_args_is_hel
 app.command("import")(people_profiles.import_)
 app.command("export")(people_profiles.export)
 app.command("delete")(people_profiles.delete)
+app.command("taste")(taste)
 
 
 @app.command("list")
@@ -116,20 +118,14 @@ def show(
         str,
         typer.Argument(metavar="USER", help="Participant id, profile or position.", show_default=False),
     ],
-    likes: Annotated[
-        bool, typer.Option("--likes", help="Render a few looks and predict which this person prefers.")
-    ] = False,
-    prompt: opt.Prompt = None,
     reward: opt.Reward = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Show one person: what is known of them and, with --likes, which looks suit their taste.
+    """Show one person: what is known of them. What they like: steer people taste.
 
     [bold]Examples[/bold]
 
     steer people show 17
-
-    steer people show 17 --likes
 
     steer people show me
     """
@@ -139,60 +135,20 @@ def show(
     known = _people(card)
     who = Who("known", user=user).resolved(known)
     row = None if who.kind == "profile" else find_known(known, user)
-    looks = _looks(who, prompt, reward) if likes else None
     if row is None:
         people_profiles.say_unreadable(who.state)
-        people_profiles.show_profile(who.state, looks, reward, as_json)
+        people_profiles.show_profile(who.state, reward, as_json)
         return
     person: dict[str, Any] = {"position": row + 1, **card["people"][row]}
     if as_json:
         about = {"world": card["world"], "simulated": card["simulated"]}
-        print_json({"schema_version": 1, **about, "person": person, "looks": looks})
+        print_json({"schema_version": 1, **about, "person": person})
         return
     _about(card, len(known))
     say(f"id {person['id']} (position {row + 1} of {len(known)}), {person['ratings']} ratings")
     for key, value in person["demographics"].items():
         say(f"{key:<13}{_known(value)}")
-    if looks is not None:
-        show_looks(looks)
-    else:
-        hint(f"which looks suit this taste: steer people show {person['id']} --likes")
-
-
-def _looks(who: Who, prompt: str | None, reward: Path | None) -> list[dict[str, Any]]:
-    from steer.compare.looks import preferred_looks
-    from steer.machine.loading import load
-    from steer.settings import DEFAULT_PROMPT, clean_prompt
-
-    parts = load(reward=reward)
-    base = clean_prompt(DEFAULT_PROMPT if prompt is None else prompt)
-    hint(f'rendering "{base}" in a few looks')
-    return [
-        {"look": look.words, "person": look.person, "everyone": look.everyone, "own": look.own}
-        for look in preferred_looks(parts, who.find(parts.scorer), base)
-    ]
-
-
-def show_looks(looks: list[dict[str, Any]]) -> None:
-    """A table of `--likes`."""
-    from rich.table import Table
-
-    from steer.pages import wording
-
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for column in ("look", "this person", "everyone", "own part"):
-        table.add_column(column, justify="left" if column == "look" else "right")
-    for look in looks:
-        style = "green" if look["own"] > 0.1 else "red" if look["own"] < -0.1 else ""
-        table.add_row(
-            look["look"],
-            wording.gain(look["person"]),
-            wording.gain(look["everyone"]),
-            wording.gain(look["own"]),
-            style=style,
-        )
-    out().print(table)
-    hint("predicted change of the rating against the plain prompt; own part: what is left after everyone's")
+    hint(f"which looks suit this taste: steer people taste {person['id']}")
 
 
 def _card(reward: Path | None) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,46 +20,120 @@ if TYPE_CHECKING:
     from steer.profiles.learnt import Learnt
     from steer.profiles.snapshot import ProfileState
 
+NAMED = 20  # files that are named one by one, where they are left out
+Folders = list[Path] | None
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a profile.", show_default=False)]
 
 
 def import_(
     name: Name,
     ratings: Annotated[
-        Path,
+        Path | None,
         typer.Argument(metavar="RATINGS.CSV", help="Columns image, rating[, prompt].", show_default=False),
-    ],
+    ] = None,
+    likes: Annotated[Folders, typer.Option(metavar="FOLDER", help="Pictures that you like.")] = None,
+    dislikes: Annotated[
+        Folders, typer.Option(metavar="FOLDER", help="Pictures that you do not like.")
+    ] = None,
+    rated: Annotated[
+        Folders, typer.Option(metavar="FOLDER", help="Pictures with stars, in XMP or EXIF.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="OURS=THEIRS,…", help="Of a table: image=path,rating=score.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="WORST-BEST", help="Of a table's ratings, as in 0-10.")
+    ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Take ratings from a CSV file into a profile, which is made if there is none of that name.
+    """Take ratings from folders of pictures or from a table into a profile, which is made if need be.
 
-    Columns: image (a path, relative to the file), rating (1 bad to 5 excellent) and, if known, prompt (the
-    text that the image was made from). All rows are taken, or none.
+    Likes alone are enough to begin. Stars go before the folder; prompts are read from the pictures' own
+    metadata (A1111, ComfyUI, InvokeAI, steer). What cannot be read in a folder is named and left out.
+
+    A table's columns: image (a path, relative to the file), rating (1 bad to 5 excellent) and, if known,
+    prompt (the text that the image was made from). All its rows are taken, or none.
 
     [bold]Examples[/bold]
 
+    steer people import me --likes ~/Pictures/best
+
+    steer people import me --likes best --dislikes rest
+
+    steer people import me --rated ~/Photos
+
     steer people import me ratings.csv
+
+    steer people import me scores.csv --columns image=relative_path,rating=score --scale 0-10
     """
     from steer.profiles import Profiles
+    from steer.profiles.folders import Taken, take_folders
     from steer.profiles.names import checked_name
-    from steer.profiles.transfer import read_ratings
+    from steer.profiles.snapshot import ONLY_LIKES, only_likes
+    from steer.profiles.transfer import Table, read_ratings
 
     name = checked_name(name)
-    new = read_ratings(ratings)
+    if ratings is None and not (likes or dislikes or rated):
+        raise UsageError(
+            f"say what to take: steer people import {shlex.quote(name)} --likes FOLDER, or a table"
+        )
+    if ratings is None and (columns or scale):
+        raise UsageError("--columns and --scale are of a table: name it, as in: ratings.csv --scale 0-10")
+    new = [] if ratings is None else read_ratings(ratings, Table.of(columns, scale))
+    for folder in (*(likes or ()), *(dislikes or ()), *(rated or ())):
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder}: name one of pictures")
     profile = Profiles().open_or_create(name)
     before = len(profile.ratings)
     profile.rate_all(new)
+    fresh = len(profile.ratings) - before
+    taken = Taken()
+    if likes or dislikes or rated:
+        with _counted(as_json) as progress:
+            taken = take_folders(profile, likes or (), dislikes or (), rated or (), progress)
     total = len(profile.ratings)
     if as_json:
         print_json(
-            {"schema_version": 1, "profile": name, "hash": profile.hash, "rows": len(new), "ratings": total}
+            {
+                "schema_version": 1,
+                "profile": name,
+                "hash": profile.hash,
+                "rows": len(new),
+                "pictures": {**asdict(taken), "skipped": [list(one) for one in taken.skipped]},
+                "ratings": total,
+            }
         )
         return
-    again = len(new) - (total - before)
-    if again:
+    if again := len(new) - fresh:
         hint(f"{again} of these pictures had a rating already, or two in the file: the last one counts")
-    say(f"profile:{name}@{profile.hash}: {len(new)} ratings taken, {total} count")
+    for path, why in taken.skipped[:NAMED]:
+        hint(f"left out: {path}: {why}" if path not in why else f"left out: {why}")
+    if len(taken.skipped) > NAMED:
+        hint(f"left out: {len(taken.skipped) - NAMED} more; all of them: --json")
+    say(f"profile:{name}@{profile.hash}: {len(new) + taken.ratings} ratings taken, {total} count")
+    if likes or dislikes or rated:
+        hint(
+            f"{taken.liked} liked, {taken.disliked} disliked, {taken.stars} with stars; {taken.prompts} tell "
+            f"the prompt that they were made from; {taken.again} were there already"
+        )
+    if only_likes(profile.ratings):
+        hint(f"{ONLY_LIKES}: --dislikes FOLDER, or steer rate {shlex.quote(name)}", style="yellow")
     hint(f"steer for it: steer run --user {shlex.quote(name)}")
+
+
+@contextmanager
+def _counted(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many pictures were read, on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    from rich.progress import Progress
+
+    from steer.cli.console import err
+
+    with Progress(console=err(), transient=True) as bar:
+        task = bar.add_task("reading pictures", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def export(
@@ -65,6 +142,9 @@ def export(
         Path | None,
         typer.Option("--out", help="Folder to make; by default NAME-ratings.", show_default=False),
     ] = None,
+    xmp: Annotated[
+        bool, typer.Option("--xmp", help="Stars beside each picture, for photo software.")
+    ] = False,
     as_json: opt.Json = False,
 ) -> None:
     """Write a profile's ratings and pictures to a folder, without demographics.
@@ -72,12 +152,14 @@ def export(
     [bold]Examples[/bold]
 
     steer people export me --out backup
+
+    steer people export me --xmp
     """
     from steer.profiles import Profiles
     from steer.profiles.transfer import write_ratings
 
     state = Profiles().open(name).state
-    written = write_ratings(state, folder or Path(f"{state.name}-ratings"))
+    written = write_ratings(state, folder or Path(f"{state.name}-ratings"), xmp)
     if as_json:
         count = len(state.ratings)
         print_json({"schema_version": 1, "profile": state.name, "file": str(written), "ratings": count})
@@ -139,12 +221,9 @@ def say_unreadable(state: ProfileState) -> None:
     hint_unreadable(Profile(state.folder).unreadable, state.folder)
 
 
-def show_profile(
-    state: ProfileState, looks: list[dict[str, Any]] | None, reward: Path | None, as_json: bool
-) -> None:
+def show_profile(state: ProfileState, reward: Path | None, as_json: bool) -> None:
     """What is known of the person behind a profile."""
     from reward.baselines import load_reward
-    from steer.cli.people import show_looks
     from steer.machine.presets import WEIGHTS
     from steer.profiles.learnt import learn
     from steer.profiles.snapshot import known_ratings, predictor_of
@@ -154,7 +233,7 @@ def show_profile(
     seen = [(r.picture, r.prompt, known[:, i]) for i, r in enumerate(state.ratings)]
     learnt = learn(state, known, predictor, seen)
     if as_json:
-        print_json(_as_json(state, learnt, looks))
+        print_json(_as_json(state, learnt))
         return
     hint(f"{state.label}; its files are in {state.folder}")
     held_out = f", {learnt.held_out} of them drawn at random" if learnt.held_out else ""
@@ -164,17 +243,12 @@ def show_profile(
             say(f"{field:<13}{value}")
     for line in _said(learnt):
         say(line)
-    if looks is not None:
-        show_looks(looks)
-    else:
-        hint(f"which looks suit this taste: steer people show {shlex.quote(state.name)} --likes")
+    hint(f"what this person seems to like, to read and correct: steer people taste {shlex.quote(state.name)}")
 
 
-def _as_json(state: ProfileState, learnt: Learnt, looks: list[dict[str, Any]] | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
+def _as_json(state: ProfileState, learnt: Learnt) -> dict[str, Any]:
     about = {"name": state.name, "hash": state.hash, "label": state.label}
-    return {"schema_version": 1, "profile": about, "learnt": asdict(learnt), "looks": looks}
+    return {"schema_version": 1, "profile": about, "learnt": asdict(learnt)}
 
 
 def _said(learnt: Learnt) -> list[str]:
@@ -202,9 +276,6 @@ def _said(learnt: Learnt) -> list[str]:
     if learnt.similar:
         alike = ", ".join(f"{one.id} ({one.agreement:.2f})" for one in learnt.similar)
         lines.append(f"most alike among the known {people}, apart from what all like: {alike}")
-    for what, found in (("more", learnt.likes), ("less", learnt.dislikes)):
-        if found:
-            lines.append(f"seems to like {what} than others: {', '.join(one.look for one in found)}")
     return lines
 
 

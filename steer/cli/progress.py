@@ -119,8 +119,8 @@ def summary(event: Event) -> str | None:
             return "resuming where the record ends"
         case Rated(id=id) if id == BASE_ID:
             return f"base prompt: predicted {wording.score(event.score)}"
-        case TasteRead() if lines := Taste.from_json(event.likings).lines:
-            return f"this person's taste, as the predictor knows it: {'; '.join(lines)}"
+        case TasteRead():
+            return wording.taste(Taste.from_json(event.likings, event.corrections))
         case IterationDone():
             rise = "" if event.improved else ", no rise"
             lost = f", {event.rejected} rejected" if event.rejected else ""

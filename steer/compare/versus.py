@@ -15,7 +15,6 @@ import numpy as np
 from reward.errors import ImageError
 from reward.people.groups import SMALL, Apart, apart
 from reward.pictures import read_image
-from steer.compare.looks import LOOKS
 from steer.compare.pixels import STATISTICS, looks
 from steer.compare.prompt_diff import Segment, prompt_diff
 from steer.errors import RecordError, UsageError
@@ -29,6 +28,16 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 PICTURES = 48  # of both searches, on which tastes are compared
 READ = 0.5  # sd over the pictures of both searches; a smaller change of a reading is not told
+
+
+# What a picture is described by, along the axes on which taste moves: light, weather, angle, palette, medium.
+LOOKS = (
+    "golden hour light", "blue moonlight", "soft overcast light", "dramatic storm clouds", "thick fog",
+    "low camera angle", "seen from above", "extreme close-up", "wide distant view",
+    "vivid saturated colours", "muted earth colours", "black and white", "pastel palette",
+    "realistic photograph", "oil painting", "watercolour", "ukiyo-e woodblock print",
+    "shallow depth of field", "symmetrical composition", "high contrast",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ _JUNK: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 _OWN = 32  # marks and quotations of the prompt that a rewrite may repeat
 _PAIRS = {"(": ")", "[": "]", "{": "}", "“": "”", "«": "»", "「": "」", "『": "』", "（": "）"}
+_STRETCH = re.compile(r"[,;.、，。]")
 _WORD = re.compile(r"\w+(?:['’]\w+)?", re.UNICODE)
 
 
@@ -88,12 +89,14 @@ class TextGate:
     """Judges rewrites of one base prompt by their text alone.
 
     `similarity(a, b)` (a cosine, -1 to 1) may pardon lost words where it is at least `similarity_floor`.
+    `never` are phrases that the person never wants, see `says`.
     """
 
     prompt: str
     similarity: Callable[[str, str], float] | None = None
     similarity_floor: float = SIMILARITY_FLOOR
     max_words: int = MAX_WORDS
+    never: tuple[str, ...] = ()
 
     @cached_property
     def _asked(self) -> Marks:
@@ -119,7 +122,17 @@ class TextGate:
         if (words := count_words(candidate)) > limit:
             return f"too long ({words} words, at most {limit})"
         added = self._added(candidate)
-        return self._junk(candidate, added) or self._lost(candidate, added)
+        return (
+            self._unwanted(candidate, added) or self._junk(candidate, added) or self._lost(candidate, added)
+        )
+
+    def _unwanted(self, candidate: str, added: str | None) -> str | None:
+        """What the prompt itself asks for is not held against a rewrite."""
+        for phrase in self.never:
+            own = added is None and says(self.prompt, phrase)
+            if not own and says(candidate if added is None else added, phrase):
+                return f'says "{phrase}", which this person never wants'
+        return None
 
     def _added(self, candidate: str) -> str | None:
         """What the rewrite says beyond the base prompt; None where it does not repeat that word for word."""
@@ -174,6 +187,22 @@ def normalize(text: str) -> str:
     # Symbols stay: to an emoji they are the whole word.
     kept = "".join(" " if unicodedata.category(c)[0] in "PZC" else c for c in text)
     return " ".join(kept.split())
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether a stretch of `text` between commas holds all words of `phrase` that carry meaning, in any form.
+
+    "neon" is said by "pink neon glow", "soft fog" by "soft foggy air" and not by "soft light, thick fog".
+    """
+    wanted, plain = content_stems(phrase), normalize(phrase)
+    unspaced = any(map(_is_unspaced, phrase))
+    for stretch in _STRETCH.split(text):
+        said = normalize(stretch)
+        if f" {plain} " in f" {said} " or (unspaced and plain in said):
+            return True
+        if wanted and wanted <= content_stems(stretch):
+            return True
+    return False
 
 
 def count_words(text: str) -> int:
@@ -265,7 +294,7 @@ def _stem(word: str) -> str:
 
 def _items(text: str) -> list[str]:
     """The comma-separated phrases of `text`, as `normalize` gives them."""
-    return [item for part in re.split(r"[,;.、，。]", text) if (item := normalize(part))]
+    return [item for part in _STRETCH.split(text) if (item := normalize(part))]
 
 
 def _unprintable(c: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 import numpy as np
 
 from steer.gates.looks import look_phrases, looks, with_look
-from steer.gates.text import TextGate, normalize
+from steer.gates.text import normalize, says
 from steer.loop.forecast import Forecast, most_promising
 from steer.loop.recombine import Library, recombine
 from steer.loop.rewrites import rewrites
@@ -28,6 +28,7 @@ CURIOSITY = 0.7  # standard deviations of the forecast that count as promise
 FRESH = 0.1  # share of an iteration that has nothing of the memory, where there is as much
 PARENTS = 6  # best looks that recombination starts from
 ALIKE = 0.8  # from here on two prompts are the same idea, see `Forecast.alike`
+WISH = 1.0  # standard deviations of the scores that a wish of the person's own is worth when choosing
 TELLING = 0.2  # of the scores' spread: a phrase that does less is not told as the reason of a score
 
 
@@ -36,8 +37,14 @@ class Guided:
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
-        self._library = Library(looks(), steps.parts.embed)
-        self._gate = TextGate(steps.prompt, steps.parts.similarity)
+        self._gate = steps.text_gate
+        self._always = tuple(one.phrase for one in steps.corrections if one.verb == "always")
+        bank = looks()
+        self._bank = [phrase for phrases in bank.values() for phrase in phrases]
+        never = self._gate.never
+        wanted = {name: [p for p in own if not any(says(p, n) for n in never)] for name, own in bank.items()}
+        self._library = Library({name: own for name, own in wanted.items() if own}, steps.parts.embed)
+        self._library.add(self._always, own=True)
         self._waiting: dict[str, None] = {}  # rewrites of the language model that were not rendered yet
         self._taste: Taste | None = None
 
@@ -66,13 +73,15 @@ class Guided:
         return Round(memory, prompts)
 
     def _read_taste(self) -> Generator[Event, None, None]:
-        """Once a run: what the scorer says of the looks of the bank."""
+        """Once a run: what the scorer says of the looks of the bank, and of what the person adds to them."""
         logged = self._steps.record.find(TasteRead)
         if logged is None:
-            found = read_taste(self._steps.parts.scorer, self._steps.person, self._library.phrases)
-            logged = TasteRead(likings=tuple(found.to_json()))
+            phrases = list(dict.fromkeys([*self._bank, *self._always]))
+            found = read_taste(self._steps.parts.scorer, self._steps.person, phrases)
+            said = tuple(one.to_json() for one in self._steps.corrections) or None
+            logged = TasteRead(likings=tuple(found.to_json()), corrections=said)
         yield logged
-        self._taste = Taste.from_json(logged.likings)
+        self._taste = Taste.from_json(logged.likings, logged.corrections)
         self._forecast = Forecast(self._steps.prompt, self._steps.parts.embed, self._taste.strengths)
 
     def _memory(self, pool: Sequence[Scored]) -> list[Scored]:
@@ -95,7 +104,19 @@ class Guided:
                 least = TELLING * self._forecast.spread
                 told = [f"{p} {'helps' if e > 0 else 'hurts'}" for p, e in effects if abs(e) >= least]
                 why[entry.id] = ", ".join(told)
-        return Guide(tuple(self._taste.lines), why, self._taste.strengths)
+        return Guide(tuple(self._taste.lines), why, self._taste.weights)
+
+    def _wish(self, look: Sequence[str]) -> int:
+        """How many of the person's wishes a look fulfils, less those that it goes against."""
+        assert self._taste is not None
+        wishes = self._taste.wishes.items()
+        return sum(wish for phrase, wish in wishes if any(says(part, phrase) for part in look))
+
+    def _with_always(self, look: Sequence[str]) -> tuple[str, ...]:
+        """The look with what the person always wants, which what is about the same gives way to."""
+        about = self._library.about
+        ours = {about(phrase) for phrase in self._always}
+        return (*(phrase for phrase in look if about(phrase) not in ours), *self._always)
 
     def _choose(
         self, iteration: int, pool: Sequence[Scored], memory: Sequence[Scored], tried: set[str]
@@ -103,14 +124,19 @@ class Guided:
         """Which of all rewrites to render."""
         base, count, forecast = self._steps.prompt, self._steps.settings.proposals, self._forecast
         phrases = self._library.phrases
-        effects = dict(zip(phrases, map(float, forecast.effects(phrases)), strict=True))
+        wished = {phrase: WISH * forecast.spread * self._wish([phrase]) for phrase in phrases}
+        effects = {p: float(e) + wished[p] for p, e in zip(phrases, forecast.effects(phrases), strict=True)}
         parents = [look for e in best_of(pool, PARENTS) if (look := look_phrases(base, e.prompt))]
         rng = np.random.default_rng(self._steps.settings.llm_seed_of(iteration, RETRIES + 1))
         mixed = recombine(self._library, effects, parents, MIXED * count, forecast.scales.effect / 2, rng)
+        mixed = [self._with_always(look) for look in mixed]
         new = [prompt for look in mixed if normalize(prompt := with_look(base, look)) not in tried]
         prompts = list(dict.fromkeys([*self._waiting, *new]))
         mean, covariance = forecast(prompts)
-        order = most_promising(mean, covariance, 2 * count, CURIOSITY, forecast.scales.noise)
+        # A wish decides what is rendered. What is expected of it, and later its score, stay the predictor's.
+        wishes = np.array([self._wish(look_phrases(base, prompt)) for prompt in prompts])
+        worth = mean + WISH * forecast.spread * wishes
+        order = most_promising(worth, covariance, 2 * count, CURIOSITY, forecast.scales.noise)
         order = [i for i in order if prompts[i] in self._waiting or not self._gate.reject(prompts[i], tried)]
         seen = {phrase for entry in memory for phrase in look_phrases(base, entry.prompt)}
         fresh = [i for i in order if seen.isdisjoint(look_phrases(base, prompts[i]))][: round(FRESH * count)]

@@ -8,7 +8,7 @@ from steer.loop.rewrites import rewrites
 from steer.loop.steps import Steps
 from steer.loop.strategy import Round, best_of
 from steer.parts import Scored
-from steer.record.events import Event
+from steer.record.events import Event, TasteRead
 
 
 class Paper:
@@ -21,7 +21,9 @@ class Paper:
         self, iteration: int, pool: Sequence[Scored], tried: set[str]
     ) -> Generator[Event, None, Round]:
         """See `steer.loop.strategy.Strategy`."""
-        settings = self._steps.settings
+        settings, corrections = self._steps.settings, self._steps.corrections
+        if corrections:  # of which only what is never wanted counts here: the language model is told no taste
+            yield TasteRead(likings=(), corrections=tuple(one.to_json() for one in corrections))
         memory = best_of(pool, settings.memory)
         prompts = yield from rewrites(self._steps, iteration, memory, settings.proposals, tried)
         return Round(memory, prompts)

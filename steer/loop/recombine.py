@@ -28,16 +28,24 @@ class Library:
         """All of them."""
         return list(self._section)
 
-    def add(self, phrases: Sequence[str]) -> None:
-        """Take in phrases of the language model, each beside the phrase of the bank that it is most like."""
+    def add(self, phrases: Sequence[str], own: bool = False) -> None:
+        """Take in phrases, each beside the phrase of the bank that it is most like.
+
+        Of one that is like none nobody can say what it must not be combined with: it is left out, or, of
+        someone's `own` wishes, about itself.
+        """
         new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._section]
-        if not new or self._embed is None or self._vectors is None:
+        if not new:
             return
-        alike = unit_vectors(self._embed(new)) @ self._vectors.T
+        alike = np.zeros((len(new), 1))
+        if self._embed is not None and self._vectors is not None:
+            alike = unit_vectors(self._embed(new)) @ self._vectors.T
         for phrase, row in zip(new, alike, strict=True):
-            if row.max() >= NEAR:  # else nobody can say what it must not be combined with
-                self._section[phrase] = self._section[self._bank[int(row.argmax())]]
-                self.sections[self._section[phrase]].append(phrase)
+            near = row.max() >= NEAR
+            if near or own:
+                section = self._section[self._bank[int(row.argmax())]] if near else phrase
+                self._section[phrase] = section
+                self.sections.setdefault(section, []).append(phrase)
 
     def about(self, phrase: str) -> str:
         """Its section; a phrase that is not in here is about itself."""

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from itertools import chain
 
 from steer.gates.replies import MAX_REPLY, parse
-from steer.gates.text import TextGate, normalize
+from steer.gates.text import normalize
 from steer.loop.steps import Steps
 from steer.parts import Guide, Scored
 from steer.record.events import Event, PromptRejected
@@ -22,7 +22,7 @@ def rewrites(
     guide: Guide | None = None,
 ) -> Generator[Event, None, list[str]]:
     """Up to `n` new prompts, after at most 4 requests. `tried` takes in all that was read, passed or not."""
-    gate = TextGate(steps.prompt, steps.parts.similarity)
+    gate = steps.text_gate
     accepted: list[str] = []
     for attempt in range(1 + RETRIES):
         missing = n - len(accepted)

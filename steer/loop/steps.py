@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from steer.errors import ProposerError, RendererDown, RendererError, ScorerError, ServerDown, SteerError
 from steer.gates.image import ImageGate
 from steer.gates.looks import is_look, looks
+from steer.gates.text import TextGate
 from steer.parts import (
     BASE_ID,
     Guide,
@@ -34,6 +35,7 @@ from steer.parts import (
 from steer.record.events import Event, Note, Proposed, Rated, Rejected, Rendered
 from steer.record.folder import Recorder
 from steer.settings import Settings
+from steer.taste import Correction
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,6 +59,8 @@ class Steps:
         self.parts = parts
         self.settings = settings
         self.record = record
+        # Of the person's own taste, as they were when the run was started.
+        self.corrections = tuple(map(Correction.from_json, record.config["recipe"].get("corrections", ())))
         self.gate = ImageGate(None)  # lets everything through until it is calibrated
         self._known: dict[str, tuple[float | str, float | None]] = {}  # score, adherence by pixels
         self._calibrated = False
@@ -106,6 +110,12 @@ class Steps:
         return [*found, self.parts.judge] if seat == "scorer" and self.parts.judge is not None else found
 
     # --- propose
+
+    @property
+    def text_gate(self) -> TextGate:
+        """What every rewrite of this run must pass."""
+        never = tuple(one.phrase for one in self.corrections if one.verb == "never")
+        return TextGate(self.prompt, self.parts.similarity, never=never)
 
     def replies(
         self, iteration: int, attempt: int, memory: Sequence[Scored], n: int, guide: Guide | None = None

@@ -264,13 +264,15 @@ def _search_table(record: Record) -> list[dict[str, Any]]:
     result, rows = record.result, []
     for event in record.events:
         if isinstance(event, TasteRead):
-            rows += [["taste", line] for line in Taste.from_json(event.likings).lines]
+            taste = Taste.from_json(event.likings, event.corrections)
+            rows += [["taste", line] for line in taste.lines]
+            rows += [["corrected", wording.corrected(taste.corrections)]] if taste.corrections else []
     if hits := result.get("forecast"):
         rows.append(["forecast", wording.forecast(hits)])
     for one in result.get("finalists") or ():
         scores = ", ".join(wording.score(score) for score in one["scores"])
         rows.append([f"finalist {one['id']}", f"mean {wording.score(one['mean'])} of {scores}"])
-    return [{"title": "The search: guided", "rows": rows}] if rows else []
+    return [{"title": f"The search: {result.get('search') or 'paper'}", "rows": rows}] if rows else []
 
 
 def _tables(record: Record, config: Mapping[str, Any], result: Mapping[str, Any]) -> list[dict[str, Any]]:

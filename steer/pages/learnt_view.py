@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steer.pages import wording
-from steer.profiles.learnt import FEWEST, STEP, Learnt, Liking, Seen
+from steer.profiles.learnt import FEWEST, STEP, Learnt, Seen
 from steer.settings import DEFAULT_PROMPT
 
 PICTURES = 4  # of each row
@@ -23,15 +23,6 @@ class Figure:
     value: str
     verdict: str
     text: str = ""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One look; `share` of the longest bar."""
-
-    look: str
-    value: str
-    share: float
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,6 @@ class LearntPage:
     figures: list[Figure]
     curve: dict[str, Any] | None
     similar: list[dict[str, str]]
-    likes: list[Bar]
-    dislikes: list[Bar]
     liked: list[Shown]
     disliked: list[Shown]
     command: str
@@ -67,7 +56,6 @@ class LearntPage:
 def build(learnt: Learnt, name: str, source: str) -> LearntPage:
     """The page of one profile, with few ratings or many."""
     count = f"{learnt.ratings} {'rating' if learnt.ratings == 1 else 'ratings'}"
-    longest = max((abs(one.strength) for one in (*learnt.likes, *learnt.dislikes)), default=1.0) or 1.0
     return LearntPage(
         name=name,
         title=f"What {count} say" if learnt.ratings else "Nothing rated yet",
@@ -79,8 +67,6 @@ def build(learnt: Learnt, name: str, source: str) -> LearntPage:
             {"id": one.id, "about": _about(one.demographics), "agreement": f"{one.agreement:.2f}"}
             for one in learnt.similar
         ],
-        likes=_bars(learnt.likes, longest),
-        dislikes=_bars(learnt.dislikes, longest),
         liked=_shown(learnt.liked),
         disliked=_shown(learnt.disliked),
         command=shlex.join(["steer", "run", "--user", name, "--prompt", DEFAULT_PROMPT]),
@@ -190,13 +176,6 @@ def _curve(learnt: Learnt) -> dict[str, Any] | None:
         "ticks": [{"y": place(0, v)[1], "label": f"{v:.1f}"} for v in (max(low, 0.0), high)],
         "alt": f"Rank correlation {values} ratings; you have given {learnt.ratings}",
     }
-
-
-def _bars(likings: Sequence[Liking], longest: float) -> list[Bar]:
-    return [
-        Bar(one.look, wording.gain(one.strength), round(100 * abs(one.strength) / longest, 1))
-        for one in likings
-    ]
 
 
 def _shown(seen: Sequence[Seen]) -> list[Shown]:

@@ -4,6 +4,7 @@
 /start       what it is about; demographics, which may be left out
 /rate        one picture and the slider; /rate/state, /rate/ratings, /rate/undo, /rate/skip for its script
 /learnt      what has been learnt, and the command to go on with
+/taste       what seems to be liked, to read and correct, see `steer.pages.taste`
 /pictures/ID a picture that was offered or rated, and nothing else
 """
 
@@ -21,6 +22,7 @@ from reward.errors import RewardError
 from steer.errors import NotReady, ProfileError, SteerError
 from steer.pages.learnt_view import build
 from steer.pages.server import fail, render
+from steer.pages.taste import taste_pages
 from steer.profiles import Demographics, Profile
 from steer.profiles.pictures import MEDIA_TYPES
 from steer.profiles.session import Item, RatingSession
@@ -153,6 +155,9 @@ def rating_pages(
     """
     desk = SharedSession(profile, session)
     router = APIRouter()
+    router.include_router(
+        taste_pages(profile.name, session.taste, profile=profile, simulated=simulated, restart=restart)
+    )
 
     @router.get("/")
     def home() -> Response:
@@ -194,7 +199,8 @@ def rating_pages(
 
     @router.get("/learnt")
     def learnt() -> Response:
-        return render("learnt.html.j2", page=build(session.learnt(), profile.name, session.progress.source))
+        page = build(session.learnt(), profile.name, session.progress.source)
+        return render("learnt.html.j2", page=page, data={"restart": restart})
 
     @router.get("/pictures/{id}")
     def picture(request: Request, id: str) -> Response:

@@ -5,8 +5,10 @@ Ratings are predicted, so no sentence here promises that anybody will like anyth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from steer.taste import Correction, Taste
 
 SIMULATED = "simulated person"
 SIMULATED_NOTICE = (
@@ -131,6 +133,20 @@ def forecast(hits: Mapping[str, Any]) -> str:
         return f"{looked}."
     right = f"{100 * hits['pairs_right']:.0f}%"
     return f"{looked}; of two in one round, the one with the higher forecast scored higher in {right}."
+
+
+def taste(found: Taste) -> str | None:
+    """What a search starts from; None where nothing is known."""
+    if not found.lines and not found.corrections:
+        return None
+    by = " and as they say themselves" if found.corrections else ""
+    told = f"this person's taste, as the predictor knows it{by}: {'; '.join(found.lines) or 'nothing sure'}"
+    return f"{told} (corrected: {corrected(found.corrections)})" if found.corrections else told
+
+
+def corrected(corrections: Iterable[Correction]) -> str:
+    """Someone's corrections of their taste, as in "never neon, pinned golden hour"."""
+    return ", ".join(map(str, corrections))
 
 
 def finals(finalists: Sequence[Mapping[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""What has been learnt of someone from their ratings: plain data for pages and tables."""
+"""How much has been learnt of someone from their ratings; what they like is in `steer.profiles.taste`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from reward.people.active import known_share
 from reward.people.known import Z80
-from steer.compare.looks import LOOKS
-from steer.profiles.snapshot import ProfileState, Rating
+from steer.profiles.snapshot import ProfileState, Rating, fitted, only_likes
 
 if TYPE_CHECKING:
     from reward.people.known import Calibration
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from reward.predictor.predictor import Predictor
 
 FEWEST = 10  # held-out ratings for a check of someone's own
-SHOWN = 5  # similar people; looks and pictures liked most and least
-FAINT = 0.1  # rank correlation: weaker likings are not shown
+SHOWN = 5  # similar people; pictures liked most and least
 STEP = 5  # ratings: what the next few would bring
 ENOUGH = 0.005  # rise of the rank correlation by the next STEP ratings, below which they hardly help
 RESAMPLES = 1000
@@ -33,14 +31,6 @@ class Similar:
     id: str
     agreement: float  # correlation, -1 to 1, of what is left of both after everyone's average
     demographics: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Liking:
-    """A look that goes with higher or lower predicted ratings than everyone's."""
-
-    look: str  # "vivid saturated colours"
-    strength: float  # rank correlation, -1 to 1, over pictures, of the look with this person's own part
 
 
 @dataclass(frozen=True)
@@ -70,8 +60,6 @@ class Learnt:
     gain: float | None = None  # expected rise of `expected` by the next STEP ratings
     enough: bool = False  # more ratings hardly help
     similar: tuple[Similar, ...] = ()  # most similar first
-    likes: tuple[Liking, ...] = ()  # strongest first
-    dislikes: tuple[Liking, ...] = ()
     liked: tuple[Seen, ...] = ()  # pictures, highest own part first
     disliked: tuple[Seen, ...] = ()
     within: float | None = None  # rating points: so near to a prediction are 4 of 5 ratings to come; measured
@@ -92,7 +80,7 @@ def learn(
     count = len(ratings)
     values = np.array([rating.rating for rating in ratings])
     demographics = state.demographics.known()
-    person = scorer.mixed(known, values, demographics, state.name)
+    person = fitted(scorer, known, state, ratings)
     calibration = scorer.calibration
     held_out = np.array([rating.held_out for rating in ratings], bool)
     about: dict[str, Any] = {
@@ -100,27 +88,28 @@ def learn(
         "held_out": int(held_out.sum()),
         "simulated": bool(scorer.simulated),
         "note": person.note,
-        "expected": calibration.expected_accuracy(count),
-        "curve": tuple(calibration.accuracy.items()),
-        "measured_on": calibration.measured_on,
-        "within": None if calibration.errors is None else Z80 * calibration.errors.of_new(count),
     }
-    if about["held_out"] >= FEWEST:
+    likes_alone = only_likes(ratings)  # what was measured of ratings does not hold for them
+    if not likes_alone:
+        about |= {
+            "expected": calibration.expected_accuracy(count),
+            "curve": tuple(calibration.accuracy.items()),
+            "measured_on": calibration.measured_on,
+            "within": None if calibration.errors is None else Z80 * calibration.errors.of_new(count),
+        }
+    if about["held_out"] >= FEWEST and not likes_alone:
         rest = scorer.mixed(known[:, ~held_out], values[~held_out], demographics, state.name)
         predicted = _mix(rest)[:-1] @ known[:, held_out]
         about["own"], about["own_ci95"] = _check(values[held_out], predicted)
     sample = scorer.sample_ratings
-    if sample is not None:
+    if sample is not None and not likes_alone:
         about |= _prospect(known, sample, calibration)
-    if not (count and np.ptp(values)):  # the ratings say nothing
+    if not (count and np.ptp(values)) and not likes_alone:  # the ratings say nothing
         return Learnt(**about)
     mix = _mix(person)
     if sample is not None:
         own = mix[:-1] @ sample - sample.mean(0)
         about["similar"] = _similar(own, sample, scorer)
-        looks = _looks(own, scorer)
-        about["likes"] = tuple(look for look in looks[:SHOWN] if look.strength >= FAINT)
-        about["dislikes"] = tuple(look for look in looks[::-1][:SHOWN] if look.strength <= -FAINT)
     pictures = []
     for id, prompt, would in seen:
         rating = float(mix[:-1] @ would + mix[-1])
@@ -179,15 +168,6 @@ def _similar(own: np.ndarray, sample: np.ndarray, scorer: Predictor) -> tuple[Si
         Similar(person.id, agreement[row], dict(person.demographics))
         for person, row in zip(people, nearest, strict=True)
     )
-
-
-def _looks(own: np.ndarray, scorer: Predictor) -> list[Liking]:
-    """How each look goes with the own part over the sample's pictures, strongest first."""
-    from reward.evaluation.metrics import srocc
-
-    shown = scorer.calibration.image @ scorer.encoder.texts(list(LOOKS)).T  # [sample, looks]
-    found = [Liking(look, float(srocc(own, shown[:, i]))) for i, look in enumerate(LOOKS)]
-    return sorted(found, key=lambda liking: -liking.strength)
 
 
 def rated_ids(ratings: Sequence[Rating]) -> set[str]:

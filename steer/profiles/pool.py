@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +94,12 @@ class Pool:
             return np.asarray(
                 self._scorer.known_ratings([picture.image for picture in pictures], list(prompts))
             )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The predictor, for nobody else meanwhile."""
+        with self._asking:
+            yield
 
     def close(self) -> None:
         """Stop filling, after the picture that is being made; what is ready stays."""

@@ -7,6 +7,7 @@
                            rating        id, picture, rating, prompt, source, held_out
                            undo          id
                            demographics  demographics {age, gender, nationality}
+        corrections.jsonl  what the person says of their taste themselves, see `steer.profiles.corrections`
         images/          the rated pictures as they came, by SHA-256 of their content
 
 A line is on disk before anyone hears that it was taken (`steer.record.log`). Several processes may write:
@@ -36,6 +37,7 @@ from reward.checked import problem, read_json
 from reward.files import make_private, write_through, write_whole
 from steer import paths
 from steer.errors import ProfileError, UnknownProfile
+from steer.profiles.corrections import Corrections
 from steer.profiles.names import checked_name, is_name
 from steer.profiles.pictures import PictureFile, read_picture
 from steer.profiles.snapshot import Demographics, ProfileState, Rating, apply, state_of
@@ -195,6 +197,11 @@ class Profile:
     def unreadable(self) -> int:
         """Damaged lines of the log, which do not count."""
         return self._log.skipped + self._no_lines
+
+    @property
+    def corrections(self) -> Corrections:
+        """What the person says of their taste themselves; no part of any state."""
+        return self._state.corrections
 
     def path(self, rating: Rating) -> Path:
         """The picture that was rated."""

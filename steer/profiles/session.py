@@ -18,11 +18,12 @@ from reward.files import write_whole
 from reward.people.active import most_telling
 from steer.errors import NotReady, ProfileError, SteerError
 from steer.profiles.learnt import Learnt, learn, rated_ids
-from steer.profiles.pictures import PictureFile, ending_of, read_bytes
+from steer.profiles.pictures import PictureFile, ending_of, read_bytes, read_picture
 from steer.profiles.pool import RECALLED, Item, Pool, Ready
 from steer.profiles.ratings_on_disk import Profile
 from steer.profiles.snapshot import Rating, predictor_of
 from steer.profiles.sources import PictureSource
+from steer.profiles.taste import ReadableTaste, profile_taste
 
 if TYPE_CHECKING:
     from steer.parts import Scorer
@@ -73,6 +74,7 @@ class RatingSession:
         self._shown: Item | None = None
         self._chosen = False  # whether a choice was made before
         self._held_out = False  # whether the picture that is shown was drawn at random
+        self._features: dict[str, np.ndarray] = {}  # of rated pictures, once somebody asked for the taste
         self._recall_shown()
         self._rng = np.random.default_rng(seed)
 
@@ -161,6 +163,18 @@ class RatingSession:
         state, ready = self.profile.state, self._pool.ready
         seen = [(one.item.id, one.item.prompt, one.known) for one in ready]
         return learn(state, self._known(state.ratings, ready), self._scorer, seen)
+
+    def taste(self) -> ReadableTaste:
+        """What the ratings say of looks by now, and what the person says of that."""
+        state = self.profile.state
+        known = self._known(state.ratings, self._pool.ready)
+        with self._pool.alone():
+            for rating in state.ratings:
+                if rating.picture not in self._features:
+                    image = read_picture(state.path(rating)).image
+                    self._features[rating.picture] = self._scorer.image_features([image])[0]
+            features = [self._features[rating.picture] for rating in state.ratings]
+            return profile_taste(state, self._scorer, known, np.array(features))
 
     def close(self) -> None:
         """Stop making pictures ready; what was rated is kept."""

@@ -6,7 +6,7 @@
     proposed   Proposed
     rejected   PromptRejected  by the text gate: it never became a candidate, so it has no id
                Rejected        a candidate: its render failed, it has no score, or its picture left the prompt
-    taste      TasteRead       guided search, once: what is thought of the looks of the bank
+    taste      TasteRead       guided search, or a corrected taste, once: what is thought of the looks
     forecast   Forecasted      guided search: what was chosen to be rendered, and why
     iteration  IterationDone
     finals     Finals          guided search: the best on fresh seeds
@@ -34,6 +34,7 @@ from steer.record.schema import (
     Calibration,
     Choice,
     Confirmation,
+    CorrectionRow,
     Finalist,
     LikingRow,
     Specificity,
@@ -195,6 +196,8 @@ class TasteRead(Event):
 
     event: ClassVar[str] = "taste"
     likings: Annotated[tuple[Mapping[str, Any], ...], fits(list[LikingRow])]
+    # The person's own, in use in this run; `likings` are as predicted, before these.
+    corrections: Annotated[tuple[Mapping[str, Any], ...] | None, fits(list[CorrectionRow] | None)] = None
 
     @property
     def key(self) -> Key:

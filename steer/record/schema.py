@@ -52,12 +52,22 @@ class Seeds(TypedDict):
     llm: int
 
 
+class CorrectionRow(TypedDict):
+    """What someone says of their own taste; see `steer.taste.Correction`."""
+
+    verb: Literal["always", "never", "pin", "strike"]
+    phrase: str
+    likes: NotRequired[bool]
+    t: float
+
+
 class Recipe(TypedDict, total=False):
     """By what names person and parts are found again; the overrides besides (`steer.machine.overrides`)."""
 
     preset: str
     who: dict[str, Any]
     own: list[Literal["proposer", "renderer", "scorer", "judge"]]
+    corrections: list[CorrectionRow]  # those in force when the run was started
 
 
 class Config(TypedDict):

@@ -454,13 +454,6 @@ def test_people_are_listed_and_shown(steer, predictor):
     assert steer("people", "show", "99", "--reward", predictor)[0] == 2
 
 
-def test_a_persons_likes_are_what_is_left_after_everyones(steer, predictor):
-    code, out, err = steer("people", "show", "3", "--reward", predictor, "--likes", "--json")
-    assert code == 0, err
-    looks = json.loads(out)["looks"]
-    assert looks and all(abs(look["person"] - look["everyone"] - look["own"]) < 1e-6 for look in looks)
-
-
 def test_a_missing_predictor_names_the_command_that_makes_it(steer, isolated):
     code, _, err = steer("people", "list", "--reward", str(isolated))
     assert code == 1 and "steer sandbox build" in err

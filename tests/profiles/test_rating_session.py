@@ -257,7 +257,6 @@ def test_what_was_learnt_is_measured_on_others_until_there_are_enough_ratings_of
     assert learnt.within == pytest.approx(1.2816 * 0.7, abs=1e-3)
     assert learnt.own is None and learnt.simulated and 0 < learnt.known < 1 and learnt.gain >= 0
     assert len(learnt.similar) == 5 and learnt.similar[0].agreement >= learnt.similar[-1].agreement
-    assert all(look.strength > 0 for look in learnt.likes)
     assert learnt.liked[0].own >= learnt.liked[-1].own >= learnt.disliked[0].own
 
 
@@ -280,7 +279,7 @@ def test_without_ratings_nothing_is_claimed(predictor, folder, me):
     with RatingSession(me, predictor, FolderSource(folder), practice=0) as session:
         session.next()
         learnt = session.learnt()
-    assert learnt.note.startswith("no ratings yet") and learnt.similar == () and learnt.likes == ()
+    assert learnt.note.startswith("no ratings yet") and learnt.similar == ()
 
 
 # --- sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,8 @@ from PIL import Image
 
 from reward.people.known import Calibration, Errors
 from reward.people.newcomer import mix_weights
-from reward.people.person import KnownPerson, Person, checked_ratings, make_person
+from reward.people.person import KnownPerson, Person, checked_ratings, find_known, make_person
+from reward.people.taste import likings
 
 DIM = 6
 
@@ -21,6 +23,7 @@ class Panel:
 
     name = "panel"
     world = "panel:1"
+    identity = "panel"
     simulated = True
 
     def __init__(self) -> None:
@@ -42,7 +45,17 @@ class Panel:
             errors=Errors(np.full(12, 0.5, np.float32), 1.0, {0: 0.8, 25: 0.6}, 0.8),
         )
         self.sample_ratings = self._rate(sample)
-        self.encoder = SimpleNamespace(texts=lambda texts: _unit(rng.normal(0, 1, (len(texts), DIM))))
+        self.encoder = SimpleNamespace(texts=lambda texts: _unit(np.array([_meaning(one) for one in texts])))
+
+    def person(self, user: str) -> Person:
+        row = find_known(self.people, user)
+        mix = np.eye(len(self.people) + 1)[row]
+        return make_person("known", self.people[row].id, "panel", None, None, mix=mix)
+
+    def likings(self, person: Person, phrases: Sequence[str]) -> np.ndarray:
+        assert person.mix is not None
+        ratings = person.mix[:-1] @ self.sample_ratings + person.mix[-1]
+        return likings(self.calibration.image @ self.encoder.texts(phrases).T, ratings, self.sample_ratings)
 
     def image_features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Unit-length mean colours of the upper and the lower half [n, 6]."""
@@ -62,6 +75,11 @@ class Panel:
 
     def _rate(self, features: np.ndarray) -> np.ndarray:
         return 3 + self._tastes @ features.T
+
+
+def _meaning(text: str) -> np.ndarray:
+    """Where a text lies; random, and always the same."""
+    return np.random.default_rng(zlib.crc32(text.encode())).normal(0, 1, DIM)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
