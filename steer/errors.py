@@ -4,6 +4,7 @@
     ├── UsageError             the request itself is wrong (the command line exits with 2)
     │   ├── PromptError        empty or too long
     │   ├── SettingsError      a setting out of its range
+    │   ├── PickError          a choice inside a run makes no sense, or comes too late
     │   └── UnknownProfile     no profile has that name, or no profile can have it
     ├── SetupError         what a preset needs cannot be fetched or made
     ├── PresetError            a preset, or one of its parts, cannot run on this machine
@@ -40,6 +41,10 @@ class PromptError(UsageError):
 
 class SettingsError(UsageError):
     """A setting is out of its range."""
+
+
+class PickError(UsageError):
+    """A choice inside a run makes no sense, or comes too late."""
 
 
 class UnknownProfile(UsageError):

@@ -173,6 +173,12 @@ Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress.", envvar="STEER_QUIET", rich_help_panel=_OUTPUT),
 ]
+Approve = Annotated[
+    bool,
+    typer.Option(
+        "--approve", help="Show each round's rewrites before they are rendered.", rich_help_panel=_SEARCH
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(

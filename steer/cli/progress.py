@@ -20,6 +20,7 @@ from steer.record.events import (
     Proposed,
     Rated,
     Rendered,
+    Review,
     Started,
     TasteRead,
 )
@@ -175,6 +176,7 @@ def _bar(watch: Watch) -> Iterator[Callable[[Event], None]]:
         task = progress.add_task(watch.phase, total=watch.total or None, count="", left="")
 
         def show(event: Event) -> None:
+            progress.stop() if isinstance(event, Review) else progress.start()  # then somebody is asked
             line = summary(event)
             if line and not event.replayed:
                 progress.console.print(line, markup=False, highlight=False)

@@ -14,12 +14,16 @@ import typer
 
 from reward.errors import RewardError
 from steer.cli import options as opt
+from steer.cli.approve import ask_from_now, check_terminal, wait_for_a_word
 from steer.cli.console import hint, print_json, say
 from steer.cli.people_profiles import say_unreadable
 from steer.errors import SteerError, UsageError
 from steer.loop.confirm import UNPAIRED_NOTE, with_enough_pictures
 from steer.machine.overrides import NO_OVERRIDES, Overrides
 from steer.parts import honours_seeds, people_of
+from steer.profiles.picks import rate_picks
+from steer.record.events import Review, Stopped
+from steer.record.folder import Record
 from steer.settings import DEFAULT_PROMPT, DEFAULTS, Settings, clean_prompt
 from steer.whom import Who
 
@@ -41,6 +45,7 @@ class Request:
     plan: opt.Plan = False
     as_json: opt.Json = False
     quiet: opt.Quiet = False
+    approve: opt.Approve = False
     config: opt.Config = None
 
 
@@ -50,6 +55,8 @@ def search(request: Request, prepare: Callable[[Parts], Parts] = lambda parts: p
     if request.plan:
         show_plan(request)
         return
+    if request.approve:
+        check_terminal()
     request = consent(request)
     parts = prepare(load(request.preset, request.overrides))
     request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
@@ -59,6 +66,8 @@ def search(request: Request, prepare: Callable[[Parts], Parts] = lambda parts: p
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
     say_marks(prompt, request.settings.seed)
     run = begin(request, prompt, parts)
+    if request.approve:
+        ask_from_now(run.folder)
     settings = with_enough_pictures(request.settings, parts.renderer)
     follow(run, parts, settings, as_json=request.as_json, quiet=request.quiet)
 
@@ -108,7 +117,6 @@ def resume(
     """Go on with an interrupted run, with exactly what it was started with."""
     from steer.cli.report import finish
     from steer.library import Run, by_name
-    from steer.record.folder import Record
 
     record = Record.read(folder)
     if record.restore():
@@ -133,11 +141,16 @@ def follow(
 
     watch = Watch(settings, expected(parts))
     again = f"steer runs resume {shlex.quote(str(run.folder))}"
+    prompt = Record.read(run.folder).config["prompt"]
     try:
         with display(watch, quiet) as show, closing(iter(run)) as events:
             for event in events:
                 watch.update(event)
                 show(event)
+                if isinstance(event, Review):
+                    wait_for_a_word(run.folder, prompt, event)
+        if isinstance(event, Stopped) and event.status == "interrupted":  # somebody asked for a pause
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         hint(f"interrupted; nothing is lost, go on with: {again}")
         if as_json:
@@ -150,6 +163,8 @@ def follow(
         if again not in str(error):
             hint(f"what was done is kept; go on with: {again}")
         raise typer.Exit(1) from error
+    finally:
+        rate_picks(Record(run.folder))
     with nullcontext() if quiet else _status("writing the gallery"):
         from steer.pages.gallery import write_gallery
 

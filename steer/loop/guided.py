@@ -27,6 +27,8 @@ MIXED = 15  # recombined looks that are forecast, for each that is rendered
 CURIOSITY = 0.7  # standard deviations of the forecast that count as promise
 FRESH = 0.1  # share of an iteration that has nothing of the memory, where there is as much
 PARENTS = 6  # best looks that recombination starts from
+NEAR = 0.4  # share of an iteration that keeps half of a look of which the person wants more
+WANTED = 4  # times that a look counts among them of which the person wants more
 ALIKE = 0.8  # from here on two prompts are the same idea, see `Forecast.alike`
 TELLING = 0.2  # of the scores' spread: a phrase that does less is not told as the reason of a score
 
@@ -48,8 +50,10 @@ class Guided:
         steps = self._steps
         if self._taste is None:
             yield from self._read_taste()
-        self._forecast.learn(pool)
-        memory = self._memory(pool)
+        choices = steps.choices
+        self._forecast.learn(choices.evidence(pool))
+        standing = choices.standing(pool)
+        memory = choices.with_parents(self._memory(standing), pool)
         guide = self._guide(memory)
         written = yield from rewrites(steps, iteration, memory, steps.settings.written, tried, guide)
         self._waiting |= dict.fromkeys(written)
@@ -57,7 +61,8 @@ class Guided:
             self._library.add(look_phrases(steps.prompt, prompt))
         chosen = steps.record.find(Forecasted, iteration)
         if chosen is None:
-            chosen = self._choose(iteration, pool, memory, tried)
+            wanted = [entry for entry in memory if entry.id in choices.parents]
+            chosen = self._choose(iteration, standing, memory, wanted, tried)
         yield chosen
         prompts = [str(one["prompt"]) for one in chosen.chosen]
         tried.update(map(normalize, prompts))
@@ -98,13 +103,19 @@ class Guided:
         return Guide(tuple(self._taste.lines), why, self._taste.strengths)
 
     def _choose(
-        self, iteration: int, pool: Sequence[Scored], memory: Sequence[Scored], tried: set[str]
+        self,
+        iteration: int,
+        pool: Sequence[Scored],
+        memory: Sequence[Scored],
+        wanted: Sequence[Scored],
+        tried: set[str],
     ) -> Forecasted:
-        """Which of all rewrites to render."""
+        """Which of all rewrites to render. Of those `wanted` more is recombined than of the best."""
         base, count, forecast = self._steps.prompt, self._steps.settings.proposals, self._forecast
         phrases = self._library.phrases
         effects = dict(zip(phrases, map(float, forecast.effects(phrases)), strict=True))
-        parents = [look for e in best_of(pool, PARENTS) if (look := look_phrases(base, e.prompt))]
+        best = [*WANTED * list(wanted), *best_of(pool, PARENTS)]
+        parents = [look for e in best if (look := look_phrases(base, e.prompt))]
         rng = np.random.default_rng(self._steps.settings.llm_seed_of(iteration, RETRIES + 1))
         mixed = recombine(self._library, effects, parents, MIXED * count, forecast.scales.effect / 2, rng)
         new = [prompt for look in mixed if normalize(prompt := with_look(base, look)) not in tried]
@@ -113,6 +124,16 @@ class Guided:
         order = most_promising(mean, covariance, 2 * count, CURIOSITY, forecast.scales.noise)
         order = [i for i in order if prompts[i] in self._waiting or not self._gate.reject(prompts[i], tried)]
         seen = {phrase for entry in memory for phrase in look_phrases(base, entry.prompt)}
+        if wanted:
+            looks_wanted = [set(look_phrases(base, entry.prompt)) for entry in wanted]
+            near = [
+                i
+                for i in np.argsort(-mean, kind="stable").tolist()
+                if (phrases_of := set(look_phrases(base, prompts[i])))
+                and any(2 * len(phrases_of & own) >= len(own) > 0 for own in looks_wanted)
+                and (prompts[i] in self._waiting or not self._gate.reject(prompts[i], tried))
+            ][: max(1, round(NEAR * count))]
+            order = near + [i for i in order if i not in near]
         fresh = [i for i in order if seen.isdisjoint(look_phrases(base, prompts[i]))][: round(FRESH * count)]
         order = [i for i in order if i not in fresh][: count - len(fresh)] + fresh
         return Forecasted(

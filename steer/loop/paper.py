@@ -22,6 +22,7 @@ class Paper:
     ) -> Generator[Event, None, Round]:
         """See `steer.loop.strategy.Strategy`."""
         settings = self._steps.settings
-        memory = best_of(pool, settings.memory)
+        choices = self._steps.choices
+        memory = choices.with_parents(best_of(choices.standing(pool), settings.memory), pool)
         prompts = yield from rewrites(self._steps, iteration, memory, settings.proposals, tried)
         return Round(memory, prompts)

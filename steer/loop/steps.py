@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from steer.errors import ProposerError, RendererDown, RendererError, ScorerError, ServerDown, SteerError
 from steer.gates.image import ImageGate
 from steer.gates.looks import is_look, looks
+from steer.loop.choices import Choices
 from steer.parts import (
     BASE_ID,
     Guide,
@@ -57,6 +58,7 @@ class Steps:
         self.parts = parts
         self.settings = settings
         self.record = record
+        self.choices = Choices(record)
         self.gate = ImageGate(None)  # lets everything through until it is calibrated
         self._known: dict[str, tuple[float | str, float | None]] = {}  # score, adherence by pixels
         self._calibrated = False
