@@ -14,7 +14,7 @@ from steer.cli.console import err, hint
 from steer.cli.report import prompt_text
 from steer.errors import UsageError
 from steer.record.events import Review
-from steer.record.picks import Pick, Picks, edited
+from steer.record.picks import By, Pick, Picks, edited
 
 HELP = "enter: render them; 2 TEXT: change the second; -2 5: strike two; + TEXT: add; all: ask no more"
 _CHANGE = re.compile(r"(\d+)\s+(\S.*)")
@@ -30,9 +30,9 @@ def check_terminal() -> None:
         )
 
 
-def ask_from_now(folder: Path) -> None:
-    """Let the run wait for a word at the terminal before each round."""
-    Picks(folder).give(Pick(key=secrets.token_hex(8), pick="review", by="terminal", on=True))
+def ask_from_now(folder: Path, where: By) -> None:
+    """Let the run wait for a word before each round."""
+    Picks(folder).give(Pick(key=secrets.token_hex(8), pick="review", by=where, on=True))
 
 
 def wait_for_a_word(folder: Path, base: str, event: Review) -> None:

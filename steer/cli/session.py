@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,9 @@ class Request:
     as_json: opt.Json = False
     quiet: opt.Quiet = False
     approve: opt.Approve = False
+    ask: opt.Ask = False
+    name: opt.Name = None
+    watch: opt.Watch = False
     config: opt.Config = None
 
 
@@ -57,6 +62,8 @@ def search(request: Request, prepare: Callable[[Parts], Parts] = lambda parts: p
         return
     if request.approve:
         check_terminal()
+    if request.name is not None:
+        check_name(request.name)
     request = consent(request)
     parts = prepare(load(request.preset, request.overrides))
     request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
@@ -66,10 +73,11 @@ def search(request: Request, prepare: Callable[[Parts], Parts] = lambda parts: p
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
     say_marks(prompt, request.settings.seed)
     run = begin(request, prompt, parts)
-    if request.approve:
-        ask_from_now(run.folder)
+    if request.approve or request.ask:
+        ask_from_now(run.folder, "terminal" if request.approve else "page")
     settings = with_enough_pictures(request.settings, parts.renderer)
-    follow(run, parts, settings, as_json=request.as_json, quiet=request.quiet)
+    with watched(run.folder) if request.watch else nullcontext():
+        follow(run, parts, settings, as_json=request.as_json, quiet=request.quiet)
 
 
 def consent(request: Request, runs: int = 1) -> Request:
@@ -93,6 +101,30 @@ def consent(request: Request, runs: int = 1) -> Request:
     return replace(request, overrides=replace(request.overrides, paid_limit=paid))
 
 
+def check_name(name: str) -> None:
+    """Raises `UsageError` for what is no name of a folder in another."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}", name):
+        raise UsageError(f"--name {name!r} is no name of a folder: use letters, digits, dots and dashes")
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[None]:
+    """A studio that shows this run, in a process of its own; it stays until Ctrl-C."""
+    from steer.pages.server import require
+
+    require()
+    words = ["studio", str(folder), "--out", str(folder.parent)]
+    studio = subprocess.Popen([sys.executable, "-m", "steer", *words], stdout=sys.stderr)
+    try:
+        yield
+        hint("the page stays open until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            studio.wait()
+    finally:
+        studio.terminate()
+        studio.wait()
+
+
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
     """A new run folder for this request; says for whom. Of alternatives in the prompt the seed takes one."""
     from steer.gates.marks import read_marks
@@ -100,7 +132,7 @@ def begin(request: Request, prompt: str, parts: Parts) -> Run:
 
     words = command_words(request, prompt, parts.preset)
     steered = read_marks(prompt).expanded(request.settings.seed)
-    run = Run.start(steered, request.who, parts, request.settings, request.out, argv=words)
+    run = Run.start(steered, request.who, parts, request.settings, request.out, argv=words, name=request.name)
     _say_who(request.who, parts.scorer, run.person)
     _say_judge(run, parts)
     return run
@@ -135,9 +167,10 @@ def follow(
     run: Run, parts: Parts, settings: Settings, as_json: bool, quiet: bool, report: bool = True
 ) -> None:
     """Show a run's events, then (`report`) what it found. Ctrl-C and errors leave it resumable."""
-    from steer.cli.progress import Watch, display
+    from steer.cli.progress import display
     from steer.cli.report import finish
     from steer.machine.estimate import expected
+    from steer.pages.watch import Watch
 
     watch = Watch(settings, expected(parts))
     again = f"steer runs resume {shlex.quote(str(run.folder))}"

@@ -155,6 +155,17 @@ class Record:
         except OSError as error:
             raise RecordError(f"cannot read {self._log.path}: {error}; see: steer runs list") from error
 
+    def refresh(self) -> None:
+        """Read what was written since `events` was read. Raises `RecordError`, `LogGone`."""
+        known, skipped = self.events, self._log.skipped
+        try:
+            known.extend(self._parsed(self._log.read()))
+            self.unreadable -= skipped  # which were counted then
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RecordError(f"cannot read {self._log.path}: {error}; see: steer runs list") from error
+
     def _parsed(self, lines: Sequence[Mapping[str, Any]]) -> list[Event]:
         events = []
         for line in lines:
