@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,7 +55,7 @@ def studio(
     from steer.pages.server import require
     from steer.profiles import Profiles
     from steer.profiles.names import checked_name
-    from steer.record.folder import list_runs
+    from steer.record.folder import runs_by_name
 
     require()
     from steer.pages.served_gallery import Book, gallery_pages
@@ -69,8 +70,7 @@ def studio(
     restart = shlex.join(["steer", "studio", *(["--out", str(out_)] if out_ != opt.RUNS else [])])
     first = "/studio/" if run is None else f"/studio/runs/{quote(find(run, out_).resolve().name)}/"
 
-    def folders() -> dict[str, Path]:
-        return {record.folder.name: record.folder for record in list_runs(out_)}
+    folders = partial(runs_by_name, out_)
 
     def plan(rounds: int, pictures: int) -> Mapping[str, Any]:
         return asdict(estimate(replace(settings, iterations=rounds, proposals=pictures), resolved))

@@ -25,8 +25,8 @@ PATIENCE = 120.0  # seconds until another page's server has said where it is
 class Children:
     """The processes that one studio began."""
 
-    def __init__(self, out: Path) -> None:
-        self._out, self._folder = out, out / KEPT
+    def __init__(self, out: Path, command: Sequence[str] = (sys.executable, "-m", "steer")) -> None:
+        self._out, self._folder, self._command = out, out / KEPT, list(command)
         self._lock = threading.Lock()
         self._runs: dict[str, subprocess.Popen[bytes]] = {}
         self._servers: dict[tuple[str, ...], tuple[subprocess.Popen[str], str]] = {}
@@ -77,7 +77,7 @@ class Children:
                 return running[1]
             try:
                 process = subprocess.Popen(
-                    _command([*words, "--no-open"]), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                    [*self._command, *words, "--no-open"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL, text=True, start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
@@ -112,17 +112,17 @@ class Children:
                 (self._folder / f"{name}.err").open("ab") as err,
             ):
                 self._runs[name] = subprocess.Popen(
-                    _command(words), stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+                    [*self._command, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
                 )
         except OSError as error:
             raise PageError(
                 f"cannot begin a run in {self._out}: {error.strerror or error}; make room or allow writing, "
                 "or choose another folder: steer studio --out FOLDER"
             ) from error
-
-
-def _command(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "steer", *words]
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

@@ -439,6 +439,11 @@ def list_runs(out: str | Path) -> list[Record]:
     return [Record(path.parent) for path in sorted(Path(out).glob("*/config.json"))]
 
 
+def runs_by_name(out: str | Path) -> dict[str, Path]:
+    """Their folders by name, oldest first."""
+    return {record.folder.name: record.folder for record in list_runs(out)}
+
+
 def describe(parts: Parts) -> dict[str, dict[str, Any] | None]:
     """Name and identity of every part, as config.json keeps them."""
 
