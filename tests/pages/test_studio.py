@@ -119,7 +119,7 @@ def test_a_run_that_fails_before_it_has_a_folder_says_why(client):
 
 
 def test_whatever_was_seen_before_a_page_ends_with_the_same_pictures(out, finished, tmp_path):
-    """Reconnected at any moment, with any cursor, the cards that were put together are those of a fresh page."""
+    """Reconnected at any moment, the cards that were put together are those of a fresh page."""
     lines = (finished / "events.jsonl").read_text().splitlines(keepends=True)
     folder = tmp_path / "growing"
     shutil.copytree(finished, folder)

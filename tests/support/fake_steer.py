@@ -1,4 +1,4 @@
-"""`steer run` and `steer runs resume` with made-up parts: pictures take a moment, so that one can watch them."""
+"""`steer run` and `steer runs resume` with made-up parts; pictures take a moment, so that one can watch."""
 
 import sys
 import time
