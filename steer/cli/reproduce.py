@@ -147,6 +147,8 @@ def on_lab(
         "prompts": lab.plan.prompts[: options["prompts"]],
         "settings": FULL if options["full"] else SHORT,
     }
+    if sweep := options.get("sweep"):
+        found["sweep"] = sweep
     reproduction = import_module(f"steer.experiments.{name}").REPRODUCTION
     _reproduce(name, reproduction, lab, found | {"seed": seed}, to, as_json)
 
@@ -344,7 +346,18 @@ def figure11(baselines: Baselines = None, draws: Draws = 5) -> None:
 
 
 @reproduces(on_lab)
-def figure8(full: Full = False, users: Users = 6, prompts: Prompts = 18) -> None:
+def figure8(
+    full: Full = False,
+    users: Users = 6,
+    prompts: Prompts = 18,
+    sweep: Annotated[
+        Path | None,
+        typer.Option(
+            help="Judge the finished runs of this sweep of the sandbox, its people and prompts, instead.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Figure 8: whose pictures win in blind pairs: own, others', of generic rewards, or the unsteered one.
 
     Runs, pictures and scores are kept in OUT/bench: an interrupted command goes on where it was.
@@ -354,6 +367,8 @@ def figure8(full: Full = False, users: Users = 6, prompts: Prompts = 18) -> None
     steer reproduce figure8
 
     steer reproduce figure8 --full
+
+    steer reproduce figure8 --sweep sweeps/prompts
     """
 
 

@@ -5,12 +5,15 @@ judge all pairs of its pictures, the unsteered one among them. A picture made fo
 for another user "others". The generic rewards are not built to fail: they are the population's predictor and
 that of the youngest quarter. The judges are simulated: in every comparison both pictures are rated anew, the
 true expected rating plus the trial noise of the raters, and ratings nearer than `TIE` are a tie.
+
+The runs may as well be those of a sweep in the sandbox (`of_sweep`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +26,13 @@ from reward.reproduce.paper import FIGURE8, FIGURE8_DATA
 from reward.reproduce.plots import GREY, OTHER, drawing, panels, titled
 from reward.reproduce.plots import OWN as OURS
 from reward.reproduce.reproduction import Progress, Reproduction, silent
+from steer.errors import ResumeError
 from steer.experiments.lab import Lab, Reward
 from steer.record.folder import Record
 from steer.settings import Settings
 from steer.study.bradley_terry import Comparisons, Ranking, Score, rank
 from steer.study.tables import limits, wins
+from steer.sweep.plan import Plan, read_plan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,10 +75,18 @@ def figure8(
     seed: int = 0,
     resamples: int = 1000,
     progress: Progress = silent,
+    sweep: Path | None = None,
 ) -> Figure8:
-    """Make the runs that are missing and let everybody judge. Resumable: see `steer.experiments.lab`."""
-    rewards = [*(lab.personal(user) for user in users), lab.population(), lab.youngest()]
-    pictures = make_pictures(lab, rewards, prompts, settings, progress)
+    """Make the runs that are missing and let everybody judge. Resumable: see `steer.experiments.lab`.
+
+    With `sweep` its people, prompts, settings and runs are taken instead: see `of_sweep`.
+    """
+    if sweep is not None:
+        users, settings, pictures = of_sweep(lab, read_plan(sweep))
+        prompts = tuple(pictures)
+    else:
+        rewards = [*(lab.personal(user) for user in users), lab.population(), lab.youngest()]
+        pictures = make_pictures(lab, rewards, prompts, settings, progress)
     answers = judge(lab, pictures, users, settings.seed, seed)
     fresh = judge(lab, pictures, users, unseen_seed(settings), seed)
     return Figure8(
@@ -115,6 +128,38 @@ def make_pictures(
         pictures[prompt] = shown
     progress("runs", done, len(prompts) * len(rewards))
     return pictures
+
+
+def of_sweep(lab: Lab, plan: Plan) -> tuple[tuple[str, ...], Settings, dict[str, list[ComparedPicture]]]:
+    """Users, settings and pictures of a sweep, but for prompts that are not finished for everybody.
+
+    Raises ResumeError where the truth about its people is not known, or its pictures have not one seed.
+    """
+
+    def useless(why: str) -> ResumeError:
+        return ResumeError(
+            f"{why}; figure 8 takes a sweep of the sandbox, for participants of {lab.predictor.world}, with "
+            "one seed: steer sweep PROMPTS --users 17,84 --population --preset sandbox"
+        )
+
+    if not plan.head["simulated"]:
+        raise useless(f"how the people of {plan.folder} would judge is not known")
+    worlds = {one.person["world"] for one in plan.people} - {lab.predictor.population().world}
+    if worlds:
+        raise useless(f"{plan.folder} has people of another world: {', '.join(sorted(worlds))}")
+    seeds = {line.settings.seed for line in plan.lines}
+    users = tuple(one.name for one in plan.people if one.who.kind == "known")
+    if len(users) < 2 or len(seeds) != 1:
+        raise useless(f"{plan.folder} has {len(users)} participants and {len(seeds)} seeds")
+    pictures: dict[str, list[ComparedPicture]] = {}
+    for line, cells in groupby(plan.cells, lambda cell: cell.line):
+        found = [(cell.somebody.name, plan.record(cell)) for cell in cells]
+        if all(record.complete for _, record in found):
+            winners = (ComparedPicture(name, str(record.result["best"]["prompt"])) for name, record in found)
+            pictures[line.prompt] = [ComparedPicture(BASE, line.prompt), *winners]
+    if not pictures:
+        raise useless(f"no prompt of {plan.folder} is finished for everybody")
+    return users, plan.lines[0].settings, pictures
 
 
 def condition(picture: ComparedPicture, judge: str, users: Sequence[str]) -> str:

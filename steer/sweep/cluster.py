@@ -7,11 +7,13 @@ hands it its run again, which goes on where its record ends, and a sweep that is
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
 import secrets
 import socket
+import sys
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -35,6 +37,7 @@ RETRIES = (
 AGAIN = 30.0  # seconds until an idle worker looks again whether a run that is at work elsewhere was left
 _PATIENCE = 120  # seconds for a node to say what it sees
 _LOOK = 1.0  # seconds between two looks at what is ready
+_HEAD = 20.0  # seconds without the head until a sweep ends by itself; after 60 Ray ends the process, wordless
 
 Load = Callable[[], Parts]
 
@@ -105,13 +108,36 @@ class Cluster:
                 f"no Ray cluster answers at {address}: {first}; start one there: ray start --head, or use "
                 "--ray local"
             ) from error
+        self._head = str(ray.get_runtime_context().gcs_address)
+        self._seen = time.monotonic()
 
     def __enter__(self) -> Cluster:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if self._head_gone:
+            atexit.register(_leave)
+            return
         self.kill()
         self.ray.shutdown()
+
+    def check_head(self) -> None:
+        """Raises SteerError where the head has not answered for a while: no new work can be given out."""
+        if time.monotonic() - self._seen < _HEAD / 4:
+            return
+        try:
+            _reach(self._head)
+            self._seen = time.monotonic()
+        except OSError as error:
+            if self._head_gone:
+                raise SteerError(
+                    f"the head of the Ray cluster at {self._head} does not answer any more; what was done is "
+                    "kept: start the cluster again, then go on with steer sweep resume"
+                ) from error
+
+    @property
+    def _head_gone(self) -> bool:
+        return time.monotonic() - self._seen > _HEAD
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
@@ -236,6 +262,7 @@ class Spreading:
         ray, failures = self._cluster.ray, Failures(self._plan)
         while self._hand_out(began):
             ready, _ = ray.wait([*self._tasks, *self._asked], num_returns=1, timeout=_LOOK)
+            self._cluster.check_head()
             for ref in ready:
                 if ref in self._asked:
                     self._answered(ref)
@@ -322,6 +349,13 @@ class Spreading:
         except self._cluster.ray.exceptions.RayError:
             time.sleep(_LOOK)
             self._ask(worker)
+
+
+def _leave() -> None:
+    """End without Ray's own end, which would wait a minute for the head and then abort the process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _reach(address: str) -> None:

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fakes import FakeProposer
+from sweep_parts import make_plan, sweep_parts
 
 from steer.cli.app import run_command
+from steer.errors import ResumeError
 from steer.experiments import figure8 as figure8_module
 from steer.experiments import lab as lab_module
 from steer.experiments.figure8 import (
@@ -21,6 +23,7 @@ from steer.experiments.figure8 import (
     ComparedPicture,
     condition,
     judge,
+    of_sweep,
     own_shares,
     true_differences,
     unseen_seed,
@@ -28,6 +31,10 @@ from steer.experiments.figure8 import (
 from steer.machine.loading import load
 from steer.settings import Settings
 from steer.study.bradley_terry import rank
+from steer.sweep.plan import extend_plan, somebody
+from steer.sweep.prompts import Line
+from steer.sweep.work import work
+from steer.whom import Who
 
 USERS = ("p1", "p2")
 PICTURES = {
@@ -121,6 +128,47 @@ def test_true_differences_are_means_over_prompts_of_the_users_own_ratings():
 def test_the_fresh_seed_was_in_no_search():
     settings = Settings(seed=5, confirm=0)
     assert unseen_seed(settings) not in (settings.seed, *settings.gate_seeds)
+
+
+def swept(folder, lab, parts, users, **settings):
+    small = Settings(iterations=1, proposals=2, confirm=0, search="paper", **settings)
+    people = [somebody(Who("known", user=user), lab.predictor) for user in users]
+    everyone = somebody(Who("population"), lab.predictor)
+    return extend_plan(
+        folder, parts, small, [*people, everyone], [Line("a deer", small), Line("a boat", small)]
+    )
+
+
+@pytest.mark.slow
+def test_a_sweep_of_the_sandbox_is_judged_as_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+):
+    parts = replace(load("sandbox"), proposer=FakeProposer(), judge=None)
+    lab = lab_module.Lab(tmp_path / "lab", parts)
+    monkeypatch.setattr(lab_module, "open_lab", lambda to, threads: lab)
+    users = lab.users[:2]
+    plan = swept(tmp_path / "sweep", lab, parts, users)
+    deer = [cell for cell in plan.cells if cell.line.prompt == "a deer"]
+    list(work(plan, deer[:2], parts, lambda _: ()))
+    ask = ["reproduce", "figure8", "--sweep", str(plan.folder), "--out", str(tmp_path / "out"), "--json"]
+    assert run_command(ask) == 1
+    assert "is finished for everybody" in capsys.readouterr().err
+    list(work(plan, deer[2:], parts, lambda _: ()))
+    assert run_command(ask) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert result["users"] == list(users) and result["prompts"] == ["a deer"]
+    winners = {one["made_by"]: one["prompt"] for one in result["pictures"]["a deer"]}
+    expected = {cell.somebody.name: plan.record(cell).result["best"]["prompt"] for cell in deer}
+    assert winners == {BASE: "a deer"} | expected
+
+
+def test_a_sweep_whose_truth_is_not_known_is_refused(tmp_path: Path):
+    everyone = SimpleNamespace(world="pamela")
+    lab = SimpleNamespace(predictor=SimpleNamespace(world="pamela:1", population=lambda: everyone))
+    with pytest.raises(ResumeError, match="is not known; figure 8 takes a sweep of the sandbox"):
+        of_sweep(lab, make_plan(tmp_path / "s", parts=sweep_parts(simulated=False)))
+    with pytest.raises(ResumeError, match="people of another world"):
+        of_sweep(lab, make_plan(tmp_path / "t", parts=sweep_parts(simulated=True)))
 
 
 @pytest.mark.slow

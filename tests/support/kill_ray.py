@@ -1,4 +1,4 @@
-"""Kill workers, nodes and the driver of a sweep on Ray at random instants: `python kill_ray.py --kills 50`.
+"""Kill workers, nodes, drivers and heads of a sweep on Ray at random: `python kill_ray.py --kills 50`.
 
 A head and two nodes with made-up GPUs run on this machine. After each kill everything that was said to be
 complete is complete, no event is in a log twice and no picture is torn; in the end every sweep is as one that
@@ -94,13 +94,19 @@ def check(place: Path, told: set[tuple[int, int]]) -> None:
     assert told <= complete, f"lost: {told - complete}"
 
 
+def started() -> tuple[Any, list[Any]]:
+    """A head without GPUs, and two nodes with one each."""
+    from ray.cluster_utils import Cluster as Machines
+
+    machines = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
+    return machines, [machines.add_node(num_cpus=1, num_gpus=1) for _ in range(2)]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Kill workers, nodes and drivers of a sweep on Ray.")
+    parser = argparse.ArgumentParser(description="Kill workers, nodes, drivers and heads of a sweep on Ray.")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    from ray.cluster_utils import Cluster as Machines
-
     paths = [str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
     os.environ |= {"PYTHONPATH": os.pathsep.join(paths), "RAY_USAGE_STATS_ENABLED": "0"}
     rng, kills, sweeps, again = random.Random(given.seed), Counter[str](), 0, 0
@@ -108,8 +114,7 @@ def main() -> None:
     unbroken = make_plan(base / "unbroken", PEOPLE, PROMPTS)
     list(work(unbroken, unbroken.cells, sweep_parts(), lambda _: ()))
     expected = {cell.name: outcome(unbroken.record(cell)) for cell in unbroken.cells}
-    machines = Machines(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
-    nodes = [machines.add_node(num_cpus=1, num_gpus=1) for _ in range(2)]
+    machines, nodes = started()
     driver: Any = None
     try:
         while kills.total() < given.kills:
@@ -132,7 +137,7 @@ def main() -> None:
                     assert driver.returncode == 0, f"the driver failed: {driver.returncode}"
                     driver = None
                     break
-                target = rng.choice(("worker", "node", "driver")) if told or kills else "worker"
+                target = rng.choice(("worker", "node", "driver", "head")) if told or kills else "worker"
                 pids = [int(path.name) for path in (place / "pids").glob("*")]
                 alive = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
                 if target == "worker" and not alive:
@@ -143,9 +148,15 @@ def main() -> None:
                     machines.remove_node(nodes.pop(rng.randrange(2)), allow_graceful=False)
                     nodes.append(machines.add_node(num_cpus=1, num_gpus=1))
                 else:
+                    if target == "head":
+                        machines.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+                        time.sleep(rng.uniform(0, 2))  # its nodes do not know it yet, and work on
+                        machines.shutdown()
                     driver.kill()
                     driver.wait()
                     driver = None
+                    if target == "head":
+                        machines, nodes = started()
                 kills[target] += 1
                 check(place, told)
             check(place, told)

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
-import test_archive
+import test_one_pass
 from fakes import FakeProposer, FakeRenderer
 from PIL import Image
 from ray.cluster_utils import Cluster as Machines
@@ -85,7 +85,7 @@ def slow(marker):
 
 
 def metered():
-    return test_archive.Meter(), test_archive.PEOPLE
+    return test_one_pass.Meter(), test_one_pass.PEOPLE
 
 
 @pytest.fixture
@@ -198,6 +198,39 @@ def test_a_driver_that_is_killed_leaves_a_sweep_that_goes_on(machines, tmp_path)
     rendered_once(plan)
 
 
+def test_a_head_that_is_killed_ends_the_driver_in_words_and_a_new_one_goes_on(machines, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from functools import partial; import test_ray\n"
+        "from steer.errors import SteerError; from steer.sweep import cluster as module\n"
+        "module._HEAD = 4.0\n"
+        "try:\n"
+        "    with module.Cluster(sys.argv[1]) as cluster:\n"
+        "        load = partial(test_ray.deadly, None, 0.5)\n"
+        "        plan, spreading = test_ray.begin(cluster, Path(sys.argv[2]), load)\n"
+        "        for done in spreading.run(lambda cell: print('began', flush=True)):\n"
+        "            print(done.status, flush=True)\n"
+        "except SteerError as error:\n"
+        "    print(error)\n"
+    )
+    driver = subprocess.Popen(
+        [sys.executable, "-c", code, machines.address, str(tmp_path / "s")], stdout=subprocess.PIPE, text=True
+    )
+    assert driver.stdout.readline() == "began\n"
+    machines.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+    said = driver.communicate(timeout=100)[0]
+    assert "does not answer any more; what was done is kept" in said and driver.returncode == 1
+    machines.shutdown()
+    others = Machines(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 2})
+    try:
+        with Cluster(others.address) as cluster:
+            plan, _ = begin(cluster, tmp_path / "s", partial(deadly, None, 0.0))
+            while any(plan.state(cell) != "complete" for cell in plan.cells):
+                list(Spreading(plan, missing(plan, plan.cells), cluster, words).run())
+    finally:
+        others.shutdown()
+    rendered_once(plan)
+
+
 def test_stopping_finishes_what_is_at_work_and_begins_nothing(machines, tmp_path):
     with Cluster(machines.address) as cluster:
         plan, spreading = begin(cluster, tmp_path / "s", partial(deadly, None, 0.05))
@@ -233,9 +266,9 @@ def test_an_archive_is_rated_by_the_workers_of_ray_data(machines, tmp_path):
         path = tmp_path / "archive" / f"{number:02}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(encode_png(Image.new("RGB", (4, 4), (number, 0, 0)), {}))
-    labels = tuple(person.label for person in test_archive.PEOPLE)
+    labels = tuple(person.label for person in test_one_pass.PEOPLE)
     task = archive.Task(tmp_path / "archive", tmp_path / "scores", labels, "a deer")
-    archive.begin(task, test_archive.Meter())
+    archive.begin(task, test_one_pass.Meter())
     names = next(archive.parts_of(task))
     with Cluster(machines.address) as cluster:
         counts = archive.on_ray(cluster, Size(1.0), 2, task, [names[:13], names[13:]], metered)
