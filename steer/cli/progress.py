@@ -16,6 +16,7 @@ from steer.record.events import (
     Finals,
     IterationDone,
     Note,
+    Picked,
     Rated,
     Review,
     Started,
@@ -39,6 +40,11 @@ def summary(event: Event) -> str | None:
             short = f", {event.missing} of {event.asked} could not be found" if event.missing else ""
             best = f"best so far {wording.score(event.best_score)}{rise}"
             return f"iteration {event.iteration}: {best}; {event.scored} rated{lost}{short}"
+        case Picked() if event.pick not in ("go", "review"):
+            what = event.to or event.prompt or event.picture or ""
+            return f"taken up from the {event.by}: {event.pick} {what}".strip() + (
+                ", too late" * bool(event.late)
+            )
         case Finals():
             return wording.finals(event.finalists)
         case Note():
