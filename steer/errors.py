@@ -5,6 +5,7 @@
     │   ├── PromptError        empty or too long
     │   ├── SettingsError      a setting out of its range
     │   ├── TasteError         what someone says of their taste cannot be understood
+    │   ├── PickError          a choice inside a run makes no sense, or comes too late
     │   └── UnknownProfile     no profile has that name, or no profile can have it
     ├── SetupError         what a preset needs cannot be fetched or made
     ├── PresetError            a preset, or one of its parts, cannot run on this machine
@@ -41,6 +42,10 @@ class PromptError(UsageError):
 
 class SettingsError(UsageError):
     """A setting is out of its range."""
+
+
+class PickError(UsageError):
+    """A choice inside a run makes no sense, or comes too late."""
 
 
 class UnknownProfile(UsageError):

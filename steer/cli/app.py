@@ -15,7 +15,21 @@ from typing import Annotated
 import typer
 
 from reward.errors import EmptyGroup, RewardError, UnknownPerson
-from steer.cli import check, doctor, people, rate, reproduce, reward, run, runs, sandbox, setup, study, sweep
+from steer.cli import (
+    check,
+    doctor,
+    people,
+    rate,
+    reproduce,
+    reward,
+    run,
+    runs,
+    sandbox,
+    setup,
+    studio,
+    study,
+    sweep,
+)
 from steer.cli.console import hint, print_json, say
 from steer.errors import SteerError, UsageError
 
@@ -33,6 +47,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("demographic")(run.demographic)
+app.command("studio")(studio.studio)
 app.command("rate")(rate.rate)
 app.add_typer(people.app, name="people")
 app.add_typer(runs.app, name="runs")

@@ -142,8 +142,11 @@ def _keys(ctx: typer.Context) -> dict[str, Any]:
     found = ({param.name: param for param in command.params} for command in every)
     keys = {name: param for options in found if "config" in options for name, param in options.items()}
     keys["json"] = keys.pop("as_json")
-    return {name: param for name, param in keys.items() if name not in ("plan", "config")}
+    return {name: param for name, param in keys.items() if name not in _NO_KEYS}
 
+
+# Of what is asked for this once; and of the studio's own.
+_NO_KEYS = ("plan", "config", "approve", "ask", "name", "watch", "run", "port", "open_")
 
 Prompt = Annotated[
     str | None,
@@ -172,6 +175,19 @@ Json = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="No progress.", envvar="STEER_QUIET", rich_help_panel=_OUTPUT),
+]
+Name = Annotated[
+    str | None, typer.Option(help="Of the run's folder.", show_default=False, rich_help_panel=_OUTPUT)
+]
+Watch = Annotated[
+    bool, typer.Option("--open", help="Watch it in the studio, and choose there.", rich_help_panel=_OUTPUT)
+]
+Ask = Annotated[bool, typer.Option("--ask", hidden=True, rich_help_panel=_OUTPUT)]  # on a page
+Approve = Annotated[
+    bool,
+    typer.Option(
+        "--approve", help="Show each round's rewrites before they are rendered.", rich_help_panel=_SEARCH
+    ),
 ]
 Config = Annotated[
     Path | None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,16 @@ import typer
 
 from reward.errors import RewardError
 from steer.cli import options as opt
+from steer.cli.approve import ask_from_now, check_terminal, wait_for_a_word
 from steer.cli.console import hint, print_json, say
 from steer.cli.people_profiles import say_unreadable
 from steer.errors import SteerError, UsageError
 from steer.loop.confirm import UNPAIRED_NOTE, with_enough_pictures
 from steer.machine.overrides import NO_OVERRIDES, Overrides
 from steer.parts import honours_seeds, people_of
+from steer.profiles.picks import rate_picks
+from steer.record.events import Review, Stopped
+from steer.record.folder import Record
 from steer.settings import DEFAULT_PROMPT, DEFAULTS, Settings, clean_prompt
 from steer.whom import Who
 
@@ -41,6 +47,10 @@ class Request:
     plan: opt.Plan = False
     as_json: opt.Json = False
     quiet: opt.Quiet = False
+    approve: opt.Approve = False
+    ask: opt.Ask = False
+    name: opt.Name = None
+    watch: opt.Watch = False
     config: opt.Config = None
 
 
@@ -50,6 +60,10 @@ def search(request: Request, prepare: Callable[[Parts], Parts] = lambda parts: p
     if request.plan:
         show_plan(request)
         return
+    if request.approve:
+        check_terminal()
+    if request.name is not None:
+        check_name(request.name)
     request = consent(request)
     parts = prepare(load(request.preset, request.overrides))
     request = replace(request, who=request.who.resolved(people_of(parts.scorer)))
@@ -59,8 +73,11 @@ def search(request: Request, prepare: Callable[[Parts], Parts] = lambda parts: p
         hint(f'no --prompt given, so the paper\'s is used: "{prompt}"')
     say_marks(prompt, request.settings.seed)
     run = begin(request, prompt, parts)
+    if request.approve or request.ask:
+        ask_from_now(run.folder, "terminal" if request.approve else "page")
     settings = with_enough_pictures(request.settings, parts.renderer)
-    follow(run, parts, settings, as_json=request.as_json, quiet=request.quiet)
+    with watched(run.folder) if request.watch else nullcontext():
+        follow(run, parts, settings, as_json=request.as_json, quiet=request.quiet)
 
 
 def consent(request: Request, runs: int = 1) -> Request:
@@ -84,6 +101,30 @@ def consent(request: Request, runs: int = 1) -> Request:
     return replace(request, overrides=replace(request.overrides, paid_limit=paid))
 
 
+def check_name(name: str) -> None:
+    """Raises `UsageError` for what is no name of a folder in another."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}", name):
+        raise UsageError(f"--name {name!r} is no name of a folder: use letters, digits, dots and dashes")
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[None]:
+    """A studio that shows this run, in a process of its own; it stays until Ctrl-C."""
+    from steer.pages.server import require
+
+    require()
+    words = ["studio", str(folder), "--out", str(folder.parent)]
+    studio = subprocess.Popen([sys.executable, "-m", "steer", *words], stdout=sys.stderr)
+    try:
+        yield
+        hint("the page stays open until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            studio.wait()
+    finally:
+        studio.terminate()
+        studio.wait()
+
+
 def begin(request: Request, prompt: str, parts: Parts) -> Run:
     """A new run folder for this request; says for whom. Of alternatives in the prompt the seed takes one."""
     from steer.gates.marks import read_marks
@@ -91,7 +132,7 @@ def begin(request: Request, prompt: str, parts: Parts) -> Run:
 
     words = command_words(request, prompt, parts.preset)
     steered = read_marks(prompt).expanded(request.settings.seed)
-    run = Run.start(steered, request.who, parts, request.settings, request.out, argv=words)
+    run = Run.start(steered, request.who, parts, request.settings, request.out, argv=words, name=request.name)
     _say_who(request.who, parts.scorer, run.person)
     _say_judge(run, parts)
     return run
@@ -108,7 +149,6 @@ def resume(
     """Go on with an interrupted run, with exactly what it was started with."""
     from steer.cli.report import finish
     from steer.library import Run, by_name
-    from steer.record.folder import Record
 
     record = Record.read(folder)
     if record.restore():
@@ -127,17 +167,23 @@ def follow(
     run: Run, parts: Parts, settings: Settings, as_json: bool, quiet: bool, report: bool = True
 ) -> None:
     """Show a run's events, then (`report`) what it found. Ctrl-C and errors leave it resumable."""
-    from steer.cli.progress import Watch, display
+    from steer.cli.progress import display
     from steer.cli.report import finish
     from steer.machine.estimate import expected
+    from steer.pages.watch import Watch
 
     watch = Watch(settings, expected(parts))
     again = f"steer runs resume {shlex.quote(str(run.folder))}"
+    prompt = Record.read(run.folder).config["prompt"]
     try:
         with display(watch, quiet) as show, closing(iter(run)) as events:
             for event in events:
                 watch.update(event)
                 show(event)
+                if isinstance(event, Review):
+                    wait_for_a_word(run.folder, prompt, event)
+        if isinstance(event, Stopped) and event.status == "interrupted":  # somebody asked for a pause
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         hint(f"interrupted; nothing is lost, go on with: {again}")
         if as_json:
@@ -150,6 +196,8 @@ def follow(
         if again not in str(error):
             hint(f"what was done is kept; go on with: {again}")
         raise typer.Exit(1) from error
+    finally:
+        rate_picks(Record(run.folder))
     with nullcontext() if quiet else _status("writing the gallery"):
         from steer.pages.gallery import write_gallery
 

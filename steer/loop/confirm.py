@@ -27,16 +27,34 @@ UNPAIRED_NOTE = (
 )
 
 
-def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Generator[Event, None, None]:
+def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Generator[Event, None, Found]:
+    """The winner, compared with the base; where a person buries it meanwhile, the next one and so on.
+
+    A buried picture never wins; if nothing else is left, the base does.
+    """
+    while True:
+        confirmed = yield from _compare(steps, found, judge_person)
+        yield from steps.choices.take("confirm")
+        order = tuple(one for one in found.order if one.id not in steps.choices.buried) or (found.base,)
+        if order[0] == found.best:
+            if confirmed is not None:
+                yield confirmed
+            return found
+        found = replace(found, order=order)
+
+
+def _compare(
+    steps: Steps, found: Found, judge_person: PersonLike | None
+) -> Generator[Event, None, Confirmed | None]:
     """Render base and best on unseen seeds, and compare them in pairs.
 
     With many tries the best beats the base on its own seed even if prompts do nothing; here it may not.
-    Yields the renders and one `confirmed` event; nothing if the settings ask for no seeds. A seed on which
-    base or best has no finite score is left out, and named in `left_out`.
+    Yields the renders, and returns the `confirmed` event; None if the settings ask for no seeds. A seed on
+    which base or best has no finite score is left out, and named in `left_out`.
     """
     seeds = steps.settings.confirm_seeds
     if not seeds:
-        return
+        return None
     baseline = [_job(found.base, seed, i) for i, seed in enumerate(seeds, start=1)]
     best = [_job(found.best, seed, i) for i, seed in enumerate(seeds, start=1)]
     # If the base won, its jobs are the best's too, and each is rendered once.
@@ -83,7 +101,7 @@ def confirm(steps: Steps, found: Found, judge_person: PersonLike | None) -> Gene
         seconds = time.perf_counter() - start
         logged = Confirmed(confirm=data, specificity=special, seconds=seconds)
         yield from steps.leave("scorer")
-    yield logged
+    return logged
 
 
 def with_enough_pictures(settings: Settings, renderer: Renderer) -> Settings:

@@ -13,21 +13,25 @@ from collections.abc import Generator, Sequence
 
 from steer.loop.steps import Steps
 from steer.loop.strategy import best_of
-from steer.parts import Job, Scored
+from steer.parts import BASE_ID, Job, Scored
 from steer.record.events import Event, Finals
 
 
-def finalists(steps: Steps, pool: Sequence[Scored]) -> Generator[Event, None, Scored]:
-    """The winner. It is the base only where nothing scored above it.
+def finalists(steps: Steps, pool: Sequence[Scored]) -> Generator[Event, None, list[Scored]]:
+    """What may win, the winner first. It is the base only where nothing stands above it.
 
     A finalist of whose fresh pictures most have left the prompt is out, unless all are.
     """
-    seeds = steps.settings.final_seeds
-    above = [entry for entry in best_of(pool, len(pool)) if entry.score > pool[0].score]
+    yield from steps.choices.take("finals")
+    seeds, plain = steps.settings.final_seeds, {entry.id: entry for entry in pool}
+    standing = best_of(steps.choices.standing(pool), len(pool))
+    base = next((entry.score for entry in standing if entry.id == BASE_ID), -math.inf)
+    above = [entry for entry in standing if entry.score > base]
+    order = [plain[entry.id] for entry in standing]
     # Equal scores are equal pictures: other words for the same would only fill the finals.
     best = list({entry.score: entry for entry in reversed(above)}.values())[::-1][: steps.settings.finalists]
     if not seeds or len(best) < 2:
-        return best_of(pool, 1)[0]
+        return order
     jobs = [
         [
             Job(f"{entry.id}-final{i}", entry.prompt, seed, role="final")
@@ -40,17 +44,19 @@ def finalists(steps: Steps, pool: Sequence[Scored]) -> Generator[Event, None, Sc
     if logged is None:
         start = time.perf_counter()
         judged = iter(steps.judge([images[job.id] for own in jobs for job in own]))
-        found: list[tuple[bool, float, int, Scored, list[float | None]]] = []
+        found: list[tuple[bool, float, int, Scored, list[float | None], float]] = []
         for entry, own in zip(best, jobs, strict=True):
             fresh = [next(judged) for _ in own]
             lost = sum(steps.gate.reject(adherence) is not None for _, adherence in fresh) > len(fresh) / 2
-            scores = [entry.score, *(score if isinstance(score, float) else None for score, _ in fresh)]
+            raw = plain[entry.id].score  # a heart counts for the place, and is no prediction
+            scores = [raw, *(score if isinstance(score, float) else None for score, _ in fresh)]
             kept = [score for score in scores if score is not None and math.isfinite(score)]
-            found.append((lost, -statistics.fmean(kept), len(found), entry, scores))
+            mean = statistics.fmean(kept)
+            found.append((lost, raw - entry.score - mean, len(found), entry, scores, mean))
         found.sort(key=lambda one: one[:3])
-        rows = tuple({"id": e.id, "scores": scores, "mean": -mean} for _, mean, _, e, scores in found)
+        rows = tuple({"id": e.id, "scores": scores, "mean": mean} for _, _, _, e, scores, mean in found)
         logged = Finals(seeds=seeds, finalists=rows, seconds=time.perf_counter() - start)
         yield from steps.leave("scorer")
     yield logged
-    winner = logged.finalists[0]["id"]
-    return next(entry for entry in best if entry.id == winner)
+    first = [plain[one["id"]] for one in logged.finalists]
+    return [*first, *(entry for entry in order if entry.id not in {one.id for one in first})]

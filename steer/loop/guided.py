@@ -27,6 +27,8 @@ MIXED = 15  # recombined looks that are forecast, for each that is rendered
 CURIOSITY = 0.7  # standard deviations of the forecast that count as promise
 FRESH = 0.1  # share of an iteration that has nothing of the memory, where there is as much
 PARENTS = 6  # best looks that recombination starts from
+NEAR = 0.4  # share of an iteration that keeps half of a look of which the person wants more
+WANTED = 4  # times that a look counts among them of which the person wants more
 ALIKE = 0.8  # from here on two prompts are the same idea, see `Forecast.alike`
 WISH = 1.0  # standard deviations of the scores that a wish of the person's own is worth when choosing
 TELLING = 0.2  # of the scores' spread: a phrase that does less is not told as the reason of a score
@@ -55,8 +57,10 @@ class Guided:
         steps = self._steps
         if self._taste is None:
             yield from self._read_taste()
-        self._forecast.learn(pool)
-        memory = self._memory(pool)
+        choices = steps.choices
+        self._forecast.learn(choices.evidence(pool))
+        standing = choices.standing(pool)
+        memory = choices.with_parents(self._memory(standing), pool)
         guide = self._guide(memory)
         written = yield from rewrites(steps, iteration, memory, steps.settings.written, tried, guide)
         self._waiting |= dict.fromkeys(written)
@@ -64,7 +68,8 @@ class Guided:
             self._library.add(look_phrases(steps.prompt, prompt))
         chosen = steps.record.find(Forecasted, iteration)
         if chosen is None:
-            chosen = self._choose(iteration, pool, memory, tried)
+            wanted = [entry for entry in memory if entry.id in choices.parents]
+            chosen = self._choose(iteration, standing, memory, wanted, tried)
         yield chosen
         prompts = [str(one["prompt"]) for one in chosen.chosen]
         tried.update(map(normalize, prompts))
@@ -118,15 +123,32 @@ class Guided:
         ours = {about(phrase) for phrase in self._always}
         return (*(phrase for phrase in look if about(phrase) not in ours), *self._always)
 
+    def _may_render(self, prompt: str, tried: set[str]) -> bool:
+        """What the language model wrote has been through the text gate already."""
+        return prompt in self._waiting or not self._gate.reject(prompt, tried)
+
+    def _is_near(self, wanted: Sequence[Scored], prompt: str, tried: set[str]) -> bool:
+        """Whether it keeps at least half of a look of which the person wants more."""
+        look = set(look_phrases(self._steps.prompt, prompt))
+        looks_wanted = [set(look_phrases(self._steps.prompt, entry.prompt)) for entry in wanted]
+        kept = any(2 * len(look & own) >= len(own) > 0 for own in looks_wanted)
+        return kept and self._may_render(prompt, tried)
+
     def _choose(
-        self, iteration: int, pool: Sequence[Scored], memory: Sequence[Scored], tried: set[str]
+        self,
+        iteration: int,
+        pool: Sequence[Scored],
+        memory: Sequence[Scored],
+        wanted: Sequence[Scored],
+        tried: set[str],
     ) -> Forecasted:
-        """Which of all rewrites to render."""
+        """Which of all rewrites to render. Of those `wanted` more is recombined than of the best."""
         base, count, forecast = self._steps.prompt, self._steps.settings.proposals, self._forecast
         phrases = self._library.phrases
         wished = {phrase: WISH * forecast.spread * self._wish([phrase]) for phrase in phrases}
         effects = {p: float(e) + wished[p] for p, e in zip(phrases, forecast.effects(phrases), strict=True)}
-        parents = [look for e in best_of(pool, PARENTS) if (look := look_phrases(base, e.prompt))]
+        best = [*WANTED * list(wanted), *best_of(pool, PARENTS)]
+        parents = [look for e in best if (look := look_phrases(base, e.prompt))]
         rng = np.random.default_rng(self._steps.settings.llm_seed_of(iteration, RETRIES + 1))
         mixed = recombine(self._library, effects, parents, MIXED * count, forecast.scales.effect / 2, rng)
         mixed = [self._with_always(look) for look in mixed]
@@ -137,8 +159,16 @@ class Guided:
         wishes = np.array([self._wish(look_phrases(base, prompt)) for prompt in prompts])
         worth = mean + WISH * forecast.spread * wishes
         order = most_promising(worth, covariance, 2 * count, CURIOSITY, forecast.scales.noise)
-        order = [i for i in order if prompts[i] in self._waiting or not self._gate.reject(prompts[i], tried)]
+        order = [i for i in order if self._may_render(prompts[i], tried)]
         seen = {phrase for entry in memory for phrase in look_phrases(base, entry.prompt)}
+        if wanted:
+            near = [
+                i
+                for i in np.argsort(-worth, kind="stable").tolist()
+                if self._is_near(wanted, prompts[i], tried)
+            ]
+            near = near[: max(1, round(NEAR * count))]
+            order = near + [i for i in order if i not in near]
         fresh = [i for i in order if seen.isdisjoint(look_phrases(base, prompts[i]))][: round(FRESH * count)]
         order = [i for i in order if i not in fresh][: count - len(fresh)] + fresh
         return Forecasted(

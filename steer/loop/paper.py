@@ -21,9 +21,9 @@ class Paper:
         self, iteration: int, pool: Sequence[Scored], tried: set[str]
     ) -> Generator[Event, None, Round]:
         """See `steer.loop.strategy.Strategy`."""
-        settings, corrections = self._steps.settings, self._steps.corrections
+        settings, corrections, choices = self._steps.settings, self._steps.corrections, self._steps.choices
         if corrections:  # of which only what is never wanted counts here: the language model is told no taste
             yield TasteRead(likings=(), corrections=tuple(one.to_json() for one in corrections))
-        memory = best_of(pool, settings.memory)
+        memory = choices.with_parents(best_of(choices.standing(pool), settings.memory), pool)
         prompts = yield from rewrites(self._steps, iteration, memory, settings.proposals, tried)
         return Round(memory, prompts)

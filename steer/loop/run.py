@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from steer.errors import RecordError
+from steer.loop.choices import Paused
 from steer.loop.confirm import UNPAIRED_NOTE, confirm, with_enough_pictures
 from steer.loop.search import search
 from steer.loop.steps import Steps
@@ -80,7 +81,8 @@ class Run:
     """Iterate over it to run it: it yields every event after that is safely in the record.
 
     On resume the events found in the log come first, marked `replayed`. Stopping the iteration early, an
-    exception or a kill leave a run that can be resumed.
+    exception, a kill or a pause that a person asked for (`steer.record.picks`) leave a run that can be
+    resumed.
     """
 
     def __init__(
@@ -145,11 +147,17 @@ class Run:
             return
         try:
             yield record.append(Started(resumed=bool(record.events)))
-            for event in self._events(record):
-                logged = record.append(event)
-                if isinstance(logged, Stopped):
-                    record.finish()  # before anyone hears of the end, and may go away
-                yield logged
+            steps = Steps(self.person, self._parts, record.settings, record)
+            with contextlib.closing(self._events(steps)) as events:
+                for event in events:
+                    logged = record.append(event)
+                    if isinstance(logged, Stopped):
+                        record.finish()  # before anyone hears of the end, and may go away
+                    yield logged
+                    if not record.complete and steps.choices.paused:
+                        raise Paused
+        except Paused:
+            yield record.append(Stopped(status="interrupted"))
         except (KeyboardInterrupt, GeneratorExit):
             if not record.complete:
                 with contextlib.suppress(RecordError):  # the interrupt is what must be told
@@ -165,13 +173,12 @@ class Run:
             record.close()
             self._record = None
 
-    def _events(self, record: Recorder) -> Generator[Event, None, None]:
-        settings = record.settings
-        steps = Steps(self.person, self._parts, settings, record)
+    def _events(self, steps: Steps) -> Generator[Event, None, None]:
+        settings = steps.settings
         if not honours_seeds(self._parts.renderer):
             yield from steps.say_once("renderer", UNPAIRED_NOTE)
         found = yield from search(steps, settings)
-        yield from confirm(steps, found, self.judge_person)
+        found = yield from confirm(steps, found, self.judge_person)
         is_base = found.best.id == BASE_ID
         yield Stopped(
             status="complete", stop_reason=found.stop_reason, best=found.best.id, winner_is_base=is_base

@@ -15,6 +15,7 @@ from steer.errors import ProposerError, RendererDown, RendererError, ScorerError
 from steer.gates.image import ImageGate
 from steer.gates.looks import is_look, looks
 from steer.gates.text import TextGate
+from steer.loop.choices import Choices
 from steer.parts import (
     BASE_ID,
     Guide,
@@ -61,6 +62,7 @@ class Steps:
         self.record = record
         # Of the person's own taste, as they were when the run was started.
         self.corrections = tuple(map(Correction.from_json, record.config["recipe"].get("corrections", ())))
+        self.choices = Choices(record)
         self.gate = ImageGate(None)  # lets everything through until it is calibrated
         self._known: dict[str, tuple[float | str, float | None]] = {}  # score, adherence by pixels
         self._calibrated = False

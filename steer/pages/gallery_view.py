@@ -35,6 +35,9 @@ class CandidateCard:
     base: bool
     best: bool
     reason: str | None
+    hearted: bool = False
+    buried: bool = False
+    own: bool = False  # a person's own wording
     thumb: str = ""  # data: address, filled in by `steer.pages.gallery`
     large: str = ""  # the same, for the pair at the top
 
@@ -155,6 +158,9 @@ def _card(c: Candidate, prompt: str, best_id: str | None, ranked: int) -> Candid
         base=c.id == BASE_ID,
         best=c.id == best_id,
         reason=c.reason,
+        hearted=c.hearted,
+        buried=c.fate == "buried",
+        own=c.own,
     )
 
 
@@ -244,7 +250,7 @@ def _parts(
         )
         rated = [c.score for c in shown if c.score is not None and c.reason is None]
         note = f"{len(rated)} rated" + (f", the best {wording.score(max(rated))}" if rated else "")
-        off = sum(c.reason is not None for c in shown)
+        off = sum(c.reason is not None and c.fate != "buried" for c in shown)
         if off:
             note += f"; {off} rejected after rendering"
         if any(c.id == best_id for c in shown):

@@ -102,7 +102,7 @@ def gallery_pages(folders: Callable[[], Mapping[str, Path]], book: Book, restart
 
     @router.get("/runs/")
     def list_() -> Response:
-        runs = [_entry(Record(folder)) for folder in reversed(list(folders().values()))]
+        runs = [entry_of(folder) for folder in reversed(list(folders().values()))]
         return render_template("runs.html.j2", runs=runs, profile=book.name)
 
     @router.get("/runs/{name}/")
@@ -158,8 +158,9 @@ def _pictures(record: Record) -> dict[str, str]:
     }
 
 
-def _entry(record: Record) -> dict[str, Any]:
+def entry_of(folder: Path) -> dict[str, Any]:
     """A run in the list; one that cannot be read says what is wrong with it, as in `steer runs list`."""
+    record = Record(folder)
     try:
         result = record.result
         created, status = str(record.config["created"]), record.status

@@ -29,6 +29,7 @@ _STOPS = {
     "patience": "stopped early, the best not having risen for {patience} iterations in a row",
     "iterations": "ran to its end",
     "target": "stopped early, having reached the target",
+    "person": "stopped early, as you wished",
 }
 
 

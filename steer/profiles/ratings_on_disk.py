@@ -27,7 +27,7 @@ import shlex
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -242,12 +242,18 @@ class Profile:
         """
         return self.rate_all([NewRating(image, rating, prompt, source, held_out)])[0]
 
-    def rate_all(self, new: Sequence[NewRating]) -> list[str]:
-        """Keep several ratings, all or none; see `rate`."""
+    def rate_all(self, new: Sequence[NewRating], *, once: bool = False) -> list[str]:
+        """Keep several ratings, all or none; see `rate`. `once`: not those whose source has given one before,
+        even one that was taken back since.
+        """
         rows = [(_picture_of(one.image), one) for one in new]
         for _, one in rows:
             _check(one)
         with self._writing():
+            given = {line.get("source") for line in self._lines} if once else set()
+            rows = [row for row in rows if row[1].source not in given]
+            if not rows:
+                return []
             files = [self._keep_picture(picture) for picture, _ in rows]
             ids = [int(line["id"]) for line in self._lines if line["event"] == "rating"]
             number = 1 + max(ids, default=0)
@@ -267,6 +273,14 @@ class Profile:
             last = self._state.ratings[-1]
             self._append([{"event": "undo", "t": round(time.time(), 3), "id": last.id}])
             return last
+
+    def take_back(self, sources: Container[str]) -> None:
+        """Undo the ratings that count and come from one of these sources."""
+        with self._writing():
+            now = round(time.time(), 3)
+            doomed = [one.id for one in self._given.values() if one.source in sources]
+            if doomed:
+                self._append([{"event": "undo", "t": now, "id": id} for id in doomed])
 
     def tell(self, demographics: Demographics) -> None:
         """Keep what the person tells of themselves; the last that was told counts."""

@@ -8,6 +8,8 @@
                Rejected        a candidate: its render failed, it has no score, or its picture left the prompt
     taste      TasteRead       guided search, or a corrected taste, once: what is thought of the looks
     forecast   Forecasted      guided search: what was chosen to be rendered, and why
+    review     Review          the run waits for what a person says of a round, before it is rendered
+    picked     Picked          a person's choice that the run took up (`steer.record.picks`)
     iteration  IterationDone
     finals     Finals          guided search: the best on fresh seeds
     confirmed  Confirmed
@@ -29,6 +31,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 from reward.checked import fits
 from steer.parts import Role, Seat
+from steer.record.picks import By, Kind
 from steer.record.schema import (
     ID,
     Calibration,
@@ -219,6 +222,42 @@ class Forecasted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Review(Event):
+    """The run waits for what a person says of a round, before it is rendered."""
+
+    event: ClassVar[str] = "review"
+    iteration: int
+    prompts: tuple[str, ...]  # as they stand by then
+    by: By  # where the person wanted to be asked
+
+    @property
+    def key(self) -> Key:
+        return (self.iteration,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picked(Event):
+    """A person's choice that the run took up; the fields from `pick` on are those of `steer.record.picks`."""
+
+    event: ClassVar[str] = "picked"
+    at: str  # before what: "round 2", "review 2" (its rendering), "finals", "confirm" (the end of it)
+    given: float  # when the person chose, Unix seconds
+    name: str  # the key of the choice
+    pick: Kind
+    by: By
+    picture: str | None = None
+    iteration: int | None = None
+    prompt: str | None = None
+    to: str | None = None
+    on: bool | None = None
+    late: bool | None = None  # True: it changed nothing any more
+
+    @property
+    def key(self) -> Key:
+        return (self.name,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class IterationDone(Event):
     """Where the search stands after an iteration."""
 
@@ -274,7 +313,7 @@ class Stopped(Event):
 
     event: ClassVar[str] = "stopped"
     status: Literal["complete", "interrupted"]
-    stop_reason: str | None = None  # patience | iterations | target
+    stop_reason: str | None = None  # patience | iterations | target | person
     best: str | None = None  # id
     winner_is_base: bool | None = None
 
@@ -317,8 +356,8 @@ def _agree(id: str, role: Role, iteration: int) -> bool:
 
 
 _CLASSES: tuple[type[Event], ...] = (
-    Started, Proposed, PromptRejected, TasteRead, Forecasted, Rendered, Rejected, Rated, IterationDone,
-    Finals, Confirmed, Stopped, Note, Failed,
+    Started, Proposed, PromptRejected, TasteRead, Forecasted, Review, Picked, Rendered, Rejected, Rated,
+    IterationDone, Finals, Confirmed, Stopped, Note, Failed,
 )  # fmt: skip
 _KINDS = {kind.event: kind for kind in _CLASSES}
 _SCHEMAS = {kind: _schema(kind) for kind in _CLASSES}

@@ -3,6 +3,7 @@
     20261121-142233-floating-mossy-rocks-u17-3f9a/
       config.json    resolved settings, person (see `person_json`), parts, seeds, versions; written first
       events.jsonl   append-only truth (`steer.record.log`): a line with `t` and `event` for each event
+      picks.jsonl    what a person chose meanwhile, if anybody did (`steer.record.picks`)
       images/        r00c00.png (the base prompt), r01c00.png ..., r00c00-gate1.png, r02c05-confirm1.png
       result.json    written last, for complete runs only
 
@@ -43,6 +44,7 @@ from steer.record.events import (
     Forecasted,
     IterationDone,
     Key,
+    Picked,
     Proposed,
     Rendered,
     Stopped,
@@ -59,6 +61,7 @@ from steer.record.files import (
     writing,
 )
 from steer.record.log import Log
+from steer.record.picks import Picks
 from steer.record.schema import Config, Result, built
 from steer.record.summary import SCHEMA_VERSION, Candidate, candidates_of, summarize
 from steer.settings import Settings
@@ -73,6 +76,7 @@ _VERSIONS = (
 _SYNCED = (
     Proposed,
     Forecasted,
+    Picked,
     IterationDone,
     Finals,
     Confirmed,
@@ -148,6 +152,17 @@ class Record:
             return self._parsed(self._log.read())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise RecordError(f"cannot read {self._log.path}: {error}; see: steer runs list") from error
+
+    def refresh(self) -> None:
+        """Read what was written since `events` was read. Raises `RecordError`, `LogGone`."""
+        known, skipped = self.events, self._log.skipped
+        try:
+            known.extend(self._parsed(self._log.read()))
+            self.unreadable -= skipped  # which were counted then
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise RecordError(f"cannot read {self._log.path}: {error}; see: steer runs list") from error
 
@@ -227,6 +242,9 @@ class Recorder(Record):
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         super().__init__(folder)
         self.__dict__["config"] = dict(config)
+        self.picks = Picks(folder)
+        with writing(folder):  # read before the run is held: who sees that it is can ask for a pause
+            self.picks_before = len(self.picks.read())  # picks of before this process
         with writing(folder):
             (folder / "images").mkdir(exist_ok=True)
             if config["person"].get("world") == PROFILE:  # one of before may be open to all
@@ -419,6 +437,11 @@ class Recorder(Record):
 def list_runs(out: str | Path) -> list[Record]:
     """The runs under `out`, oldest first. Folders without a config.json are not runs."""
     return [Record(path.parent) for path in sorted(Path(out).glob("*/config.json"))]
+
+
+def runs_by_name(out: str | Path) -> dict[str, Path]:
+    """Their folders by name, oldest first."""
+    return {record.folder.name: record.folder for record in list_runs(out)}
 
 
 def describe(parts: Parts) -> dict[str, dict[str, Any] | None]:

@@ -197,6 +197,15 @@ def _even(confirm: Mapping[str, Any]) -> bool:
 Confirmation = Annotated[Confirm, _even]
 
 
+class PickedUp(TypedDict):
+    """A person's choices; pictures by id."""
+
+    choices: int
+    hearted: list[str]
+    buried: list[str]
+    own: list[str]
+
+
 class Result(TypedDict):
     """result.json."""
 
@@ -223,6 +232,7 @@ class Result(TypedDict):
     specificity: Specificity | None
     seconds: Seconds
     notes: list[Remark]
+    picks: NotRequired[PickedUp]  # where a person chose
 
 
 def built(kind: type[T], values: Mapping[str, Any], where: str) -> T:

@@ -16,6 +16,7 @@ from steer.record.events import (
     Forecasted,
     IterationDone,
     Note,
+    Picked,
     PromptRejected,
     Proposed,
     Rated,
@@ -24,10 +25,12 @@ from steer.record.events import (
     Started,
     Stopped,
 )
+from steer.record.picks import HEART
 
 SCHEMA_VERSION = 1
+BURIED = "buried by you"
 
-Fate = Literal["pending", "rejected", "beaten", "kept", "best"]
+Fate = Literal["pending", "rejected", "buried", "beaten", "kept", "best"]
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,22 @@ class Candidate:
     rank: int | None = None  # 1 = best of the whole run; None if it cannot win
     reason: str | None = None  # why it was rejected
     parents: tuple[str, ...] = ()
+    hearted: bool = False  # by a person, as the run took it up
+    own: bool = False  # a person's own wording
 
 
 def candidates_of(events: Sequence[Event]) -> list[Candidate]:
     """The base prompt and every rewrite that reached the renderer, in order, with rank and fate."""
     found: dict[str, Candidate] = {}
     kept: set[str] = set()
+    choices = choices_of(events)
     for event in events:
         match event:
             case Rendered(role="candidate", id=id):
                 found[id] = Candidate(
                     id, event.iteration, event.prompt, event.seed, "pending", event.image,
-                    parents=event.parents,
+                    parents=event.parents, hearted=id in choices.hearted,
+                    own=(event.iteration, event.prompt) in choices.own,
                 )  # fmt: skip
             case Rejected(id=id):
                 known = found.get(id) or Candidate(
@@ -67,20 +74,54 @@ def candidates_of(events: Sequence[Event]) -> list[Candidate]:
                 found[id] = replace(found[id], score=event.score, adherence=event.adherence, fate="beaten")
             case IterationDone():
                 kept.update(event.memory)
+    for id in choices.buried & found.keys():
+        found[id] = replace(found[id], fate="buried", reason=found[id].reason or BURIED)
     ranking = _ranking(found.values())
-    if finals := next(
-        (e for e in events if isinstance(e, Finals)), None
-    ):  # the best mean, not the best score
-        ranking.sort(key=lambda candidate: candidate.id != finals.finalists[0]["id"])
+    if finals := next((e for e in events if isinstance(e, Finals)), None):
+        order = [one["id"] for one in finals.finalists if one["id"] not in choices.buried]
+        ranking.sort(key=lambda candidate: candidate.id not in order[:1])  # the best mean, not the best score
+    if not ranking and (base := found.get(BASE_ID)) is not None and base.score is not None:
+        ranking = [base]  # all are buried
     ranks = {candidate.id: rank for rank, candidate in enumerate(ranking, 1)}
 
     def fate(candidate: Candidate) -> Fate:
         if ranks.get(candidate.id) == 1:
             return "best"
-        return "kept" if candidate.id in kept else candidate.fate
+        return "kept" if candidate.id in kept and candidate.fate != "buried" else candidate.fate
 
     ordered = sorted(found.values(), key=lambda candidate: (candidate.iteration, _number(candidate.id)))
     return [replace(candidate, fate=fate(candidate), rank=ranks.get(candidate.id)) for candidate in ordered]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A person's choices that a run took up."""
+
+    hearted: frozenset[str]  # ids
+    buried: frozenset[str]
+    own: frozenset[tuple[int, str]]  # iteration and prompt of wordings of their own
+    count: int  # of choices in all
+
+
+def choices_of(events: Sequence[Event]) -> Chosen:
+    """What a person chose."""
+    last: dict[str, str] = {}
+    own: set[tuple[int, str]] = set()
+    count = 0
+    for event in events:
+        if not isinstance(event, Picked):
+            continue
+        count += 1
+        if event.late:
+            continue
+        if event.pick in ("heart", "bury", "clear"):
+            last[event.picture or ""] = event.pick
+        elif event.to is not None and event.at.startswith("review "):
+            own.add((int(event.at.split()[1]), event.to))
+    named = {
+        pick: frozenset(id for id, chosen in last.items() if chosen == pick) for pick in ("heart", "bury")
+    }
+    return Chosen(named["heart"], named["bury"], frozenset(own), count)
 
 
 def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], status: str) -> dict[str, Any]:
@@ -92,6 +133,7 @@ def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], stat
     confirmed = next((e for e in reversed(events) if isinstance(e, Confirmed)), None)
     stopped = next((e for e in events if isinstance(e, Stopped) and e.status == "complete"), None)
     error = events[-1] if events and isinstance(events[-1], Failed) else None
+    choices = choices_of(events)
     rejected = [event.stage for event in events if isinstance(event, Rejected | PromptRejected)]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -117,6 +159,17 @@ def summarize(run: str, config: Mapping[str, Any], events: Sequence[Event], stat
         "specificity": confirmed.specificity if confirmed else None,
         "seconds": seconds_of(events),
         "notes": [{"part": e.part, "text": e.text} for e in events if isinstance(e, Note)],
+        **({"picks": _picks(choices, candidates)} if choices.count else {}),
+    }
+
+
+def _picks(choices: Chosen, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """What a person chose, by ids; of wordings of their own those that were rendered."""
+    return {
+        "choices": choices.count,
+        "hearted": sorted(choices.hearted),
+        "buried": sorted(choices.buried),
+        "own": [candidate.id for candidate in candidates if candidate.own],
     }
 
 
@@ -144,9 +197,10 @@ def _hits(events: Sequence[Event]) -> dict[str, Any] | None:
     """How good the forecasts were; None for a search that makes none."""
     forecasts = [event for event in events if isinstance(event, Forecasted)]
     scores = {e.id: e.score for e in events if isinstance(e, Rated)}
+    ids = {(e.iteration, e.prompt): e.id for e in events if isinstance(e, Rendered) if e.role == "candidate"}
     right = pairs = 0.0
     for event in forecasts:
-        named = ((f"r{event.iteration:02}c{i:02}", one["expected"]) for i, one in enumerate(event.chosen))
+        named = ((ids.get((event.iteration, one["prompt"])), one["expected"]) for one in event.chosen)
         known = [(expected, scores[id]) for id, expected in named if id in scores]
         for (a, x), (b, y) in combinations(known, 2):
             if x != y and a != b:
@@ -163,8 +217,8 @@ def _hits(events: Sequence[Event]) -> dict[str, Any] | None:
 def _ranking(candidates: Any) -> list[Candidate]:
     # Stable: of equal scores the earlier wins.
     ordered = sorted(candidates, key=lambda candidate: (candidate.iteration, _number(candidate.id)))
-    eligible = [c for c in ordered if c.fate != "rejected" and c.score is not None]
-    return sorted(eligible, key=lambda candidate: -(candidate.score or 0.0))
+    eligible = [c for c in ordered if c.fate not in ("rejected", "buried") and c.score is not None]
+    return sorted(eligible, key=lambda candidate: -((candidate.score or 0.0) + HEART * candidate.hearted))
 
 
 def _show(candidate: Candidate) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+// Begin a run: what it would take is asked for at each change, and a run is begun once, however often it is sent.
+import { $, Refused, ask, copyFrom, insist, pageData, sentence, trouble } from "/static/page.js";
+
+const { restart } = pageData();
+const kind = $("#kind");
+const newKey = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+let key = newKey(), paid = 0, timer = 0, turn = 0;
+
+const wish = () => ({
+  kind: kind.value,
+  who: kind.value === "profile" ? kind.selectedOptions[0].dataset.who : $("#who")?.value ?? "",
+  age: $("#age")?.value ?? "", gender: $("#gender")?.value ?? "", nationality: $("#nationality")?.value ?? "",
+  rounds: Number($("#rounds").value) || 1, pictures: Number($("#pictures").value) || 1,
+});
+
+const showKind = () => {
+  for (const field of document.querySelectorAll("[data-kind]")) field.hidden = field.dataset.kind !== kind.value;
+};
+
+const plan = async () => {
+  const mine = ++turn;
+  try {
+    const found = await ask("POST", "/studio/plan", wish());
+    if (mine !== turn) return;
+    paid = found.paid;
+    $("#plan").textContent = found.text;
+    $("#paying").hidden = !paid;
+    $("#paying label").textContent = `I agree to pay for up to ${paid} pictures of a hosted model`;
+  } catch (error) {
+    if (mine === turn) $("#plan").textContent = error instanceof Refused ? sentence(error.message) : "";
+  }
+};
+
+for (const field of document.querySelectorAll("#form select, #form input")) {
+  field.addEventListener("input", () => { showKind(); clearTimeout(timer); timer = setTimeout(plan, 250); });
+}
+
+$("#form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  trouble("");
+  const button = $("#form button[type=submit]"), words = $("#prompt").value.trim() || $("#prompt").placeholder;
+  const body = { ...wish(), key, prompt: words, asks: $("#asks").checked, paid: paid && $("#paid").checked ? paid : 0 };
+  button.disabled = true;
+  try {
+    const { name } = await insist("POST", "/studio/begin", body, { what: "This run", restart });
+    location.assign(`/studio/runs/${encodeURIComponent(name)}/`);
+  } catch (error) {
+    trouble(sentence(error.message));
+    $("#trouble").scrollIntoView({ block: "center" });
+    button.disabled = false;
+  }
+});
+
+const chosen = () => [...document.querySelectorAll(".choose:checked")];
+for (const box of document.querySelectorAll(".choose")) {
+  box.addEventListener("change", () => {
+    $("#chosen").hidden = chosen().length === 0;
+    $("#compare").disabled = chosen().length !== 2;
+  });
+}
+const quoted = (name) => (/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`);
+if ($("#compare")) copyFrom($("#compare"), () => `steer runs compare ${chosen().map((box) => quoted(box.value)).join(" ")}`);
+
+for (const button of document.querySelectorAll("[data-open]")) {
+  button.addEventListener("click", async () => {
+    const label = button.textContent;
+    button.disabled = true;
+    button.textContent = "Opening, a moment …";
+    try {
+      const body = { what: button.dataset.open, name: button.dataset.name ?? "me", runs: chosen().map((box) => box.value) };
+      location.assign((await ask("POST", "/studio/open", body, 150000)).url);
+    } catch (error) { trouble(sentence(error.message)); }
+    button.textContent = label;
+    button.disabled = false;
+  });
+}
+
+$("a[href='#begin']")?.addEventListener("click", () => setTimeout(() => $("#prompt").focus(), 0));
+// Brought back from the browser's cache, the page may be older than the runs: then it is loaded anew.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+  key = newKey();
+  showKind();
+  plan();
+});
