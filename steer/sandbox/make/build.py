@@ -32,11 +32,12 @@ from steer.sandbox.truth.world import Table, World
 SIZE = 256  # pixels a side of the rated paintings; the raters measure at this size and the encoder sees less
 
 
-STAGES = ("paintings", "measurements", "ratings", "pairs", "encoder", "features", "predictor", "judge")
-# Only by name: the encoder's second stage, which the embedded weights have not been through.
-MORE_STAGES = ("pairs-2", "encoder-2")
+STAGES = (
+    *("paintings", "measurements", "ratings", "pairs", "encoder-1", "pairs-2", "encoder"),
+    *("features", "predictor", "judge"),
+)
 PAIRS = 20_000  # paintings that the encoder learns from
-MORE_PAIRS = 32_000  # others that its second stage learns from: of the first ones it knew the most by heart
+MORE_PAIRS = 32_000  # others that its second stage learns from: the first ones it knew by heart
 PAIRS_SIZE = 192  # pixels a side of those
 
 Tell = Callable[[int, int, Mapping[str, float]], None]  # done, total, figures
@@ -78,13 +79,13 @@ class Layout:
         return self.root / "pairs-2"
 
     @property
-    def encoder(self) -> Path:
-        return self.root / "weights" / "encoder"
+    def first_encoder(self) -> Path:
+        """The encoder after its first stage."""
+        return self.root / "weights" / "encoder-1"
 
     @property
-    def second_encoder(self) -> Path:
-        """The encoder after its second stage."""
-        return self.root / "weights" / "encoder-2"
+    def encoder(self) -> Path:
+        return self.root / "weights" / "encoder"
 
     @property
     def predictor(self) -> Path:
@@ -165,19 +166,19 @@ def paint_more_pairs(layout: Layout, workers: int) -> Iterator[StepDone]:
     yield from build_pairs(layout.more_pairs, MORE_PAIRS, PAIRS_SIZE, workers, first=PAIRS)
 
 
-def learn_encoder(layout: Layout) -> Iterator[StepDone]:
+def learn_encoder_at_first(layout: Layout) -> Iterator[StepDone]:
     from steer.sandbox.make.encoder import train_encoder
 
-    if not _whole(layout.encoder):
-        yield from train_encoder(layout.pairs, layout.encoder)
+    if not _whole(layout.first_encoder):
+        yield from train_encoder(layout.pairs, layout.first_encoder)
 
 
-def learn_encoder_further(layout: Layout) -> Iterator[StepDone]:
+def learn_encoder(layout: Layout) -> Iterator[StepDone]:
     """The second stage: from the first one's weights, on other paintings."""
     from steer.sandbox.make.encoder import SECOND, train_encoder
 
-    if not _whole(layout.second_encoder):
-        yield from train_encoder(layout.more_pairs, layout.second_encoder, SECOND, layout.encoder)
+    if not _whole(layout.encoder):
+        yield from train_encoder(layout.more_pairs, layout.encoder, SECOND, layout.first_encoder)
 
 
 def encode(layout: Layout) -> Iterator[StepDone]:
@@ -258,10 +259,9 @@ def build(
     A stage whose results are whole is skipped; one that was broken off goes on. Seconds add up over resumed
     builds. Raises ValueError for an unknown stage.
     """
-    known = (*STAGES, *MORE_STAGES)
-    unknown = set(stages) - set(known)
+    unknown = set(stages) - set(STAGES)
     if unknown:
-        raise ValueError(f"no stage is called {', '.join(sorted(unknown))}: name any of {', '.join(known)}")
+        raise ValueError(f"no stage is called {', '.join(sorted(unknown))}: name any of {', '.join(STAGES)}")
     layout = Layout(folder or default_folder())
     layout.root.mkdir(parents=True, exist_ok=True)
     made = World.load()
@@ -270,16 +270,16 @@ def build(
         "measurements": lambda: measure_dataset(layout, workers),
         "ratings": lambda: rate_dataset(layout, made),
         "pairs": lambda: paint_pairs(layout, workers),
+        "encoder-1": lambda: learn_encoder_at_first(layout),
+        "pairs-2": lambda: paint_more_pairs(layout, workers),
         "encoder": lambda: learn_encoder(layout),
         "features": lambda: encode(layout),
         "predictor": lambda: learn_predictor(layout, made),
         "judge": lambda: learn_predictor(layout, made, judge=True),
-        "pairs-2": lambda: paint_more_pairs(layout, workers),
-        "encoder-2": lambda: learn_encoder_further(layout),
     }
     record = layout.root / "build.json"
     seconds: dict[str, float] = json.loads(record.read_text()) if record.exists() else {}
-    for stage in known:
+    for stage in STAGES:
         if stage not in stages:
             continue
         started, before, noted = time.monotonic(), seconds.get(stage, 0.0), 0.0
