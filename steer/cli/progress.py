@@ -42,9 +42,8 @@ def summary(event: Event) -> str | None:
             return f"iteration {event.iteration}: {best}; {event.scored} rated{lost}{short}"
         case Picked() if event.pick not in ("go", "review"):
             what = event.to or event.prompt or event.picture or ""
-            return f"taken up from the {event.by}: {event.pick} {what}".strip() + (
-                ", too late" * bool(event.late)
-            )
+            late = ", too late" if event.late else ""
+            return f"taken up from the {event.by}: {event.pick} {what}".rstrip() + late
         case Finals():
             return wording.finals(event.finalists)
         case Note():

@@ -115,6 +115,10 @@ def demographic(
         raise UsageError("say which group, as in: steer demographic --age 18-25")
     who = Who("group", age=parse_age(age), gender=gender, nationality=nationality)
     if versus is not None:
+        if options["name"] or options["watch"] or options["approve"]:
+            raise UsageError(
+                "--name, --open and --approve are for one run, and --versus makes two: leave them away"
+            )
         from steer.cli.versus import versus as compare
 
         compare(request(who, options), parse_group(versus))

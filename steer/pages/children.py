@@ -55,6 +55,14 @@ class Children:
         with self._lock:
             return self._alive(name)
 
+    def failure(self, name: str) -> str | None:
+        """What a process of this studio said last, if it failed; None while it works, and if it did well."""
+        with self._lock:
+            process = self._runs.get(name)
+            if process is None or process.poll() in (None, 0, 130):
+                return None
+        return self.last_words(name).removeprefix("error: ") or "it ended without a word"
+
     def known(self, name: str) -> bool:
         """Whether a run of that name was begun on a page, even if it has no folder yet."""
         return (self._folder / f"{name}.err").is_file()

@@ -171,7 +171,10 @@ def studio_pages(desk: Desk) -> APIRouter:
     def state_of(name: str, since: str) -> dict[str, Any]:
         run = run_of(name)
         if run is not None:
-            return run.state(since, desk.children.alive(name))
+            found = run.state(since, desk.children.alive(name))
+            if found["status"] in ("interrupted", "error"):  # going on may fail before the log says a word
+                found["error"] = desk.children.failure(name) or found["error"]
+            return found
         if desk.children.alive(name):
             return _not_begun("starting", desk.children.last_words(name))
         said = desk.children.last_words(name).removeprefix("error: ") or "it ended without a word"

@@ -119,7 +119,9 @@ def make_run(
         with closing(iter(run)) as events:
             for event in events:
                 watch(cell, event)
-        if after is not None and not (folder / "gallery.html").exists():
+        if not Record(folder).complete:  # a person paused it; whoever resumes the sweep goes on with it
+            status = "elsewhere"
+        elif after is not None and not (folder / "gallery.html").exists():
             after(folder)
     except RunLocked:
         status = "elsewhere"

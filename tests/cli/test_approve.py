@@ -1,4 +1,4 @@
-"""`steer run --approve`: what is typed becomes choices on disk, and a pipe is told that it cannot be asked."""
+"""`steer run --approve`: what is typed becomes choices on disk, and a pipe is told to do without."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ const show = (fresh) => {
   if (status.textContent !== now) { status.textContent = now; if (before) say(now); }
   const working = state.status === "running";
   $("#phase").textContent = state.status === "error" ? sentence(state.error ?? "") : state.status === "complete" ? (state.gain ? `The best is predicted ${state.gain} above your words.` : "")
-    : state.status === "starting" ? (state.phase || "the models are being loaded") : state.status === "interrupted" ? "Nothing is lost; go on whenever you like." : state.status === "waiting" ? "Nothing is painted before you say so, below." : state.total ? `${state.phase}, ${state.done} of ${state.total}` : state.phase;
+    : state.status === "starting" ? (state.phase || "the models are being loaded") : state.status === "interrupted" ? (state.error ? sentence(state.error) : "Nothing is lost; go on whenever you like.") : state.status === "waiting" ? "Nothing is painted before you say so, below." : state.total ? `${state.phase}, ${state.done} of ${state.total}` : state.phase;
   $("#left").textContent = state.left;
   const share = state.status === "complete" ? 100 : state.total ? Math.round(100 * state.done / state.total) : 0;
   const bar = $(".bar");
