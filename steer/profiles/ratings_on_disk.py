@@ -40,12 +40,13 @@ from steer.errors import ProfileError, UnknownProfile
 from steer.profiles.corrections import Corrections
 from steer.profiles.names import checked_name, is_name
 from steer.profiles.pictures import PictureFile, read_picture
-from steer.profiles.snapshot import Demographics, ProfileState, Rating, apply, state_of
+from steer.profiles.snapshot import Demographics, ProfileState, Rating, apply, predictor_of, state_of
 from steer.record.log import Log
 
 if TYPE_CHECKING:
     from reward.people.person import Person
     from steer.parts import Scorer
+    from steer.profiles.taste import ReadableTaste
 
 SCHEMA_VERSION = 1
 LONGEST_PROMPT = 2000
@@ -210,6 +211,12 @@ class Profile:
     def person(self, scorer: Scorer) -> Person:
         """Whose taste this is now, see `State.person`."""
         return self._state.person(scorer)
+
+    def taste(self, scorer: Scorer) -> ReadableTaste:
+        """What this person seems to like and to avoid. Raises `UsageError`, `ProfileError`."""
+        from steer.profiles.taste import profile_taste  # brings numpy along
+
+        return profile_taste(self._state, predictor_of(scorer))
 
     def at(self, hash: str) -> ProfileState:
         """The state that had this hash, however much was rated since. Raises `ProfileError`."""

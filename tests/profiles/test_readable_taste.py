@@ -9,7 +9,7 @@ from rate_app import make_pictures
 from steer.errors import TasteError, UsageError
 from steer.profiles import Profiles
 from steer.profiles.corrections import Change
-from steer.profiles.taste import profile_taste, readable
+from steer.profiles.taste import readable
 from steer.profiles.taste_text import about, changes, to_text
 
 PANEL = Panel()
@@ -27,7 +27,7 @@ def me(tmp_path_factory):
 @pytest.fixture
 def read(me):
     def again():
-        return profile_taste(me.state, PANEL)
+        return me.taste(PANEL)
 
     yield again
     while me.corrections.undo():
