@@ -48,6 +48,7 @@ assert MODE in ("", "write", "exact"), "STEER_GOLDEN is write or exact"
 # Where the public names live that `steer` itself does not offer: the only lines to edit when modules move.
 HOMES = {
     "reward.people.active": ("known_share", "most_telling"),
+    "reward.baselines.personal": ("write_pairs",),
     "reward.baselines": (
         "BASELINES",
         "StoredScores",
