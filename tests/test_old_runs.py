@@ -6,7 +6,8 @@ can be remade, `gallery.html` and `base-and-best.png`, were left out, and the ke
 `platform`.
 
 A run is finished by the predictor that it was begun with: the embedded one of then, a checkpoint of version
-1, lies in `tests/data/predictor-1`. Another would judge by another taste, so resuming is refused with it.
+1, lies in `tests/data/predictor-1`, its encoder in `tests/data/encoder-1`. Another would judge by another
+taste, so resuming is refused with it.
 
 They must never be made again. People keep runs for years, and a folder that today's code makes says nothing
 of whether today's code reads theirs. When a test here fails, the code has to learn to read these folders.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import shutil
 from pathlib import Path
 
@@ -50,11 +52,13 @@ def steer(capsys):
 
 @pytest.fixture
 def predictor_of_then(tmp_path, monkeypatch):
-    """Today's weights, but for the predictor."""
+    """The predictor and encoder of then, and today's judge, which finds its own encoder beside itself."""
     weights = tmp_path / "weights"
-    shutil.copytree(KEPT.parent / "predictor-1", weights / "predictor")
-    for name in ("encoder", "judge"):
-        (weights / name).symlink_to(WEIGHTS / name)
+    for name in ("predictor", "encoder"):
+        shutil.copytree(KEPT.parent / f"{name}-1", weights / name)
+    packed = weights / "encoder" / "model.safetensors.xz"
+    packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
+    (weights / "judge").symlink_to(WEIGHTS / "judge")
     monkeypatch.setattr("steer.machine.presets.WEIGHTS", weights)
 
 

@@ -75,7 +75,7 @@ def _told(card: CheckpointCard) -> str:
 
 def _facts(trained: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of its training; older ones say less."""
-    data, recipe = trained.get("data") or {}, trained.get("recipe") or {}
+    data, recipe, versions = (_values(trained.get(name)) for name in ("data", "recipe", "versions"))
     facts = {
         "data": data.get("name"),
         "digest of the data": data.get("sha256"),
@@ -85,9 +85,13 @@ def _facts(trained: Mapping[str, Any]) -> dict[str, Any]:
         "training ratings": trained.get("rows"),
         "recipe": recipe.get("name"),
         "seed": trained.get("seed"),
-        "versions": ", ".join(f"{name} {number}" for name, number in (trained.get("versions") or {}).items()),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
     }
     return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+def _values(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
 
 
 def _rows(values: Mapping[str, Any]) -> str:

@@ -59,11 +59,14 @@ def setup(
     from steer.machine.setup import plan_model, plan_setup, take
     from steer.renderer.single_file import names_a_file
 
-    overrides = Overrides.given(**opt.take(Overrides, options))
+    chosen = opt.take(Overrides, options)
+    if names_a_file(name):
+        chosen["renderer"] = name
+    overrides = Overrides.given(**chosen)
     if name not in PRESETS and name.count("/") != 1 and not names_a_file(name):
         raise UsageError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
     alone = name not in PRESETS
-    resolved = resolve("sandbox" if alone else name, overrides)
+    resolved = resolve("sandbox") if alone else resolve(name, overrides)
     plan = plan_model(name, overrides.renderer_base) if alone else plan_setup(resolved, predictor, epochs)
     if as_json and not yes:
         print_json({"schema_version": 1, "status": "planned", **_as_values(plan)})

@@ -108,7 +108,9 @@ def test_a_run_with_other_models_in_every_seat_is_killed_and_resumed_to_the_resu
         assert len(llm.asked) == 3  # the first iteration was not asked for again
     resumed = result_of(tmp_path / "killed")
     assert resumed.result["best"]["score"] == unbroken.result["best"]["score"]
-    assert pictures(resumed).keys() == pictures(unbroken).keys() and len(pictures(resumed)) == 13
+    confirmed = 2 if resumed.result["winner_is_base"] else 4  # of random weights either may win
+    assert pictures(resumed).keys() == pictures(unbroken).keys()
+    assert len(pictures(resumed)) == 9 + confirmed
     assert [c.prompt for c in resumed.candidates] == [c.prompt for c in unbroken.candidates]
     assert [c.score for c in resumed.candidates] == [c.score for c in unbroken.candidates]
 
