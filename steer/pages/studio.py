@@ -31,6 +31,7 @@ from steer.pages.live import LiveRun
 from steer.pages.served_gallery import entry_of
 from steer.pages.server import fail, render
 from steer.profiles import Profiles
+from steer.profiles.names import checked_name
 from steer.profiles.picks import profile_of, rate_picks
 from steer.record.picks import Pick
 from steer.settings import DEFAULT_PROMPT, clean_prompt
@@ -221,7 +222,8 @@ def studio_pages(desk: Desk) -> APIRouter:
     @router.post("/studio/open")
     def open_(wish: OpenWish) -> dict[str, str]:
         if wish.what == "rate":
-            return {"url": desk.children.open_server(["rate", wish.name, *_only_reward(desk.options)])}
+            words = ["rate", checked_name(wish.name), *_only_reward(desk.options)]
+            return {"url": desk.children.open_server(words)}
         runs = [str(desk.folders()[name]) for name in wish.runs if name in desk.folders()]
         if not runs:
             raise UsageError("choose a finished run or more for a study")

@@ -100,6 +100,11 @@ def test_a_wish_that_cannot_be_granted_is_refused_in_one_line_and_begins_nothing
     assert not (out / ".studio").exists()
 
 
+def test_an_option_is_no_name_for_a_profile_to_rate_for(client):
+    answer = client.post("/studio/open", json={"what": "rate", "name": "--reward=elsewhere"})
+    assert answer.status_code == 400 and "is no name for a profile" in answer.json()["error"]
+
+
 def test_the_same_wish_sent_twice_begins_one_run(client, out):
     same = wish()
     names = {client.post("/studio/begin", json=same).json()["name"] for _ in range(3)}
