@@ -127,13 +127,6 @@ class Guided:
         """What the language model wrote has been through the text gate already."""
         return prompt in self._waiting or not self._gate.reject(prompt, tried)
 
-    def _is_near(self, wanted: Sequence[Scored], prompt: str, tried: set[str]) -> bool:
-        """Whether it keeps at least half of a look of which the person wants more."""
-        look = set(look_phrases(self._steps.prompt, prompt))
-        looks_wanted = [set(look_phrases(self._steps.prompt, entry.prompt)) for entry in wanted]
-        kept = any(2 * len(look & own) >= len(own) > 0 for own in looks_wanted)
-        return kept and self._may_render(prompt, tried)
-
     def _choose(
         self,
         iteration: int,
@@ -162,12 +155,13 @@ class Guided:
         order = [i for i in order if self._may_render(prompts[i], tried)]
         seen = {phrase for entry in memory for phrase in look_phrases(base, entry.prompt)}
         if wanted:
+            looks_wanted = [set(look_phrases(base, entry.prompt)) for entry in wanted]
             near = [
                 i
                 for i in np.argsort(-worth, kind="stable").tolist()
-                if self._is_near(wanted, prompts[i], tried)
-            ]
-            near = near[: max(1, round(NEAR * count))]
+                if _keeps_half_of_one(looks_wanted, look_phrases(base, prompts[i]))
+                and self._may_render(prompts[i], tried)
+            ][: max(1, round(NEAR * count))]
             order = near + [i for i in order if i not in near]
         fresh = [i for i in order if seen.isdisjoint(look_phrases(base, prompts[i]))][: round(FRESH * count)]
         order = [i for i in order if i not in fresh][: count - len(fresh)] + fresh
@@ -184,3 +178,7 @@ class Guided:
                 for i in order
             ),
         )
+
+
+def _keeps_half_of_one(looks_wanted: Sequence[set[str]], look: Sequence[str]) -> bool:
+    return any(2 * len(own.intersection(look)) >= len(own) > 0 for own in looks_wanted)

@@ -110,6 +110,7 @@ class Cluster:
             ) from error
         self._head = str(ray.get_runtime_context().gcs_address)
         self._seen = time.monotonic()
+        self._head_gone = False
 
     def __enter__(self) -> Cluster:
         return self
@@ -129,15 +130,12 @@ class Cluster:
             _reach(self._head)
             self._seen = time.monotonic()
         except OSError as error:
+            self._head_gone = time.monotonic() - self._seen > _HEAD
             if self._head_gone:
                 raise SteerError(
                     f"the head of the Ray cluster at {self._head} does not answer any more; what was done is "
                     "kept: start the cluster again, then go on with steer sweep resume"
                 ) from error
-
-    @property
-    def _head_gone(self) -> bool:
-        return time.monotonic() - self._seen > _HEAD
 
     @property
     def nodes(self) -> list[dict[str, Any]]:

@@ -231,6 +231,15 @@ def test_a_head_that_is_killed_ends_the_driver_in_words_and_a_new_one_goes_on(ma
     rendered_once(plan)
 
 
+def test_a_cluster_that_nobody_asked_about_its_head_for_long_is_left_as_any_other(machines, monkeypatch):
+    monkeypatch.setattr("steer.sweep.cluster._HEAD", 0.0)
+    with Cluster(machines.address) as cluster:
+        ray = cluster.ray
+        time.sleep(0.1)
+        cluster.check_head()
+    assert not ray.is_initialized()
+
+
 def test_stopping_finishes_what_is_at_work_and_begins_nothing(machines, tmp_path):
     with Cluster(machines.address) as cluster:
         plan, spreading = begin(cluster, tmp_path / "s", partial(deadly, None, 0.05))
