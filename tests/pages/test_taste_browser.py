@@ -32,6 +32,7 @@ def test_a_taste_is_corrected_and_taken_back_by_keyboard_on_a_phone(tmp_path, br
         page.on("console", lambda message: noise.append(message.text))
         page.on("pageerror", lambda error: noise.append(str(error)))
         page.goto(url)
+        page.wait_for_url("**/rate")  # the page of the token goes there by itself, and would cut in
         page.goto(url.partition("/?")[0] + "/taste")
         wrong = page.get_by_role("button", name="Wrong: ").first
         wrong.focus()
