@@ -9,6 +9,7 @@ weights takes most of a step's time, 20 rows cost little more than one.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from transformers import DynamicCache
 
 TOP_K = 256  # tokens considered in nucleus sampling; sorting the whole vocabulary is slow and changes nothing
+REMEMBERED = 4096  # tokens of shared beginnings: more than one search uses; 190 MB with SmolLM2-135M
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,16 @@ class TokenTrie:
 
 
 class Sampler:
-    """Draws continuations from one model and remembers what it computed for shared beginnings."""
+    """Draws continuations from one model and remembers what it computed for shared beginnings.
 
-    def __init__(self, model: Any) -> None:
+    Of these it keeps the last `remembered` tokens: every person's taste makes beginnings of its own, and a
+    process may search for many.
+    """
+
+    def __init__(self, model: Any, remembered: int = REMEMBERED) -> None:
         self._model = model
-        self._known: dict[tuple[int, ...], list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._remembered = remembered
+        self._known: OrderedDict[tuple[int, ...], list[tuple[torch.Tensor, torch.Tensor]]] = OrderedDict()
 
     def sample(
         self,
@@ -145,8 +152,11 @@ class Sampler:
             own = DynamicCache(config=self._model.config)
             self._forward(own, list(start), list(range(len(start))), _causal(len(start)), [len(start) - 1])
             self._known[start] = [(layer.keys, layer.values) for layer in own.layers]
+        self._known.move_to_end(start)
         for i, (keys, values) in enumerate(self._known[start]):
             cache.update(keys, values, i)
+        while sum(map(len, self._known)) > self._remembered and len(self._known) > 1:
+            self._known.popitem(last=False)
 
     def _forward(
         self, cache: Any, tokens: list[int], depths: list[int], visible: torch.Tensor, keep: list[int]

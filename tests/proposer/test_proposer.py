@@ -108,6 +108,15 @@ def test_the_same_arguments_give_the_same_tokens_whatever_came_before(tiny):
     assert fresh.sample(PROMPTS, 3, Sampling(), never) != fresh.sample(PROMPTS, 4, Sampling(), never)
 
 
+def test_of_shared_beginnings_it_remembers_only_so_many_tokens(tiny):
+    model = weights.load(tiny)[0]
+    narrow, wide = Sampler(model, remembered=6), Sampler(model)
+    assert narrow.sample(PROMPTS, 3, Sampling(), never) == wide.sample(PROMPTS, 3, Sampling(), never)
+    assert list(narrow._known) == [(7, 8, 9, 10, 11)]
+    narrow.sample([Prompt(tuple(range(20)), (1,))], 3, Sampling(), never)
+    assert list(map(len, narrow._known)) == [20]  # one that is longer than all of it serves its own request
+
+
 def test_sampling_leaves_the_global_random_state_alone(sampler):
     torch.manual_seed(1)
     expected = torch.rand(3)
