@@ -58,6 +58,11 @@ class Person:
     )
 
     @property
+    def contradicts(self) -> bool:
+        """Whether a new person's ratings contradict what is known of people."""
+        return self.other_kind > 0.5
+
+    @property
     def label(self) -> str:
         """For people: "sandbox:17", "sandbox:age 18-25 (34 people)", "profile:me@1f3a5b7c9d0e"."""
         # Where a predictor was trained on several data sets, ids begin with theirs: "lapis:17".

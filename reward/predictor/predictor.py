@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from statistics import NormalDist
@@ -190,11 +191,10 @@ class Predictor:
             known, given = known[:, :0], given[:0]
         start = mix_start(self.tables.demographics, sentence)
         mix, other_kind = own_weights(known, given, self.calibration.prior, start, self._others)
-        if other_kind > 0.5:
-            note = CONTRADICTED
-        return make_person(
+        person = make_person(
             "new", name, PROFILE, None, sentence, mix=mix, ratings=count, note=note, other_kind=other_kind
         )
+        return replace(person, note=CONTRADICTED) if person.contradicts else person
 
     def known_ratings(
         self, images: Sequence[Image.Image], prompts: Sequence[str] | None = None
@@ -370,8 +370,8 @@ class Predictor:
 
         On the 1-5 scale, cut at its ends. For known people by what their ratings leave open, by how far the
         predictor's members are apart, and by how steadily they rate; for others by how far ratings of people
-        whom it was not trained with lay from predictions after as many ratings. Raises ImageError, and
-        ScoreError where nobody measured that.
+        whom it was not trained with lay from predictions after as many ratings, or none where the ratings
+        contradict what is known of people. Raises ImageError, and ScoreError where nobody measured that.
         """
         errors = self.calibration.errors
         if errors is None:
@@ -386,7 +386,7 @@ class Predictor:
             noise = float(errors.known[find_known(self.people, person.id)])
             spread = errors.widened * np.sqrt(noise**2 + self._variance(images, prompt, person))
         elif person.kind == "new":
-            spread = np.full(len(scores), errors.of_new(person.ratings))
+            spread = np.full(len(scores), errors.of_new(0 if person.contradicts else person.ratings))
         else:
             spread = np.full(len(scores), errors.anyone)
         half = NormalDist().inv_cdf(0.5 + share / 2) * spread
