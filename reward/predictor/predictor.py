@@ -384,7 +384,9 @@ class Predictor:
         scores = np.array(self.score(images, prompt, person))
         if person.kind == "known":
             noise = float(errors.known[find_known(self.people, person.id)])
-            spread = errors.widened * np.sqrt(noise**2 + self._variance(images, prompt, person))
+            with torch.inference_mode():
+                content = self._content(images, [prompt] * len(images))
+            spread = errors.widened * np.sqrt(noise**2 + self._unsure(content, person))
         elif person.kind == "new":
             spread = np.full(len(scores), errors.of_new(0 if person.contradicts else person.ratings))
         else:
@@ -392,16 +394,14 @@ class Predictor:
         half = NormalDist().inv_cdf(0.5 + share / 2) * spread
         return np.maximum(scores - half, 1.0), np.minimum(scores + half, 5.0)
 
-    def _variance(self, images: Sequence[Image.Image], prompt: str, person: Person) -> np.ndarray:
-        """What the model is unsure of about a known person [n]."""
-        n = len(images)
-        demographics = None if person.demographics is None else np.repeat(person.demographics[None], n, 0)
-        user = None if person.user is None else np.repeat(person.user[None], n, 0)
+    def _unsure(self, content: dict[str, torch.Tensor], person: Person) -> np.ndarray:
+        """Variance [n] of what the model thinks of a known person; `content` are the pictures' tokens [n]."""
+        n = len(content["image"])
         with torch.inference_mode():
-            tokens = self._content(images, [prompt] * n) | self.model.project(
-                demographics=None if demographics is None else self._tensor(demographics),
-                user=None if user is None else self._tensor(user),
+            described = self.model.project(
+                demographics=self._stack([person.demographics]), user=self._stack([person.user])
             )
+            tokens = content | {name: token.expand(n, -1) for name, token in described.items()}
             return np.asarray(self.model.variance(tokens).cpu().numpy())
 
     def adherence(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
