@@ -26,7 +26,13 @@ from steer.experiments.lab import open_lab
 from steer.gates.looks import draw_looks, looks, with_look
 from steer.settings import Settings
 
-PEOPLE, PROMPTS, REWRITES, FINALISTS = 40, 4, 60, 4
+PROMPTS = (
+    "floating mossy rocks",
+    "a wooden boat on a quiet lake",
+    "a lighthouse on a cliff",
+    "an old cabin in the forest",
+)
+PEOPLE, REWRITES, FINALISTS = 40, 60, 4
 CAUTIONS = (0.5, 1.0, 2.0)
 FINALS = 1 + len(Settings().final_seeds)  # so many scores stand behind a winner
 
@@ -45,7 +51,7 @@ def main() -> None:
     found: dict[str, list[float]] = defaultdict(list)
     whose: list[str] = []
     drawn = draw_looks(looks(), REWRITES - 1, random.Random(5))
-    for prompt in lab.plan.prompts[:PROMPTS]:
+    for prompt in PROMPTS:
         pool = [prompt, *(with_look(prompt, look) for look in drawn)]
         pairs = [(text, seed) for seed in seeds for text in pool]
         images, t = lab.images(pairs), lab.truth(pairs)
