@@ -1,18 +1,23 @@
 """The sandbox's predictor against its oracles, on the test sets.
 
     python benchmarks/predictor.py --build FOLDER [--populations 2 3]
+    python benchmarks/predictor.py --build FOLDER --image-statistics
 
 FOLDER is what `steer sandbox build` made. Seen users with released and with inferred metadata and text, the
 population's prediction, both oracles on exactly the same rows, the gap closed; unseen users by equation 1
 (k = 15). `--populations` rates the same paintings by people drawn from other seeds, trains a predictor on
 them by the same recipe, and reports the same: the worst of all is the headline. Also how many held-out
 ratings the 80% intervals hold: of seen people, and of unseen ones after k ratings by the default method.
+
+`--image-statistics` trains one more predictor, which reads statistics of the pixels too, and reports it
+apart, with the difference to the one without, paired over people. It does not ship: raters look at pixels.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +26,13 @@ import torch
 from common import RESULTS, machine, write_json
 
 from reward.data import Dataset
-from reward.encoders.features import Features
+from reward.encoders.features import Features, statistics_rows
 from reward.evaluation.evaluate import Predictions, known_ratings, seen_users, unseen_users, variances
 from reward.evaluation.metrics import Interval, gap_closed, interval, user_level
 from reward.people.known import Z80, Calibration, read_calibration
-from reward.predictor.checkpoint import Tables, read_checkpoint
+from reward.predictor.checkpoint import CARD_FILE, Tables, read_checkpoint
 from reward.predictor.network import TasteModel
+from reward.training.train import STEER, train
 from steer.sandbox.make.build import Layout, learn_predictor, rate_dataset, read_features
 from steer.sandbox.truth.world import Table, World
 
@@ -39,8 +45,14 @@ def main() -> None:
     )
     parser.add_argument("--build", type=Path, required=True)
     parser.add_argument("--populations", type=int, nargs="*", default=[])
+    parser.add_argument("--image-statistics", action="store_true")
     args = parser.parse_args()
     layout, world = Layout(args.build), World.load()
+    if args.image_statistics:
+        found = with_statistics(layout, world)
+        print(json.dumps(found, indent=1))
+        write_json(RESULTS / "predictor_statistics.json", {"machine": machine(), **found})
+        return
     reports: dict[str, Any] = {}
     for seed in [world.raters_seed, *args.populations]:
         reports[str(seed)] = population(layout, world, seed)
@@ -64,6 +76,32 @@ def population(layout: Layout, world: World, seed: int) -> dict[str, Any]:
     found = report(model, tables.profiles, table, dataset, features, world, measured, seed)
     calibration = read_calibration(layout.predictor)
     return found | {"held_by_80": held(model, tables, table, dataset, features, calibration)}
+
+
+def with_statistics(layout: Layout, world: World) -> dict[str, Any]:
+    """The report on a predictor that reads image statistics too, and how far it is above the one without."""
+    dataset, features, encoder, sentences = read_features(layout, lambda done, of, figures: None)
+    statistics = statistics_rows(dataset.image_paths, layout.root / "features")
+    measured, seen = replace(features, statistics=statistics), dataset.users[dataset.rows("train")]
+    out, table = layout.predictor.with_name("predictor-statistics"), np.unique(seen)
+    if not (out / CARD_FILE).exists():
+        recipe = replace(STEER, image_statistics=True)
+        about = {
+            "encoder": {"id": "../encoder", "sha256": encoder.hash},
+            "sentence_encoder": {"id": sentences.id},
+        }
+        train(dataset, measured, recipe, out, world=world.name, simulated=True, **about)
+    _, model, tables = read_checkpoint(out)
+    _, without, _ = read_checkpoint(layout.predictor)
+    known = Table.load(layout.measured)
+    found = report(model, tables.profiles, table, dataset, measured, world, known, world.raters_seed)
+    for name, as_in_loop in (("released", False), ("inferred", True)):
+        one, other = (
+            seen_users(each, table, dataset, read, "test_seen", as_in_loop=as_in_loop).user_level(dataset)
+            for each, read in ((model, measured), (without, features))
+        )
+        found[f"less_without_{name}"] = shown(interval(one.srocc - other.srocc))
+    return found
 
 
 def held(

@@ -192,6 +192,20 @@ class MeasuresAdherence(Protocol):
 
 
 @runtime_checkable
+class SaysHowSure(Protocol):
+    """A scorer that says how far someone's ratings may lie from its predictions."""
+
+    def interval(
+        self, images: Sequence[Image], prompt: str, person: Any, share: float = 0.8
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """From where to where a rating of each image lies with probability `share`: two [n].
+
+        Raises `reward.errors.ScoreError` where nobody measured it.
+        """
+        ...
+
+
+@runtime_checkable
 class KnowsPopulation(Protocol):
     """A scorer that can be asked for nobody in particular."""
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from safetensors.numpy import save_file
 from reward.checked import load_json
 from reward.data import Dataset
 from reward.encoders.image_text import ImageTextEncoder, SentenceEncoder
+from reward.encoders.statistics import NAMES, VERSION, image_statistics
 from reward.errors import CheckpointError, ImageError
 from reward.files import whole, write_whole
 from reward.people.descriptions import MetadataVocabulary, demographics_variants, metadata_sentence
@@ -58,6 +60,17 @@ class Features:
     vocabulary: MetadataVocabulary
     combinations: np.ndarray  # [len(vocabulary.combinations()), profile_dim]
     queries: np.ndarray  # [len(vocabulary.queries()), text_dim]
+    statistics: np.ndarray | None = None  # [images, statistics] of the pixels, if asked for
+
+    @cached_property
+    def pictures(self) -> np.ndarray:
+        """What a model reads of each picture: `image`, and the statistics behind it [images, picture_dim]."""
+        return beside(self.image, self.statistics)
+
+
+def beside(image: np.ndarray, statistics: np.ndarray | None) -> np.ndarray:
+    """Image embeddings [n, image_dim] and, where there are any, statistics [n, …] of the same pictures."""
+    return image if statistics is None else np.concatenate([image, statistics], axis=1)
 
 
 class FeatureStore:
@@ -131,8 +144,13 @@ def encode_dataset(
     store: Path,
     subjects: Mapping[str, str] | None = None,
     progress: Progress = lambda what, done, of: None,
+    *,
+    statistics: bool = False,
 ) -> Features:
-    """Encode a data set. `subjects`: image id -> what it shows in a few words. Raises ImageError."""
+    """Encode a data set. `subjects`: image id -> what it shows in a few words. Raises ImageError.
+
+    With `statistics`, the pixels' (`reward.encoders.statistics`) too.
+    """
     paths = dataset.image_paths
     images = image_rows(paths, encoder, store, progress)
     text_store = FeatureStore(
@@ -175,6 +193,7 @@ def encode_dataset(
         vocabulary=vocabulary,
         combinations=combinations,
         queries=queries,
+        statistics=statistics_rows(paths, store, progress) if statistics else None,
     )
 
 
@@ -217,6 +236,19 @@ def image_rows(
         return np.concatenate([encoder.images(batch) for batch in _opened([paths[i] for i in chosen])])
 
     return images.rows(content_keys(paths, store), encode, progress, "images")
+
+
+def statistics_rows(
+    paths: Sequence[Path], store: Path, progress: Progress = lambda what, done, of: None
+) -> np.ndarray:
+    """Pixel statistics of image files [len(paths), statistics], through the store. Raises ImageError."""
+    about = {"what": "statistics of pixels", "version": str(VERSION)}
+    stored = FeatureStore(store, f"statistics-{VERSION}", len(NAMES), about)
+
+    def measure(chosen: list[int]) -> np.ndarray:
+        return np.concatenate([image_statistics(batch) for batch in _opened([paths[i] for i in chosen])])
+
+    return stored.rows(content_keys(paths, store), measure, progress, "image statistics")
 
 
 def content_keys(paths: Sequence[Path], store: Path) -> list[str]:

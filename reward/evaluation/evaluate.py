@@ -95,7 +95,7 @@ def _batches(
     metadata = features.inferred if as_in_loop else features.metadata
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
-        tokens = {"image": features.image[images[part]], "text": text[images[part]]}
+        tokens = {"image": features.pictures[images[part]], "text": text[images[part]]}
         tokens["metadata"] = metadata[images[part]]
         if demographics is not None:
             tokens["demographics"] = demographics[part]
@@ -231,12 +231,13 @@ def _ridge(
     shown = np.unique(dataset.images[np.concatenate([*contexts, *rest])])
     population = np.zeros(len(features.image), np.float32)
     population[shown] = predict(model, features, shown)
+    pictures = features.pictures
     scores = []
     for rated, beyond in zip(contexts, rest, strict=True):
         images, others = dataset.images[rated], dataset.images[beyond]
         missed = dataset.scores[rated] - population[images]
-        added = ridge_residual(features.image[images], missed, mean, scale)
-        scores.append(population[others] + features.image[others] @ added[:-1] + added[-1])
+        added = ridge_residual(pictures[images], missed, mean, scale)
+        scores.append(population[others] + pictures[others] @ added[:-1] + added[-1])
     return np.concatenate(scores).astype(np.float32)
 
 

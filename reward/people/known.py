@@ -61,6 +61,14 @@ class Calibration:
     text: np.ndarray | None = None  # [sample, text_dim]
     metadata: np.ndarray | None = None  # [sample, profile_dim]
     errors: Errors | None = None  # None where nobody measured them
+    statistics: np.ndarray | None = None  # [sample, statistics] of the pixels, where the predictor reads them
+
+    @property
+    def pictures(self) -> np.ndarray | None:
+        """What the model reads of each picture of the sample [sample, picture_dim]."""
+        if self.image is None or self.statistics is None:
+            return self.image
+        return np.concatenate([self.image, self.statistics], axis=1)
 
     def expected_accuracy(self, ratings: int) -> float | None:
         """SROCC to expect of a new person's scores, interpolated; None where nobody measured it."""
@@ -73,13 +81,13 @@ class Calibration:
 
         demographics [people, profile_dim] of the known people; zeros where nothing is known.
         """
-        if self.image is None or self.text is None or self.metadata is None:
+        if self.pictures is None or self.text is None or self.metadata is None:
             return None
         import torch
 
         device = model.score_mean.device
         with torch.inference_mode():
-            parts = (torch.from_numpy(a).to(device) for a in (self.image, self.text, self.metadata))
+            parts = (torch.from_numpy(a).to(device) for a in (self.pictures, self.text, self.metadata))
             described = torch.from_numpy(demographics).to(device)
             return np.asarray(model.known(model.project(*parts), described).cpu().numpy())
 
@@ -97,7 +105,7 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         "accuracy": calibration.accuracy,
         "measured_on": calibration.measured_on,
     }
-    arrays = {name: getattr(calibration, name) for name in ("image", "text", "metadata")}
+    arrays = {name: getattr(calibration, name) for name in ("image", "text", "metadata", "statistics")}
     if errors := calibration.errors:
         about["errors"] = {"widened": errors.widened, "new": errors.new, "anyone": errors.anyone}
         arrays["errors"] = errors.known
@@ -137,6 +145,7 @@ def read_calibration(folder: Path) -> Calibration:
     card = read_card(folder)
     config = card["config"]
     dims = {"image": config["image_dim"], "text": config["text_dim"], "metadata": config["profile_dim"]}
+    dims |= {"statistics": config["statistics"]} if config.get("statistics") else {}
     try:
         os.close(open_plain(file, os.O_RDONLY))
         with safe_open(file, "numpy") as stored:

@@ -49,13 +49,18 @@ class Person:
     mix: np.ndarray | None = (
         None  # [known people + 1] weights of their ratings and an offset; replaces `user`
     )
-    residual: np.ndarray | None = None  # [image_dim + 1] slopes along the image embedding, offset; is added
+    residual: np.ndarray | None = None  # [picture_dim + 1] slopes along what is read of a picture, offset
     ratings: int = 0  # how many of their own ratings stand behind a new person
     note: str = ""  # what was done where the ratings of a new person say nothing, or contradict the predictor
     state: str = ""  # of a new person: hash of what their taste follows from
     other_kind: float = (
         0.0  # probability that a new person's taste is of another kind than the known people's
     )
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether a new person's ratings contradict what is known of people."""
+        return self.other_kind > 0.5
 
     @property
     def label(self) -> str:

@@ -36,6 +36,7 @@ class Config(TypedDict):
     feature_dropout: Share
     interaction: bool
     zeroed: NotRequired[bool]
+    statistics: NotRequired[Annotated[int, lambda count: 0 <= count <= 1 << 16]]
 
 
 class Encoder(TypedDict):
@@ -85,6 +86,7 @@ class Card(TypedDict):
     licences: list[str]
     networks: NotRequired[Annotated[int, _up_to(64)]]
     properties: NotRequired[Annotated[int, lambda count: 0 <= count <= 1 << 16]]
+    statistics: NotRequired[Annotated[int, lambda version: version >= 0]]
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from reward.checked import open_plain
+from reward.encoders.statistics import NAMES, VERSION
+from reward.errors import CheckpointError
 from reward.files import whole
 from reward.people.descriptions import MetadataVocabulary
 from reward.people.person import KnownPerson
@@ -46,6 +48,7 @@ class CheckpointCard:
     licences: tuple[str, ...] = ()  # of the weights and data that went in
     networks: int = 1  # of `config`, whose mean it is
     properties: int = 0  # of a picture, over which linear tastes join the networks; 0: they do not
+    statistics: int = 0  # version of the image statistics that it reads (`encoders.statistics`); 0: none
 
     def to_json(self) -> dict[str, Any]:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
@@ -53,7 +56,7 @@ class CheckpointCard:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CheckpointCard:
         """Of a card as `read_card` returns it."""
-        later = {"networks", "properties"} - data.keys()
+        later = {"networks", "properties", "statistics"} - data.keys()
         fields = {name: data[name] for name in cls.__dataclass_fields__ if name not in later}
         fields["config"] = PamelaConfig(**fields["config"])
         fields["people"] = tuple(KnownPerson(**person) for person in fields["people"])
@@ -98,6 +101,13 @@ def read_checkpoint(folder: Path) -> tuple[CheckpointCard, TasteModel, Tables]:
         card = CheckpointCard.from_json(read_card(folder))
     except TypeError as error:
         raise damaged(folder, f"{CARD_FILE} has a field that this version does not know") from error
+    expected_of = (VERSION, len(NAMES)) if card.statistics else (0, 0)
+    if (card.statistics, card.config.statistics) != expected_of:
+        raise CheckpointError(
+            f"the predictor in {folder} reads image statistics of version {card.statistics} "
+            f"({card.config.statistics} numbers), this program measures version {VERSION} ({len(NAMES)}): "
+            "use the program that it was trained with, or train it again"
+        )
     try:
         os.close(open_plain(folder / WEIGHTS_FILE, os.O_RDONLY))  # a pipe would never end
         tensors = load_file(folder / WEIGHTS_FILE)

@@ -27,7 +27,7 @@ class LinearTastes(TasteModel):
         self.standardise = nn.ModuleDict()
         self.maps = nn.ModuleDict()
         for name, dim in (
-            ("image", config.image_dim),
+            ("image", config.picture_dim),
             ("text", config.text_dim),
             ("metadata", config.profile_dim),
         ):

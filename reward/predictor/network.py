@@ -34,7 +34,13 @@ class PamelaConfig:
     dropout: float = 0.1  # inside the fusion transformer, while training
     feature_dropout: float = 0.0  # of the standardised image, text and metadata features, while training
     interaction: bool = False  # start [CLS] from taste * content, see `Pamela`
+    statistics: int = 0  # of a picture's pixels, behind its image features; 0: they are no input
     zeroed: bool = False  # who tells nothing has a demographics token, of a sentence of zeros; else none
+
+    @property
+    def picture_dim(self) -> int:
+        """Of what is read of a picture: the encoder's image features, and the statistics behind them."""
+        return self.image_dim + self.statistics
 
 
 class Standardise(nn.Module):
@@ -127,7 +133,7 @@ class TasteModel(nn.Module, ABC):
     ) -> Tensor:
         """Expected ratings [B] on the 1-5 scale.
 
-        image [B, image_dim], text [B, text_dim], metadata and demographics [B, profile_dim], user either
+        image [B, picture_dim], text [B, text_dim], metadata and demographics [B, profile_dim], user either
         [B, hidden] embeddings or [B] integer rows of the table; None leaves a token out for the whole batch.
         `present`, bool [B, 5] in the order of TOKENS, leaves tokens out row by row.
         """
@@ -185,7 +191,7 @@ class Pamela(TasteModel):
         super().__init__()
         self.config = config
         self.hidden = hidden = config.hidden
-        self.image = _linear(config.image_dim, hidden, config.feature_dropout)
+        self.image = _linear(config.picture_dim, hidden, config.feature_dropout)
         self.text = _linear(config.text_dim, hidden, config.feature_dropout)
         self.metadata = _mlp(config.profile_dim, hidden, config.feature_dropout)
         self.demographics = _mlp(config.profile_dim, hidden)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from statistics import NormalDist
@@ -16,7 +17,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from reward.encoders.features import beside
 from reward.encoders.image_text import ImageTextEncoder, SentenceEncoder, sentence_encoder
+from reward.encoders.statistics import image_statistics
 from reward.encoders.weights import content_hash, resolve
 from reward.errors import BadContext, CheckpointError, ScoreError
 from reward.people.descriptions import demographics_sentence
@@ -78,6 +81,7 @@ class Predictor:
         self.images_encoded = 0  # counts encoder work; an image seen before adds nothing
         self._images = FeatureCache(CACHED)
         self._texts = FeatureCache(CACHED)
+        self._statistics = FeatureCache(CACHED)
         self._device = next(model.parameters()).device
 
     @classmethod
@@ -190,11 +194,10 @@ class Predictor:
             known, given = known[:, :0], given[:0]
         start = mix_start(self.tables.demographics, sentence)
         mix, other_kind = own_weights(known, given, self.calibration.prior, start, self._others)
-        if other_kind > 0.5:
-            note = CONTRADICTED
-        return make_person(
+        person = make_person(
             "new", name, PROFILE, None, sentence, mix=mix, ratings=count, note=note, other_kind=other_kind
         )
+        return replace(person, note=CONTRADICTED) if person.contradicts else person
 
     def known_ratings(
         self, images: Sequence[Image.Image], prompts: Sequence[str] | None = None
@@ -247,7 +250,8 @@ class Predictor:
         assert calibration.image is not None
         if person.mix is not None:
             return np.asarray(person.mix[:-1] @ sample + person.mix[-1])
-        stored = (calibration.image, calibration.text, calibration.metadata)
+        assert calibration.pictures is not None
+        stored = (calibration.pictures, calibration.text, calibration.metadata)
         tokens = [None if array is None else self._tensor(array) for array in stored]
         with torch.inference_mode():
             content = self.model.project(*tokens)
@@ -256,7 +260,7 @@ class Predictor:
             )
             ratings = self.model.grid(content, described, 1)[0].cpu().numpy().astype(np.float64)
         if person.residual is not None:
-            ratings += calibration.image @ person.residual[:-1] + person.residual[-1]
+            ratings += calibration.pictures @ person.residual[:-1] + person.residual[-1]
         return np.asarray(ratings)
 
     @cached_property
@@ -273,11 +277,11 @@ class Predictor:
     def _residual(
         self, images: Sequence[Image.Image], ratings: np.ndarray, prompts: Sequence[str] | None
     ) -> np.ndarray:
-        """Slopes along the image embedding, and an offset, of what the population's rating misses."""
+        """Slopes along what is read of a picture, and an offset, of what the population's rating misses."""
         with torch.inference_mode():
             population = self.model.fuse(self._content(images, prompts)).cpu().numpy()
         mean, scale = self.model.image[0].arrays()
-        return ridge_residual(self.image_features(images), ratings - population, mean, scale)
+        return ridge_residual(self._pictures(images), ratings - population, mean, scale)
 
     def _known(self, content: dict[str, torch.Tensor]) -> np.ndarray:
         """What every known person would give these images [known people, n]."""
@@ -292,7 +296,7 @@ class Predictor:
             None if prompts is None else self._texts.rows(prompts, self.encoder.texts, self.encoder.text_dim)
         )
         return self.model.project(
-            self._tensor(features),
+            self._tensor(self._pictures(images)),
             None if text is None else self._tensor(text),
             self._tensor(self._metadata(features)),
         )
@@ -332,7 +336,7 @@ class Predictor:
         scores = np.zeros((len(people), len(images)), np.float32)
         if not scores.size:
             return scores
-        features = self.image_features(images)
+        features, pictures = self.image_features(images), self._pictures(images)
         text = np.repeat(self._text_features(prompt), len(images), axis=0)
         metadata = self._metadata(features)
         # people who lack a token cannot share a batch with people who have it
@@ -341,7 +345,7 @@ class Predictor:
             if person.mix is None:
                 kinds.setdefault((person.user is None, person.demographics is None), []).append(i)
         with torch.inference_mode():
-            tokens = self.model.project(self._tensor(features), self._tensor(text), self._tensor(metadata))
+            tokens = self.model.project(self._tensor(pictures), self._tensor(text), self._tensor(metadata))
             for rows in kinds.values():
                 described = self.model.project(
                     demographics=self._stack([people[i].demographics for i in rows]),
@@ -355,7 +359,7 @@ class Predictor:
             if person.mix is not None:
                 scores[row] = person.mix[:-1] @ known + person.mix[-1]
             if person.residual is not None:
-                scores[row] += features @ person.residual[:-1] + person.residual[-1]
+                scores[row] += pictures @ person.residual[:-1] + person.residual[-1]
         if not np.isfinite(scores).all():
             raise ScoreError(
                 f"the predictor of {self.world} returned a score that is not a number, so its weights are "
@@ -370,8 +374,8 @@ class Predictor:
 
         On the 1-5 scale, cut at its ends. For known people by what their ratings leave open, by how far the
         predictor's members are apart, and by how steadily they rate; for others by how far ratings of people
-        whom it was not trained with lay from predictions after as many ratings. Raises ImageError, and
-        ScoreError where nobody measured that.
+        whom it was not trained with lay from predictions after as many ratings, or none where the ratings
+        contradict what is known of people. Raises ImageError, and ScoreError where nobody measured that.
         """
         errors = self.calibration.errors
         if errors is None:
@@ -384,24 +388,24 @@ class Predictor:
         scores = np.array(self.score(images, prompt, person))
         if person.kind == "known":
             noise = float(errors.known[find_known(self.people, person.id)])
-            spread = errors.widened * np.sqrt(noise**2 + self._variance(images, prompt, person))
+            with torch.inference_mode():
+                content = self._content(images, [prompt] * len(images))
+            spread = errors.widened * np.sqrt(noise**2 + self._unsure(content, person))
         elif person.kind == "new":
-            spread = np.full(len(scores), errors.of_new(person.ratings))
+            spread = np.full(len(scores), errors.of_new(0 if person.contradicts else person.ratings))
         else:
             spread = np.full(len(scores), errors.anyone)
         half = NormalDist().inv_cdf(0.5 + share / 2) * spread
         return np.maximum(scores - half, 1.0), np.minimum(scores + half, 5.0)
 
-    def _variance(self, images: Sequence[Image.Image], prompt: str, person: Person) -> np.ndarray:
-        """What the model is unsure of about a known person [n]."""
-        n = len(images)
-        demographics = None if person.demographics is None else np.repeat(person.demographics[None], n, 0)
-        user = None if person.user is None else np.repeat(person.user[None], n, 0)
+    def _unsure(self, content: dict[str, torch.Tensor], person: Person) -> np.ndarray:
+        """Variance [n] of what the model thinks of a known person; `content` are the pictures' tokens [n]."""
+        n = len(content["image"])
         with torch.inference_mode():
-            tokens = self._content(images, [prompt] * n) | self.model.project(
-                demographics=None if demographics is None else self._tensor(demographics),
-                user=None if user is None else self._tensor(user),
+            described = self.model.project(
+                demographics=self._stack([person.demographics]), user=self._stack([person.user])
             )
+            tokens = content | {name: token.expand(n, -1) for name, token in described.items()}
             return np.asarray(self.model.variance(tokens).cpu().numpy())
 
     def adherence(self, images: Sequence[Image.Image], prompt: str) -> list[float]:
@@ -425,6 +429,19 @@ class Predictor:
             return self.encoder.images([by_key[key] for key in missing])
 
         return self._images.rows(keys, encode, self.encoder.image_dim)
+
+    def _pictures(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """What the model reads of each picture [n, picture_dim]: embedding, and statistics where it does."""
+        features = self.image_features(images)
+        if not self.card.statistics:
+            return features
+        keys = [content_key(image) for image in images]
+        by_key = dict(zip(keys, images, strict=True))
+
+        def measure(missing: list[str]) -> np.ndarray:
+            return image_statistics([by_key[key] for key in missing])
+
+        return beside(features, self._statistics.rows(keys, measure, self.card.config.statistics))
 
     def _metadata(self, features: np.ndarray) -> np.ndarray:
         """Sentence embeddings [n, profile_dim] of metadata inferred from image embeddings, zero-shot."""

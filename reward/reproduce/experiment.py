@@ -213,5 +213,6 @@ def open_experiment(
     ImageError.
     """
     known_rows(predictor.people, predictor.world, dataset)  # before the features, which may take long
-    encoders = predictor.encoder, predictor.sentences
-    return Experiment.of(predictor, dataset, encode_dataset(dataset, *encoders, store, subjects, progress))
+    encoders, asked = (predictor.encoder, predictor.sentences), bool(predictor.card.statistics)
+    features = encode_dataset(dataset, *encoders, store, subjects, progress, statistics=asked)
+    return Experiment.of(predictor, dataset, features)

@@ -253,8 +253,9 @@ def _dot(axes: Axes, place: float, value: Interval, colour: str, name: str | Non
 
 
 def _recipe(experiment: Experiment, name: str | None, epochs: int | None) -> Recipe:
-    """The recipe of this name, else the one of the data."""
+    """The recipe of this name, else the one of the data; it reads of a picture what the predictor does."""
     recipe = RECIPES[name or ("steer" if experiment.simulated else "paper")]
+    recipe = replace(recipe, image_statistics=experiment.features.statistics is not None)
     return recipe if epochs is None else replace(recipe, epochs=epochs)
 
 

@@ -41,15 +41,17 @@ def calibrate(
     trained = np.unique(dataset.images[dataset.rows("train")])
     sample = np.random.default_rng(seed).permutation(trained)[:SAMPLE]
     demographics = features.demographics[table, 0]
-    contents = features.image[sample], features.text[sample], features.metadata[sample]
-    rated = Calibration(DEFAULT_PRIOR, {}, 0, *contents).known(model, demographics)
+    contents = {name: getattr(features, name)[sample] for name in ("image", "text", "metadata")}
+    if features.statistics is not None:
+        contents["statistics"] = features.statistics[sample]
+    rated = Calibration(**contents).known(model, demographics)
     images = dataset.images[dataset.rows("val_unseen")]
     known = known_ratings(model, demographics, features, images, rated)
     prior = estimate(known, dataset, features, "val_unseen")
     accuracy, people = accuracy_curve(model, known, dataset, features, prior, "val_unseen", seed=seed)
     new = errors_of_new(model, table, dataset, features, prior, rated, "val_seen")
     errors = errors_of(model, table, dataset, features, "val_seen", new)
-    return Calibration(prior, accuracy, people, *contents, errors)
+    return Calibration(prior, accuracy, people, **contents, errors=errors)
 
 
 def errors_of(

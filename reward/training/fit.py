@@ -42,7 +42,7 @@ def accelerator_for(device: str = "auto") -> Accelerator:
 class TrainingSet:
     """Features and ratings as tensors of one device; a row of zeros is an absent token."""
 
-    image: Tensor  # [images, image_dim]
+    image: Tensor  # [images, picture_dim]
     text: Tensor  # [images, text_dim] released prompts
     subject: Tensor  # [images, text_dim] bare subjects
     metadata: Tensor  # [images, profile_dim] released

@@ -82,7 +82,8 @@ def train_predictor(
     accelerator = accelerator or accelerator_for()
     encoder, sentences = names.load(str(accelerator.device))
     with accelerator.main_process_first():  # the others find everything in the store
-        features = encode_dataset(dataset, encoder, sentences, store, subjects, encoding)
+        asked = recipe.image_statistics
+        features = encode_dataset(dataset, encoder, sentences, store, subjects, encoding, statistics=asked)
     report = train(
         dataset,
         features,
@@ -157,7 +158,7 @@ def evaluate_predictor(
     for split in splits:
         judged_splits(whole, table, split)
     chosen = splits or judged_splits(whole, table, "test_seen", "test_unseen")
-    features = encode_dataset(dataset, predictor.encoder, predictor.sentences, store, subjects, encoding)
+    features = _features(predictor, dataset, store, subjects, encoding)
     judge = _Judge(predictor, table, features, method, draws, seed)
     found = []
     for split in chosen:
@@ -184,7 +185,7 @@ def few_shot_figures(
     encoding: Progress = lambda what, done, of: None,
 ) -> list[FewShot]:
     """The protocol of few ratings (`reward.evaluation.few_shot`) on the unseen people of each data set."""
-    features = encode_dataset(dataset, predictor.encoder, predictor.sentences, store, subjects, encoding)
+    features = _features(predictor, dataset, store, subjects, encoding)
     rows = dataset.rows("test_unseen")
     names = [of] if of else sorted({dataset.source(int(user)) for user in dataset.users[rows]})
     return [
@@ -192,6 +193,18 @@ def few_shot_figures(
         for name in names
         for count in shots
     ]
+
+
+def _features(
+    predictor: Predictor,
+    dataset: Dataset,
+    store: Path,
+    subjects: Mapping[str, str] | None,
+    encoding: Progress,
+) -> Features:
+    """All that a predictor reads of a data set."""
+    encoders, asked = (predictor.encoder, predictor.sentences), bool(predictor.card.statistics)
+    return encode_dataset(dataset, *encoders, store, subjects, encoding, statistics=asked)
 
 
 @dataclass(frozen=True)

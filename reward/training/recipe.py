@@ -42,6 +42,7 @@ class Recipe:
     clip: float = 0.0  # largest norm of a step's gradient; 0 leaves it alone, as the paper names none
     networks: int = 1  # trained from seeds of their own; a predictor is the mean of its members
     properties: int = 0  # of a picture, over which linear tastes join the networks; 0: they do not
+    image_statistics: bool = False  # generic statistics of a picture's pixels, beside its image features
     fused: bool = True  # AdamW in one pass over the weights: the same formula, several times as fast
 
     @property

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from reward.data import Dataset
 from reward.encoders.features import Features
+from reward.encoders.statistics import VERSION
 from reward.errors import DatasetError
 from reward.evaluation.evaluate import Predictions, profiles_of, seen_users, unseen_users
 from reward.files import write_whole
@@ -72,6 +73,10 @@ def train(
     """
     started = time.monotonic()
     accelerator = accelerator or accelerator_for(device)
+    if not recipe.image_statistics:
+        features = replace(features, statistics=None)
+    elif features.statistics is None:
+        raise DatasetError("the recipe asks for image statistics and the features hold none: measure them")
     rows = _training_rows(dataset, features)
     table = np.unique(dataset.users[rows])  # the data set's user of each row of the user table
     if resample:
@@ -127,6 +132,7 @@ def train(
         config=networks[0].config,
         networks=recipe.networks,
         properties=recipe.properties,
+        statistics=VERSION if recipe.image_statistics else 0,
         encoder=encoder,
         sentence_encoder=sentence_encoder,
         people=tuple(
@@ -228,7 +234,7 @@ def _training_rows(dataset: Dataset, features: Features) -> np.ndarray:
             f"the features are of {sizes[0]} images and {sizes[1]} users, the data set has "
             f"{len(dataset.image_ids)} and {len(dataset.user_ids)}: encode this data set"
         )
-    for name in ("image", "text", "subject", "metadata", "inferred", "demographics"):
+    for name in ("image", "text", "subject", "metadata", "inferred", "demographics", "pictures"):
         wrong = ~np.isfinite(getattr(features, name)).reshape(len(getattr(features, name)), -1).all(1)
         if wrong.any():
             raise DatasetError(
@@ -251,6 +257,7 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
     model = Pamela(
         PamelaConfig(
             image_dim=features.image.shape[1],
+            statistics=0 if features.statistics is None else features.statistics.shape[1],
             text_dim=features.text.shape[1],
             profile_dim=features.metadata.shape[1],
             hidden=recipe.hidden,
@@ -292,7 +299,7 @@ def _training_set(
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
     return TrainingSet(
-        image=tensor(features.image),
+        image=tensor(features.pictures),
         text=tensor(features.text),
         subject=tensor(features.subject),
         metadata=tensor(features.metadata),

@@ -253,7 +253,10 @@ def _as_json(state: ProfileState, learnt: Learnt) -> dict[str, Any]:
 
 def _said(learnt: Learnt) -> list[str]:
     """What has been learnt, in sentences."""
+    from steer.profiles.learnt import NOT_MEASURED
+
     lines = [learnt.note] if learnt.note else []
+    lines += [NOT_MEASURED] if learnt.contradicted else []
     people = "simulated people" if learnt.simulated else "people"
     if learnt.expected is not None:
         lines.append(

@@ -97,7 +97,7 @@ def _checks(result: dict[str, Any]) -> list[str]:
             f"{wording.verdict(confirm)} Mean gain {wording.gain(confirm['gain_mean'])} on {count} seeds, "
             f"{wording.interval(confirm['gain_ci95'])}."
         )
-        sentences.append(wording.held_out(confirm))
+        sentences += [wording.gain_range(confirm), wording.held_out(confirm)]
     else:
         sentences.append("Not confirmed on fresh seeds (--confirm 0).")
     if figures := result["specificity"]:

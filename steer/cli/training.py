@@ -68,6 +68,13 @@ def train(
         str | None,
         typer.Option(help="Sentence encoder: folder or hub id, @REVISION to pin it.", show_default=False),
     ] = None,
+    image_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--image-statistics",
+            help="Also read generic statistics of the pixels: brightness, colour, edges.",
+        ),
+    ] = False,
     epochs: Annotated[
         int | None, typer.Option(help="Instead of the recipe's.", min=1, show_default=False)
     ] = None,
@@ -125,7 +132,13 @@ def train(
         return
     chosen = _recipe(
         recipe or "steer",
-        {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience},
+        {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "patience": patience,
+            "image_statistics": image_statistics or None,
+        },
         settings or [],
     )
     dataset = join([load(source, fold=fold) for source in data])

@@ -9,10 +9,21 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reward.errors import ScoreError
 from steer.errors import ScorerError
 from steer.loop.search import Found
 from steer.loop.steps import Steps
-from steer.parts import BASE_ID, Job, PersonLike, Renderer, Scored, Scorer, ScoresPeople, honours_seeds
+from steer.parts import (
+    BASE_ID,
+    Job,
+    PersonLike,
+    Renderer,
+    SaysHowSure,
+    Scored,
+    Scorer,
+    ScoresPeople,
+    honours_seeds,
+)
 from steer.record.events import Confirmed, Event
 from steer.settings import Settings
 
@@ -97,6 +108,8 @@ def _compare(
             data["left_out"] = [seed for place, seed in enumerate(seeds) if place not in kept]
         if not paired:
             data["paired"] = False
+        if found.best.id != BASE_ID and (between := gain_range(steps, [pairs[i] for i in kept], scores)):
+            data["gain_range80"] = between
         special = specificity(steps, [pairs[i] for i in kept], statistics.fmean(gains))
         seconds = time.perf_counter() - start
         logged = Confirmed(confirm=data, specificity=special, seconds=seconds)
@@ -152,6 +165,35 @@ def verdict(interval: tuple[float, float] | None) -> str:
     if interval is None or interval[0] <= 0 <= interval[1]:
         return "no_evidence"
     return "better" if interval[0] > 0 else "worse"
+
+
+def gain_range(
+    steps: Steps, pairs: Sequence[tuple[Image, Image]], scores: Sequence[tuple[float, float]]
+) -> tuple[float, float] | None:
+    """How much higher this person rates one picture of the best than one of the base, in 4 of 5 cases.
+
+    `scores` are what is predicted of the pairs. Wider than the interval of the mean gain, which is of
+    predictions: a rating has its noise, and a predictor is often wrong. Errors of base and best are taken
+    for independent. None where the scorer does not say how sure it is.
+    """
+    scorer = steps.parts.scorer
+    if not isinstance(scorer, SaysHowSure):
+        return None
+    try:
+        low, high = scorer.interval(_images(pairs), steps.prompt, steps.person, 0.8)
+    except ScoreError:  # nobody measured it
+        return None
+    except Exception as error:
+        raise ScorerError(
+            f"the scorer {scorer.name} failed to say how sure it is: {error}; the search is kept, mend the "
+            f"scorer and go on with: steer runs resume {steps.record.folder}"
+        ) from error
+    predicted = [*(before for before, _ in scores), *(after for _, after in scores)]
+    # An interval may be cut at an end of the scale; the other side is as far as it goes.
+    halves = [max(s - float(a), float(b) - s) for s, a, b in zip(predicted, low, high, strict=True)]
+    gains = [after - before for before, after in scores]
+    gain, half = statistics.fmean(gains), math.sqrt(2 * statistics.fmean(half**2 for half in halves))
+    return (gain - half, gain + half) if math.isfinite(half) else None
 
 
 def specificity(

@@ -2,6 +2,9 @@
 
 The best of a hundred on one seed owes part of its score to that seed; its mean over a few is less flattered.
 The seeds are never those of the confirmation.
+
+How sure the scorer is decides nothing here: among pictures of one prompt, what a predictor says that it is
+unsure of tells hardly anything about its errors, and caution chose no better winners (benchmarks/sure.py).
 """
 
 from __future__ import annotations

@@ -48,12 +48,13 @@ def tiles(result: Mapping[str, Any], won: bool) -> list[Tile]:
     if confirm := result.get("confirm"):
         pairs = list(zip(confirm["seeds"], confirm["baseline"], confirm["best"], strict=True))
         interval = wording.interval(confirm.get("gain_ci95"))
+        sure = (wording.gain_range(confirm), wording.held_out(confirm))
         found.append(
             Tile(
                 f"Confirmed on {len(pairs)} seeds that the search never saw",
                 wording.gain(confirm["gain_mean"]),
                 wording.verdict(confirm),
-                f"{interval[0].upper()}{interval[1:]}. {wording.held_out(confirm)}".strip(),
+                " ".join(filter(None, (f"{interval[0].upper()}{interval[1:]}.", *sure))),
                 "; ".join(f"seed {s}: {wording.score(a)} to {wording.score(b)}" for s, a, b in pairs),
                 slopes=_slopes(confirm["baseline"], confirm["best"]),
             )

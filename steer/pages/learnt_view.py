@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steer.pages import wording
-from steer.profiles.learnt import FEWEST, STEP, Learnt, Seen
+from steer.profiles.learnt import FEWEST, NOT_MEASURED, STEP, Learnt, Seen
 from steer.settings import DEFAULT_PROMPT
 
 PICTURES = 4  # of each row
@@ -72,8 +72,17 @@ def build(learnt: Learnt, name: str, source: str) -> LearntPage:
         command=shlex.join(["steer", "run", "--user", name, "--prompt", DEFAULT_PROMPT]),
         source=source,
         empty=not learnt.ratings,
-        notes=[f"{learnt.note[0].upper()}{learnt.note[1:]}."] if learnt.note else [],
+        notes=_notes(learnt),
     )
+
+
+def _notes(learnt: Learnt) -> list[str]:
+    if not learnt.note:
+        return []
+    notes = [f"{learnt.note[0].upper()}{learnt.note[1:]}."]
+    if learnt.contradicted:
+        notes.append(f"{NOT_MEASURED[0].upper()}{NOT_MEASURED[1:]}.")
+    return notes
 
 
 def in_order(srocc: float) -> int:

@@ -192,6 +192,7 @@ class LiveRun:
             mean, count = wording.gain(confirm["gain_mean"]), len(confirm["seeds"])
             interval = wording.interval(confirm["gain_ci95"])
             found.append(f"{wording.verdict(confirm)} Mean gain {mean} on {count} seeds, {interval}.")
+            found += filter(None, [wording.gain_range(confirm)])
         if figures := result["specificity"]:
             found.append(wording.specificity(figures))
         return found

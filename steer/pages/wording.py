@@ -76,6 +76,15 @@ def held_out(confirm: Mapping[str, Any]) -> str:
     return f"A second judge, which had no part in the search, predicts {gain(float(value))}{range_}."
 
 
+def gain_range(confirm: Mapping[str, Any]) -> str:
+    """How far apart ratings of base and best may lie, or nothing where the scorer does not say."""
+    ends = confirm.get("gain_range80")
+    if ends is None:
+        return ""
+    between = f"between {gain(ends[0])} and {gain(ends[1])}"
+    return f"How sure: in 4 of 5 pairs of such pictures the best is to get {between} points, once rated."
+
+
 def specificity(figures: Mapping[str, Any]) -> str:
     """Whether the gain is this person's own or everybody's."""
     own, others = float(figures["gain_person"]), float(figures["gain_others_mean"])

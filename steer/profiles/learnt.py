@@ -22,6 +22,10 @@ SHOWN = 5  # similar people; pictures liked most and least
 STEP = 5  # ratings: what the next few would bring
 ENOUGH = 0.005  # rise of the rank correlation by the next STEP ratings, below which they hardly help
 RESAMPLES = 1000
+NOT_MEASURED = (
+    "how near predictions of such a taste come was measured on nobody: your own check, on pictures drawn at "
+    "random, is what tells it"
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Learnt:
     liked: tuple[Seen, ...] = ()  # pictures, highest own part first
     disliked: tuple[Seen, ...] = ()
     within: float | None = None  # rating points: so near to a prediction are 4 of 5 ratings to come; measured
+    contradicted: bool = False  # the ratings contradict what is known of people; then nothing was measured
 
 
 def learn(
@@ -89,8 +94,11 @@ def learn(
         "simulated": bool(scorer.simulated),
         "note": person.note,
     }
-    likes_alone = only_likes(ratings)  # what was measured of ratings does not hold for them
-    if not likes_alone:
+    likes_alone = only_likes(ratings)
+    # What was measured of other people's ratings holds neither for likes alone nor for another kind of taste.
+    contradicted = about["contradicted"] = not likes_alone and person.contradicts
+    like_those_measured = not likes_alone and not contradicted
+    if like_those_measured:
         about |= {
             "expected": calibration.expected_accuracy(count),
             "curve": tuple(calibration.accuracy.items()),
@@ -102,7 +110,7 @@ def learn(
         predicted = _mix(rest)[:-1] @ known[:, held_out]
         about["own"], about["own_ci95"] = _check(values[held_out], predicted)
     sample = scorer.sample_ratings
-    if sample is not None and not likes_alone:
+    if sample is not None and like_those_measured:
         about |= _prospect(known, sample, calibration)
     if not (count and np.ptp(values)) and not likes_alone:  # the ratings say nothing
         return Learnt(**about)

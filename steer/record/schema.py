@@ -115,6 +115,7 @@ class Confirm(TypedDict):
     verdict: Literal["better", "no_evidence", "worse"]
     held_out: float | None
     held_out_ci95: NotRequired[Interval | None]
+    gain_range80: NotRequired[Interval]  # of ratings, not predictions; where the scorer says how sure it is
     winner_is_base: bool
     left_out: NotRequired[list[int]]  # seeds on which base or best had no score
     paired: NotRequired[bool]  # False: the renderer ignores seeds, and the interval is of two samples

@@ -122,6 +122,24 @@ def test_training_on_what_is_no_data_set_is_one_line(steer, tmp_path):
     assert len([line for line in err.splitlines() if line.startswith("error")]) == 1
 
 
+def test_a_training_with_image_statistics_is_evaluated_and_scores_from_the_pictures_themselves(
+    steer, made, options, tmp_path
+):
+    folder = tmp_path / "w"
+    words = ["reward", "train", made / "PAMELA", "--out", folder, *options, "--epochs", "1"]
+    code, _, err = steer(*words, "--image-statistics", "--set", "networks=1", "--quiet")
+    assert code == 0, err
+    card, _, _ = read_checkpoint(folder)
+    assert card.statistics == 1 and card.config.statistics == 85
+    words = ["reward", "evaluate", folder, made / "PAMELA", "--draws", "1", "--split", "test_seen"]
+    code, out, err = steer(*words, "--json")
+    assert code == 0 and json.loads(out), err
+    picture = made / "PAMELA" / "images" / "000.png"
+    words = ["reward", "score", picture, "--user", "1", "--prompt", "moss", "--checkpoint", folder]
+    code, out, err = steer(*words)
+    assert code == 0 and out.strip(), err
+
+
 def test_an_evaluation_is_a_table_or_an_object(steer, made, weights):
     words = ["reward", "evaluate", weights, made / "PAMELA", "--draws", "2"]
     code, out, err = steer(*words)

@@ -1,6 +1,7 @@
 """Profiles on the command line: import, export, delete, show, list, and runs that steer for one."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from fake_run import crowd_parts
 from PIL import Image
 from tiny import tiny_checkpoint, tiny_predictor
 
+from reward.people.known import Calibration, write_calibration
+from reward.people.newcomer import TastePrior
 from reward.predictor.predictor import Predictor
 from steer import Record
 from steer.cli.app import run_command
@@ -192,3 +195,27 @@ def test_a_profile_is_shown_with_what_was_learnt(steer, ratings, checkpoint):
     shown = json.loads(out)
     assert shown["learnt"]["ratings"] == 8 and shown["profile"]["name"] == "me"
     assert "Kyrgyzstan" not in out
+
+
+def test_a_profile_whose_ratings_contradict_the_known_people_is_shown_with_a_word_on_it(
+    steer, tmp_path, checkpoint
+):
+    folder = Path(shutil.copytree(checkpoint.parent, tmp_path / "odd")) / checkpoint.name
+    rng = np.random.default_rng(0)
+    dims = {"image": 32, "text": 32, "metadata": 384}
+    sample = {name: rng.normal(size=(40, dim)).astype(np.float32) for name, dim in dims.items()}
+    prior = TastePrior(noise=0.05, bias=0.05)
+    write_calibration(folder, Calibration(prior=prior, accuracy={0: 0.3, 15: 0.5}, measured_on=16, **sample))
+    rows = ["image,rating"]
+    for number in range(25):
+        pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{(1, 5, 4, 1, 5, 2)[number % 6]}")
+    (tmp_path / "odd.csv").write_text("\n".join(rows))
+    steer("people", "import", "odd", str(tmp_path / "odd.csv"))
+    code, out, err = steer("people", "show", "odd", "--reward", str(folder))
+    assert code == 0, err
+    assert "contradict what is known of people" in out and "measured on nobody" in out
+    assert "to expect" not in out
+    _, out, _ = steer("people", "show", "odd", "--reward", str(folder), "--json")
+    assert json.loads(out)["learnt"]["contradicted"] is True

@@ -22,11 +22,14 @@ from fakes import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reward.errors import ScoreError
+from steer.cli.report import report
 from steer.errors import ScorerError
 from steer.loop.confirm import paired_interval, unpaired_interval, verdict
 from steer.loop.run import Run
 from steer.pages import wording
-from steer.parts import BASE_ID, Capabilities
+from steer.pages.gallery_figures import tiles
+from steer.parts import BASE_ID, Capabilities, SaysHowSure
 from steer.record.folder import Record
 from steer.settings import Settings
 
@@ -248,3 +251,77 @@ def test_the_unpaired_interval_is_welchs():
     assert unpaired_interval(before, after) == pytest.approx((expected.low, expected.high))
     assert unpaired_interval([1.0], [2.0]) is None
     assert unpaired_interval([1.0, 1.0], [2.0, 2.0]) == (1.0, 1.0)
+
+
+# --- how sure
+
+
+class Sure(PromptScorer):
+    """Says of every rating that it lies within half a point, on the scale of 1 to 5."""
+
+    fails: Exception | None = None
+
+    def interval(self, images, prompt, person, share=0.8):
+        if self.fails is not None:
+            raise self.fails
+        scores = self.score(images, prompt, person)
+        return [max(s - 0.5, 1.0) for s in scores], [min(s + 0.5, 5.0) for s in scores]
+
+
+def sure(score: Any, fails: Exception | None = None) -> dict[str, Any]:
+    parts = scripted(score)
+    parts["scorer"] = Sure(parts["renderer"], score)
+    parts["scorer"].fails = fails
+    return parts
+
+
+@pytest.mark.parametrize(("noon", "dawn"), [(4.0, 3.0), (4.8, 3.0), (3.0, 1.1)])
+def test_a_scorer_that_says_how_sure_it_is_puts_a_range_to_the_gain(tmp_path, noon, dawn):
+    confirm = run(tmp_path, **sure(lambda prompt: noon if "noon" in prompt else dawn)).result["confirm"]
+    half = 0.5 * 2**0.5  # of the difference of two ratings, whose intervals may be cut at an end of the scale
+    assert confirm["gain_range80"] == pytest.approx([noon - dawn - half, noon - dawn + half])
+    said = f"between {wording.gain(noon - dawn - half)} and {wording.gain(noon - dawn + half)}"
+    assert said in wording.gain_range(confirm)
+
+
+def test_a_range_decides_nothing(tmp_path):
+    def score(prompt):
+        return 4.0 if "noon" in prompt else 3.0
+
+    plain, told = run(tmp_path / "a", **scripted(score)), run(tmp_path / "b", **sure(score))
+    assert plain.result["best"] == told.result["best"]
+    confirm = dict(told.result["confirm"])
+    del confirm["gain_range80"]
+    assert confirm == plain.result["confirm"] and wording.gain_range(plain.result["confirm"]) == ""
+
+
+def test_where_nobody_measured_how_sure_a_scorer_is_there_is_no_range(tmp_path):
+    parts = sure(lambda prompt: 4.0 if "noon" in prompt else 3.0, ScoreError("nobody measured it"))
+    record = run(tmp_path, **parts)
+    assert record.result["status"] == "complete" and "gain_range80" not in record.result["confirm"]
+
+
+def test_a_scorer_that_fails_to_say_how_sure_it_is_is_named_with_the_next_step(tmp_path):
+    parts = sure(lambda prompt: 4.0 if "noon" in prompt else 3.0, RuntimeError("out of memory"))
+    with pytest.raises(ScorerError, match=r"how sure it is: out of memory.*steer runs resume"):
+        run(tmp_path, **parts)
+
+
+def test_a_base_that_won_has_no_range(tmp_path):
+    record = run(tmp_path, **sure(lambda prompt: 4.0 if prompt == PROMPT else 3.0))
+    assert record.result["winner_is_base"] and "gain_range80" not in record.result["confirm"]
+
+
+def test_the_range_stands_in_the_gallery_and_in_the_last_words_of_a_run(tmp_path, capsys):
+    record = run(tmp_path, **sure(lambda prompt: 4.0 if "noon" in prompt else 3.0))
+    said = wording.gain_range(record.result["confirm"])
+    assert "+0.29" in said and "+1.71" in said
+    assert any(said in tile.text for tile in tiles(record.result, won=True))
+    report(record)
+    assert said.split(", once")[0] in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_predictor_says_how_sure_it_is():
+    from reward.predictor.predictor import Predictor
+
+    assert issubclass(Predictor, SaysHowSure) and not issubclass(PlainScorer, SaysHowSure)

@@ -12,6 +12,7 @@ from tiny import tiny_predictor
 from reward.people.known import Calibration, Errors
 from reward.people.newcomer import TastePrior
 from steer.errors import ProfileError, UsageError
+from steer.pages.learnt_view import build
 from steer.profiles import Demographics, Profiles
 from steer.profiles.learnt import FEWEST, learn
 from steer.profiles.pictures import read_picture
@@ -248,8 +249,11 @@ def test_pictures_with_and_without_a_prompt_are_read_each_in_its_own_way(predict
 
 
 def test_what_was_learnt_is_measured_on_others_until_there_are_enough_ratings_of_ones_own(
-    predictor, folder, me
+    predictor, folder, me, monkeypatch
 ):
+    # so noisy that no rating of the test's contradicts anything
+    noisy = replace(predictor.calibration, prior=TastePrior(noise=3.0, bias=3.0))
+    monkeypatch.setattr(predictor, "calibration", noisy)
     with RatingSession(me, predictor, FolderSource(folder), practice=0) as session:
         rated(session, 10)
         learnt = session.learnt()
@@ -273,6 +277,27 @@ def test_ones_own_check_uses_the_held_out_ratings_and_nothing_that_was_fitted_to
 
     assert learnt.own == pytest.approx(srocc(values[held_out], rest.mix[:-1] @ known[:, held_out]))
     assert learnt.own_ci95[0] <= learnt.own <= learnt.own_ci95[1]
+
+
+def test_of_ratings_that_contradict_the_known_people_it_is_said_and_nothing_measured_is_claimed(
+    predictor, folder, me, monkeypatch
+):
+    strict = replace(predictor.calibration, prior=TastePrior(0.05, 0.05))
+    monkeypatch.setattr(predictor, "calibration", strict)
+    files = sorted(folder.iterdir())
+    images = [read_picture(path).image for path in files]
+    known = predictor.known_ratings(images)
+    mean = known.mean(0)
+    against = np.random.default_rng(0).permutation(np.clip(3 + 40 * (mean - mean.mean()), 1, 5))
+    for path, value in zip(files, against, strict=True):
+        me.rate(path, float(value), source="test", held_out=True)
+    learnt = learn(me.state, known, predictor)
+    assert learnt.contradicted and "contradict" in learnt.note
+    assert learnt.expected is None and learnt.within is None and learnt.gain is None and not learnt.curve
+    assert learnt.own is not None
+    page = build(learnt, "me", "a folder")
+    assert "contradict" in page.notes[0] and "measured on nobody" in page.notes[1]
+    assert {one.title for one in page.figures} == {"Your own check"}
 
 
 def test_without_ratings_nothing_is_claimed(predictor, folder, me):

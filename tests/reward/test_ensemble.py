@@ -263,3 +263,21 @@ def test_an_interval_is_around_the_score_and_wider_for_a_larger_share(tmp_path):
         assert (wider[0] <= low).all() and (low <= score).all()
         assert (score <= high).all() and (high <= wider[1]).all()
         assert (low >= 1).all() and (high <= 5).all()
+
+
+def test_someone_whose_ratings_contradict_the_known_people_has_the_interval_of_no_ratings(tmp_path):
+    folder = tiny_checkpoint(tmp_path, networks=2, properties=3)
+    errors = Errors(np.full(20, 0.3, np.float32), 1.0, {0: 0.9, 10: 0.5}, 0.8)
+    write_calibration(folder, Calibration(errors=errors))
+    predictor, images = Predictor.load(folder), pictures(4)
+    someone = predictor.newcomer(images, [1, 2, 4, 5])
+    odd = replace(someone, other_kind=0.9)
+    score = np.array(predictor.score(images, "moss", someone))
+    near, far = (predictor.interval(images, "moss", one, share=0.2) for one in (someone, odd))
+    assert odd.contradicts and not someone.contradicts
+    inside = (far[0] > 1) & (far[1] < 5)
+    assert inside.any()
+    half = 0.2533 * errors.of_new(0)
+    np.testing.assert_allclose((far[1] - far[0])[inside], 2 * half, atol=1e-3)
+    assert ((near[1] - near[0])[inside] < (far[1] - far[0])[inside]).all()
+    np.testing.assert_allclose((score - far[0])[inside], half, atol=1e-3)
