@@ -139,7 +139,8 @@ class _Sums:
 
     @classmethod
     def of(cls, people: np.ndarray) -> _Sums:
-        return cls(people, *(np.zeros(len(people)) for _ in range(4)))
+        none = np.zeros(len(people))
+        return cls(people, none.copy(), none.copy(), none.copy(), none.copy())
 
     def add(self, found: Sequence[Conflicts], population: np.ndarray, margin: float) -> None:
         """One draw's conflicts."""

@@ -44,12 +44,18 @@ def calibrate(
     contents = features.image[sample], features.text[sample], features.metadata[sample]
     rated = Calibration(DEFAULT_PRIOR, {}, 0, *contents).known(model, demographics)
     images = dataset.images[dataset.rows("val_unseen")]
-    known = known_ratings(model, demographics, features, images, rated)
+    sources = np.array([dataset.source(user) for user in table])
+    known = known_ratings(model, demographics, features, images, rated, sources)
     prior = estimate(known, dataset, features, "val_unseen")
-    accuracy, people = accuracy_curve(model, known, dataset, features, prior, "val_unseen", seed=seed)
-    new = errors_of_new(model, table, dataset, features, prior, rated, "val_seen")
+    priors = {
+        name: estimate(known, dataset.only(name), features, "val_unseen", prior) for name in known.parts
+    }
+    accuracy, people = accuracy_curve(
+        model, known, dataset, features, prior, "val_unseen", seed=seed, priors=priors
+    )
+    new = errors_of_new(model, table, dataset, features, prior, rated, "val_seen", priors)
     errors = errors_of(model, table, dataset, features, "val_seen", new)
-    return Calibration(prior, accuracy, people, *contents, errors)
+    return Calibration(prior, accuracy, people, *contents, errors, priors)
 
 
 def errors_of(
@@ -99,29 +105,33 @@ def errors_of_new(
     prior: TastePrior,
     sample: np.ndarray | None,
     split: str,
+    priors: Mapping[str, TastePrior] | None = None,
 ) -> dict[int, float]:
     """The errors of someone new after each of KS ratings: of each known person, left out of the known ones.
 
-    These are many more people than those outside the table. `sample` as in `known_ratings`.
+    These are many more people than those outside the table. They are learnt from the known people of their
+    own data set. `sample` as in `known_ratings`; `priors` as in `unseen_users`.
     """
     rows = dataset.rows(split)
     demographics = features.demographics[table, 0]
-    known = known_ratings(model, demographics, features, dataset.images[rows]).ratings
+    known = known_ratings(model, demographics, features, dataset.images[rows])
+    sources = np.array([dataset.source(user) for user in table])
     missed: dict[int, list[np.ndarray]] = {k: [] for k in KS}
     users: list[np.ndarray] = []
     for place, user in enumerate(table):
         mine = rows[dataset.users[rows] == user]
-        rest = np.arange(len(table)) != place
+        rest = (np.arange(len(table)) != place) & (sources == sources[place])
+        own = (priors or {}).get(str(sources[place]), prior)
         if len(mine) <= max(KS) or not rest.any():
             continue
         others = others_of(None if sample is None else sample[rest])
         start = mix_start(demographics[rest], demographics[place])
         for draw in range(DRAWS // 2):
             drawn = np.random.default_rng((draw, place)).permutation(mine)
-            given, scores = known[rest][:, dataset.images[drawn]], dataset.scores[drawn].astype(np.float64)
+            given, scores = known.of(dataset.images[drawn])[rest], dataset.scores[drawn].astype(np.float64)
             users.append(np.full(len(mine) - max(KS), place))
             for k in KS:
-                mix, _ = own_weights(given[:, :k], scores[:k], prior, start, others)
+                mix, _ = own_weights(given[:, :k], scores[:k], own, start, others)
                 predicted = mix[:-1] @ given[:, max(KS) :] + mix[-1]
                 missed[k].append(np.abs(scores[max(KS) :] - predicted))
     if not users:
@@ -138,28 +148,37 @@ def _within_80(distances: np.ndarray, users: np.ndarray) -> float:
     return float(distances[order][np.searchsorted(reached, 0.8 * reached[-1])]) / Z80
 
 
-def estimate(known: KnownRatings, dataset: Dataset, features: Features, split: str) -> TastePrior:
+def estimate(
+    known: KnownRatings,
+    dataset: Dataset,
+    features: Features,
+    split: str,
+    otherwise: TastePrior = DEFAULT_PRIOR,
+) -> TastePrior:
     """The prior that predicts a split's people, who are outside the table, best from a few of their ratings.
 
     Searched on a grid for the least squared error outside the context, apart from each person's mean, which
-    ranks nothing; the default where fewer than 5 people have rows for it. (The prior under which ratings are
+    ranks nothing; `otherwise` where fewer than 5 people have rows for it. (The prior under which ratings are
     most likely is another: it trusts each rating more than is good for the next.)
     """
     rows = dataset.rows(split)
     rng = np.random.default_rng(0)
     cases = []
     for user in np.unique(dataset.users[rows]):
-        start = mix_start(known.demographics, features.demographics[user, 0])
+        like = known.like(dataset, user)
+        start = mix_start(like.demographics, features.demographics[user, 0])
         mine = rows[dataset.users[rows] == user]
         if len(mine) >= 2 * max(TRIED):
-            cases += [(start, rng.permutation(mine)) for _ in range(DRAWS)]
+            for _ in range(DRAWS):
+                drawn = rng.permutation(mine)
+                given = like.of(dataset.images[drawn])
+                cases.append((start, given, dataset.scores[drawn].astype(np.float64)))
     if len(cases) < FEWEST * DRAWS:
-        return DEFAULT_PRIOR
+        return otherwise
 
     def error(prior: TastePrior) -> float:
         total = 0.0
-        for start, drawn in cases:
-            given, scores = known.ratings[:, dataset.images[drawn]], dataset.scores[drawn].astype(np.float64)
+        for start, given, scores in cases:
             for k in TRIED:
                 weights = mix_weights(given[:, :k], scores[:k], prior, start)
                 total += float(np.var(scores[max(TRIED) :] - weights[:-1] @ given[:, max(TRIED) :]))
@@ -176,6 +195,7 @@ def accuracy_curve(
     prior: TastePrior,
     split: str,
     seed: int = 0,
+    priors: Mapping[str, TastePrior] | None = None,
 ) -> tuple[dict[int, float], int]:
     """Mean SROCC of the default method over people after each of KS ratings, and how many people.
 
@@ -196,6 +216,7 @@ def accuracy_curve(
                 reserved=max(KS),
                 method="mix",
                 prior=prior,
+                priors=priors,
                 known=known,
             ).user_level(dataset)
             for draw in range(DRAWS)

@@ -243,11 +243,14 @@ class _Judge:
         if self.method == "mix":
             images = dataset.images[dataset.rows(split)]
             told = described(tables, self.table, self.features)
-            known = known_ratings(model, told, self.features, images, self.predictor.sample_ratings)
+            known = known_ratings(
+                model, told, self.features, images, self.predictor.sample_ratings, self.predictor.sources
+            )
+        calibration = self.predictor.calibration
         return [
             unseen_users(
                 model, tables.profiles, dataset, self.features, split, self.seed + draw, CONTEXT,
-                method=self.method, prior=self.predictor.calibration.prior, known=known,
+                method=self.method, prior=calibration.prior, priors=calibration.priors, known=known,
             )
             for draw in range(self.draws)
         ]  # fmt: skip
