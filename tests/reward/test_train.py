@@ -78,6 +78,7 @@ def batch_of(rows=4000, recipe=STEER):
         images=torch.zeros(rows, dtype=torch.long),
         users=torch.zeros(rows, dtype=torch.long),
         scores=torch.ones(rows),
+        sources=torch.zeros(1, dtype=torch.long),
     )
     torch.manual_seed(0)
     return data.batch(torch.arange(rows), recipe)
@@ -127,6 +128,7 @@ def test_what_nobody_knows_is_absent():
         images=torch.zeros(5, dtype=torch.long),
         users=torch.zeros(5, dtype=torch.long),
         scores=torch.ones(5),
+        sources=torch.zeros(1, dtype=torch.long),
     )
     present = data.batch(torch.arange(5), recipe)["present"]
     assert not present[:, 2].any() and not present[:, 3].any()
