@@ -7,7 +7,7 @@ of 48,020 pictures by 1,205 people. Nothing in them is real. Pictures are of 2 x
 their number, from which stand-ins for the encoders make features of the real sizes (SigLIP2 so400m 1,152,
 llama-embed-nemotron-8b 4,096). People rate by tastes over 16 hidden properties of a picture, so that there is
 something to learn. Every stage is a process of its own: `prepare` and `encode` as the commands do it, one
-epoch of one network by our recipe with the calibration, the pairs of section 7.1, and the linear tastes.
+epoch of one network by our recipe, the pairs of section 7.1, the calibration, and the linear tastes.
 
 `--steps` trains on a sample of so many batches; features, people and validation are whole all the same.
 """
@@ -40,16 +40,19 @@ from reward.data import Dataset, load
 from reward.data.prepare import prepare
 from reward.data.published import LAPIS, PAMELA, PARA
 from reward.encoders.features import Features, encode_dataset
-from reward.predictor.checkpoint import read_checkpoint
+from reward.people.known import Calibration
+from reward.predictor.checkpoint import Tables, read_checkpoint
+from reward.predictor.network import TasteModel
 from reward.reproduce.divergence import divergence
 from reward.reproduce.experiment import Experiment
 from reward.training import train as training
+from reward.training.calibrate import calibrate
 from reward.training.journal import METRICS_FILE
 from reward.training.train import STEER
 
 IMAGE_DIM, SENTENCE_DIM, HIDDEN = 1152, 4096, 16
 PICTURES = PAMELA["images"] + LAPIS["images"] + PARA["images"]
-STAGES = ("make", "prepare", "encode", "train", "divergence", "tastes")
+STAGES = ("make", "prepare", "encode", "train", "divergence", "calibrate", "tastes")
 STYLES = [f"style_{i}" for i in range(26)]
 GROUPS = [f"group {i}" for i in range(19)]
 
@@ -343,22 +346,23 @@ def train_stage(folder: Path, steps: int | None) -> dict[str, Any]:
         dataset = sample(dataset, steps * STEER.batch_size)
     recipe = replace(STEER, epochs=1, networks=1, properties=0)
     bare = [bare_loop(dataset, features, recipe)]
-    seconds = {name: timed(name) for name in ("validation", "calibrate")}
+    seconds = {name: timed(name) for name in ("validation",)}
+    training.calibrate = lambda *data: Calibration()  # a stage of its own
     out = folder / "weights"
     report = training.train(
         dataset, features, recipe, out, world=dataset.name, simulated=True, journal=out,
         encoder={"id": "a stand-in", "sha256": "0" * 64}, sentence_encoder={"id": "a stand-in"},
     )  # fmt: skip
-    trained = throughput(out / METRICS_FILE, recipe)
+    speed = throughput(out / METRICS_FILE, recipe)
     bare.append(bare_loop(dataset, features, recipe))
     return found | {
         "ratings": len(dataset.rows("train")),
         "steps": -(-len(dataset.rows("train")) // recipe.batch_size),
         "train_seconds": report["seconds"],
         "cpu_seconds_of": {name: [round(s, 1) for s in times] for name, times in seconds.items()},
-        "ratings_per_second": round(trained, 1),
-        "bare_ratings_per_second": [round(speed, 1) for speed in bare],
-        "bare_over_trained": round(float(np.mean(bare)) / trained, 3),
+        "ratings_per_second": round(speed, 1),
+        "bare_ratings_per_second": [round(each, 1) for each in bare],
+        "bare_over_trained": round(float(np.mean(bare)) / speed, 3),
         "metrics": report["best"],
     }
 
@@ -378,12 +382,17 @@ def timed(name: str) -> list[float]:
     return seconds
 
 
-def divergence_stage(folder: Path, steps: int | None) -> dict[str, Any]:
-    """With 2 draws of the contexts of unseen people; the paper's tables take 20."""
+def trained(folder: Path) -> tuple[Dataset, Features, TasteModel, Tables, np.ndarray]:
+    """The data, the network of the stage `train`, and the data set's users in its table."""
     dataset, features = opened(folder)
     card, model, tables = read_checkpoint(folder / "weights")
     row = {id: i for i, id in enumerate(dataset.user_ids)}
-    table = np.array([row[person.id] for person in card.people])
+    return dataset, features, model, tables, np.array([row[person.id] for person in card.people])
+
+
+def divergence_stage(folder: Path, steps: int | None) -> dict[str, Any]:
+    """With 2 draws of the contexts of unseen people; the paper's tables take 20."""
+    dataset, features, model, tables, table = trained(folder)
     experiment = Experiment(
         model, tables.profiles, table, tables.demographics, dataset, features, dataset.name, simulated=True
     )
@@ -392,6 +401,16 @@ def divergence_stage(folder: Path, steps: int | None) -> dict[str, Any]:
     return {
         "divergence_seconds": round(time.perf_counter() - started, 1),
         "conflicts": {each.split: each.conflicts for each in found if not each.margin},
+    }
+
+
+def calibrate_stage(folder: Path, steps: int | None) -> dict[str, Any]:
+    dataset, features, model, _, table = trained(folder)
+    started = time.process_time()
+    found = calibrate(model, table, dataset, features)
+    return {
+        "calibrate_cpu_seconds": round(time.process_time() - started, 1),
+        "priors": {name: vars(prior) for name, prior in found.priors.items()},
     }
 
 
