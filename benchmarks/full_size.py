@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,8 @@ from training import bare_loop, network, sample, throughput
 from reward.data import Dataset, load
 from reward.data.prepare import prepare
 from reward.data.published import LAPIS, PAMELA, PARA
-from reward.encoders.features import Features, encode_dataset
+from reward.encoders.features import Features, encode_dataset, mapped
+from reward.people.descriptions import MetadataVocabulary
 from reward.people.known import Calibration
 from reward.predictor.checkpoint import Tables, read_checkpoint
 from reward.predictor.network import TasteModel
@@ -47,12 +49,13 @@ from reward.reproduce.divergence import divergence
 from reward.reproduce.experiment import Experiment
 from reward.training import train as training
 from reward.training.calibrate import calibrate
-from reward.training.journal import METRICS_FILE
+from reward.training.fit import accelerator_for, fit
+from reward.training.journal import METRICS_FILE, Journal
 from reward.training.train import STEER
 
 IMAGE_DIM, SENTENCE_DIM, HIDDEN = 1152, 4096, 16
 PICTURES = PAMELA["images"] + LAPIS["images"] + PARA["images"]
-STAGES = ("make", "prepare", "encode", "train", "divergence", "calibrate", "tastes")
+STAGES = ("make", "prepare", "encode", "step", "train", "divergence", "calibrate", "tastes")
 STYLES = [f"style_{i}" for i in range(26)]
 GROUPS = [f"group {i}" for i in range(19)]
 
@@ -63,16 +66,19 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, help="a sample of so many batches")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--stage", choices=STAGES, help="one of them alone")
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     if args.stage:
         with measured() as peak:
             found = globals()[f"{args.stage}_stage"](args.folder, args.steps)
         print(json.dumps({**found, **peak()}))
         return
-    result: dict[str, Any] = {"machine": machine(), "threads": 2}
+    result: dict[str, Any] = {"machine": machine(), "threads": args.threads}
     for stage in STAGES:
         command = [sys.executable, __file__, str(args.folder), "--stage", stage]
+        command += ["--threads", str(args.threads)]
         command += ["--steps", str(args.steps)] if args.steps else []
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         result[stage] = json.loads(output.splitlines()[-1])
@@ -338,6 +344,57 @@ def encode_stage(folder: Path, steps: int | None) -> dict[str, Any]:
     }
 
 
+def step_stage(folder: Path, steps: int | None) -> dict[str, Any]:
+    """Steps by our recipe next to bare ones, on noise in mapped files of the full size; no data set."""
+    count, rng = (steps or 400) * STEER.batch_size, np.random.default_rng(0)
+
+    def noise(rows: int, dim: int) -> np.ndarray:
+        some = rng.standard_normal((2048, dim), np.float32)
+        return mapped([some[i % 2048] for i in range(rows)], dim, folder)
+
+    features = Features(
+        image=noise(PICTURES, IMAGE_DIM),
+        text=noise(PICTURES, IMAGE_DIM),
+        subject=noise(PICTURES, IMAGE_DIM),
+        metadata=noise(PICTURES, SENTENCE_DIM),
+        inferred=noise(PICTURES, SENTENCE_DIM),
+        demographics=noise(900 * 8, SENTENCE_DIM).reshape(900, 8, SENTENCE_DIM),
+        vocabulary=MetadataVocabulary((), (), ()),
+        combinations=np.zeros((1, SENTENCE_DIM), np.float32),
+        queries=np.zeros((0, IMAGE_DIM), np.float32),
+    )
+    dataset = Dataset(
+        root=folder,
+        user_ids=tuple(map(str, range(900))),
+        demographics=({},) * 900,
+        image_ids=tuple(map(str, range(PICTURES))),
+        image_paths=(),
+        metadata=(),
+        users=np.concatenate([np.arange(900), rng.integers(0, 900, count - 900)]),
+        images=rng.integers(0, PICTURES, count),
+        scores=rng.uniform(1, 5, count).astype(np.float32),
+        splits=np.full(count, "train"),
+    )
+    bare = [bare_loop(dataset, features, STEER)]
+    data = training._training_set(dataset, features, np.arange(count), np.arange(900), torch.device("cpu"))
+    with TemporaryDirectory() as scratch:
+        journal = Journal(Path(scratch), {}, accelerator_for("cpu"))
+        model = network(dataset, features, STEER)
+        for _ in fit(model, data, replace(STEER, epochs=1), 0, lambda current: {}, None, journal):
+            pass
+        speed = throughput(Path(scratch) / METRICS_FILE, STEER)
+    bare.append(bare_loop(dataset, features, STEER))
+    return shares(speed, bare)
+
+
+def shares(speed: float, bare: list[float]) -> dict[str, Any]:
+    return {
+        "ratings_per_second": round(speed, 1),
+        "bare_ratings_per_second": [round(each, 1) for each in bare],
+        "bare_over_trained": round(float(np.mean(bare)) / speed, 3),
+    }
+
+
 def train_stage(folder: Path, steps: int | None) -> dict[str, Any]:
     started = time.perf_counter()
     dataset, features = opened(folder)
@@ -360,9 +417,7 @@ def train_stage(folder: Path, steps: int | None) -> dict[str, Any]:
         "steps": -(-len(dataset.rows("train")) // recipe.batch_size),
         "train_seconds": report["seconds"],
         "cpu_seconds_of": {name: [round(s, 1) for s in times] for name, times in seconds.items()},
-        "ratings_per_second": round(speed, 1),
-        "bare_ratings_per_second": [round(each, 1) for each in bare],
-        "bare_over_trained": round(float(np.mean(bare)) / speed, 3),
+        **shares(speed, bare),
         "metrics": report["best"],
     }
 
@@ -430,5 +485,4 @@ def tastes_stage(folder: Path, steps: int | None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
     main()
