@@ -66,10 +66,8 @@ def measure(layout: Layout, seed: int) -> dict[str, Any]:
     row_of = np.argsort([int(id) for id in dataset.image_ids])  # painting -> image of the data set
     pool, test = (np.array(sandbox.image_range(part)) for part in ("val", "test"))
     demographics = predictor.tables.demographics
-    known = known_ratings(
-        predictor.model, demographics, features, row_of[np.concatenate([pool, test])]
-    ).ratings
-    shown, judged = known[:, row_of[pool]], known[:, row_of[test]]
+    known = known_ratings(predictor.model, demographics, features, row_of[np.concatenate([pool, test])])
+    shown, judged = known.of(row_of[pool]), known.of(row_of[test])
     prior, targets = predictor.calibration.prior, predictor.sample_ratings
     assert targets is not None
 

@@ -53,8 +53,8 @@ def measure(layout: Layout) -> dict[str, Any]:
     pool, test = (np.array(sandbox.image_range(part)) for part in ("val", "test"))
     demographics, prior = predictor.tables.demographics, predictor.calibration.prior
     rows = row_of[np.concatenate([pool, test])]
-    known = known_ratings(predictor.model, demographics, features, rows).ratings
-    shown, judged = known[:, row_of[pool]], known[:, row_of[test]]
+    known = known_ratings(predictor.model, demographics, features, rows)
+    shown, judged = known.of(row_of[pool]), known.of(row_of[test])
     sample = predictor.sample_ratings
     assert sample is not None
     people = Raters.sample(PEOPLE, SEED, World.load().constants)

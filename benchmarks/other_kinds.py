@@ -47,9 +47,7 @@ def main() -> None:
     numbers = list(sandbox.image_range("test"))
     row_of = np.argsort([int(id) for id in dataset.image_ids])  # painting -> image of the data set
     demographics = predictor.tables.demographics
-    known = known_ratings(predictor.model, demographics, features, row_of[numbers]).ratings[
-        :, row_of[numbers]
-    ]
+    known = known_ratings(predictor.model, demographics, features, row_of[numbers]).of(row_of[numbers])
     prior, others = predictor.calibration.prior, others_of(predictor.sample_ratings)
     methods: dict[str, Weigh] = {
         "mix": lambda given, scores, start: mix_weights(given, scores, prior, start),

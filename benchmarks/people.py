@@ -174,7 +174,7 @@ def crowd_of(
     at[0, rows] = predict(trained.model, features, images)
     at[1, rows] = predict(trained.model, features, images, None, described)
     at[2, rows] = predict(trained.bare, features, images, None, described)
-    at[3, rows] = known.ratings.mean(0)[images]
+    at[3, rows] = known.of(images).mean(0)
     return Crowd(dataset, features, split, known, dict(zip(CONSENSUS, at, strict=True)))
 
 
@@ -210,10 +210,9 @@ def mix(crowd: Crowd, prior: TastePrior, temperature: float = START_TEMPERATURE)
     }
 
     def predicted(context: Context, rated: np.ndarray) -> np.ndarray:
-        known = crowd.known.ratings
-        given, start = known[:, images[rated]], starts[context.user]
+        given, start = crowd.known.of(images[rated]), starts[context.user]
         weights, _ = own_weights(given, scores[rated], prior, start, crowd.known.others)
-        return weights[:-1] @ known[:, images[context.judged]]
+        return weights[:-1] @ crowd.known.of(images[context.judged])
 
     return predicted
 

@@ -50,8 +50,8 @@ def _about(path: Path) -> str:
 
 
 def recipes() -> str:
-    """Every field in which the two recipes differ, with what its comment in the code says."""
-    from reward.training.recipe import differences
+    """Every field of the two recipes, first where they differ, with what its comment in the code says."""
+    from reward.training.recipe import agreements, differences
 
     source = (ROOT / "reward" / "training" / "recipe.py").read_text(encoding="utf-8")
     said = dict(re.findall(r"^    (\w+): .*?  # (.*)$", source, re.MULTILINE))
@@ -60,7 +60,13 @@ def recipes() -> str:
         for name, paper, ours in differences()
         if name != "name"
     ]
-    return "\n".join(["| field | `paper` | `steer` | what it is |", "|---|---|---|---|", *rows, ""])
+    same = [f"| `{name}` | {value} | {said[name]} |" for name, value in agreements()]
+    return "\n".join(
+        [
+            *("| field | `paper` | `steer` | what it is |", "|---|---|---|---|", *rows, ""),
+            *("In these they agree:", "", "| field | both | what it is |", "|---|---|---|", *same, ""),
+        ]
+    )
 
 
 def help_page() -> str:

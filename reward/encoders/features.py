@@ -3,18 +3,24 @@
 The store is a folder of safetensors shards, each named after its encoder and holding rows under the hash of
 what was encoded; `index.json` says in words what each encoder's name stands for. A shard is renamed into
 place when it is complete, so an interrupted run goes on where it stopped.
+
+What a data set needs of it is brought into one file for each kind of feature, which is mapped into memory:
+three data sets together have 2 GB of features, of which a step reads a few megabytes. Which of it stays in
+memory is the system's choice.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -36,6 +42,7 @@ SHARD = 512  # sentences encoded and saved at a time
 IMAGE_SHARD = 64  # images: slower by far, so less is lost when a run is killed
 IMAGE_BATCH = 32  # images decoded together, while the batch before is encoded
 DECODERS = 4  # threads that decode
+PART = 1024  # rows written to a mapped file at a time
 # Tokenizers differ between major versions of transformers; rows of this one carry no mark in their name.
 TOKENIZERS = "5"
 ADVICE = "unpack the data set again"  # for a picture that cannot be read
@@ -48,7 +55,7 @@ Progress = Callable[[str, int, int], None]  # what, done, of
 class Features:
     """What training and evaluation read: one row per image or user, float32.
 
-    A row of zeros stands for an absent token.
+    A row of zeros stands for an absent token. The large ones lie on disk, see `mapped`.
     """
 
     image: np.ndarray  # [images, image_dim]
@@ -103,24 +110,32 @@ class FeatureStore:
                 _write_json(folder / INDEX_FILE, {**index, encoder: dict(about)})
 
     def rows(
-        self, keys: Sequence[str], encode: Callable[[list[int]], np.ndarray], progress: Progress, what: str
+        self,
+        keys: Sequence[str | None],
+        encode: Callable[[list[int]], np.ndarray],
+        progress: Progress,
+        what: str,
     ) -> np.ndarray:
-        """[len(keys), dim]; `encode` gets the positions of distinct contents that are not stored yet."""
-        missing = [i for i in {key: i for i, key in enumerate(keys)}.values() if keys[i] not in self._rows]
+        """[len(keys), dim], see `mapped`; a key of None has a row of zeros.
+
+        `encode` gets the positions of distinct contents that are not stored yet.
+        """
+        last = {key: i for i, key in enumerate(keys) if key is not None and key not in self._rows}
+        missing = list(last.items())
         for start in range(0, len(missing), self._shard):
             progress(what, start, len(missing))
             chosen = missing[start : start + self._shard]
-            self._add([keys[i] for i in chosen], encode(chosen))
+            self._add([key for key, _ in chosen], encode([i for _, i in chosen]))
         progress(what, len(missing), len(missing))
-        return np.stack([self._rows[key] for key in keys]) if keys else np.zeros((0, self._dim), np.float32)
+        return mapped([None if key is None else self._rows[key] for key in keys], self._dim, self._folder)
 
     def _read(self, file: Path) -> None:
         if len(file.stem) != len(self._encoder) + 17:  # of an encoder whose name starts like this one's
             return
         try:
-            with safe_open(file, "numpy") as shard:
+            with safe_open(file, "pt") as shard:  # torch maps the file, numpy would read it
                 keys = load_json(shard.metadata()["keys"].encode())
-                features = shard.get_tensor("features")
+                features = shard.get_tensor("features").numpy()
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return
         if features.shape != (len(keys), self._dim):
@@ -135,6 +150,30 @@ class FeatureStore:
         with whole(self._folder / name) as temporary:
             save_file({"features": np.ascontiguousarray(features)}, temporary, {"keys": json.dumps(keys)})
         self._rows.update(zip(keys, features, strict=True))
+        self._read(self._folder / name)  # as what is in the file: that needs no memory
+
+
+def mapped(rows: Sequence[np.ndarray | None], dim: int, folder: Path) -> np.ndarray:
+    """Rows [n, dim] as one array, float32, whose numbers lie in a file; those of None are zeros.
+
+    The file is in `folder`, has no name and goes with the array. What is written to the array stays in
+    memory. Raises CheckpointError where there is no room.
+    """
+    if not rows:
+        return np.zeros((0, dim), np.float32)
+    nothing = np.zeros(dim, np.float32)
+    try:
+        with TemporaryFile(dir=folder if os.access(folder, os.W_OK) else None) as file:
+            for start in range(0, len(rows), PART):
+                part = [nothing if row is None else row for row in rows[start : start + PART]]
+                file.write(np.stack(part).astype(np.float32).tobytes())
+            file.flush()
+            return np.asarray(np.memmap(file, np.float32, "c", shape=(len(rows), dim)))
+    except OSError as error:
+        size = 4 * len(rows) * dim / 1e6
+        raise CheckpointError(
+            f"{folder} has no room for {size:.0f} MB of features ({error.strerror or error}): make room there"
+        ) from error
 
 
 def encode_dataset(
@@ -174,7 +213,10 @@ def encode_dataset(
         return _rows_of(values, sentence_store, sentences.encode, sentences.dim, progress, "sentences")
 
     prompts = [dataset.prompt(i) for i in range(len(paths))]
-    bare = [(subjects or {}).get(id) or prompt for id, prompt in zip(dataset.image_ids, prompts, strict=True)]
+    text = texts(prompts)
+    subject = text
+    if subjects:
+        subject = texts([subjects.get(id) or own for id, own in zip(dataset.image_ids, prompts, strict=True)])
     trained = np.unique(dataset.images[dataset.rows("train")])
     vocabulary = MetadataVocabulary.of([dataset.metadata[i] for i in trained])
     combinations = described([metadata_sentence(values) for values in vocabulary.combinations()])
@@ -183,12 +225,13 @@ def encode_dataset(
     most = max(map(len, variants), default=0)
     padded = [(v * most)[:most] if v else [None] * max(most, 1) for v in variants]
     demographics = described([sentence for person in padded for sentence in person])
+    guessed = vocabulary.infer(images, queries)
     return Features(
         image=images,
-        text=texts(prompts),
-        subject=texts(bare),
+        text=text,
+        subject=subject,
         metadata=described([metadata_sentence(values) for values in dataset.metadata]),
-        inferred=combinations[vocabulary.infer(images, queries)],
+        inferred=mapped([combinations[place] for place in guessed], sentences.dim, store),
         demographics=demographics.reshape(len(variants), -1, sentences.dim),
         vocabulary=vocabulary,
         combinations=combinations,
@@ -206,15 +249,8 @@ def _rows_of(
     what: str,
 ) -> np.ndarray:
     """[len(values), dim]; zeros where there is nothing to encode, as for a photograph without a prompt."""
-    known = [value for value in values if value]
-    rows = np.zeros((len(values), dim), np.float32)
-    rows[[bool(value) for value in values]] = store.rows(
-        [_hash(value) for value in known],
-        lambda chosen: encode([known[i] for i in chosen]),
-        progress,
-        what,
-    )
-    return rows
+    keys = [_hash(value) if value else None for value in values]
+    return store.rows(keys, lambda chosen: encode([str(values[i]) for i in chosen]), progress, what)
 
 
 def image_rows(

@@ -166,6 +166,11 @@ def sentence_encoder(
     return _loaded(id, revision, device)
 
 
+def forget_sentence_encoders() -> None:
+    """Give the memory of those back that nobody else holds; the next call loads anew."""
+    _loaded.cache_clear()
+
+
 @lru_cache(maxsize=2)
 def _loaded(id: str, revision: str | None, device: str) -> SentenceEncoder:
     if id != SENTENCE_ENCODER_ID:

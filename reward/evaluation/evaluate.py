@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -149,6 +149,7 @@ def unseen_users(
     *,
     method: Method = "knn",
     prior: TastePrior = DEFAULT_PRIOR,
+    priors: Mapping[str, TastePrior] | None = None,
     known: KnownRatings | None = None,
 ) -> Predictions:
     """Predictions for people outside the user table, from `context` of their rated images.
@@ -157,8 +158,8 @@ def unseen_users(
     not predicted, nor are the first `reserved`: contexts of several sizes are compared on the same rows.
     People without rows beyond that are left out. `method` is the paper's equation 1 ("knn", with
     `neighbours`, `temperature` and `profiles` [table rows, image_dim]) or another of
-    `reward.people.newcomer`; "mix" reads `prior` and `known`, the known people's ratings of the split's
-    images. Raises BadContext.
+    `reward.people.newcomer`; "mix" reads `prior` (`priors`: that of a data set, by its name) and `known`, the
+    known people's ratings of the split's images. Raises BadContext.
     """
     check_method(method)
     drawn, without = draw_contexts(dataset, split, seed, context, reserved)
@@ -178,8 +179,11 @@ def unseen_users(
     elif method == "mix":
         if known is None:
             raise ValueError("the method mix needs `known`: see `known_ratings`")
+        own = priors or {}
         mixed = [
-            known.mixed(dataset, features, user, rated, dataset.images[r], prior)
+            known.mixed(
+                dataset, features, user, rated, dataset.images[r], own.get(dataset.source(user), prior)
+            )
             for user, rated, r in zip(people, contexts, rest, strict=True)
         ]
         scores = np.concatenate(mixed)
@@ -241,13 +245,30 @@ def _ridge(
     return np.concatenate(scores).astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownRatings:
     """What the known people would give to images: they are what new people are mixed of."""
 
-    ratings: np.ndarray  # [table rows, images]; nan where nobody asked
-    demographics: np.ndarray  # [table rows, profile_dim] of their sentences
+    ratings: np.ndarray  # [known people, asked]
+    images: np.ndarray  # [asked] image rows, in their order
+    demographics: np.ndarray  # [known people, profile_dim] of their sentences
     others: OtherKinds | None = None  # people of other kinds, where new people may be of one
+    parts: Mapping[str, KnownRatings] = field(default_factory=dict)  # of each data set, if there are several
+
+    def of(self, images: np.ndarray) -> np.ndarray:
+        """Of image rows `images` [n]: [known people, n]. Raises ValueError for one that nobody asked for."""
+        place = np.searchsorted(self.images, images)
+        if len(images) and (place.max() >= len(self.images) or (self.images[place] != images).any()):
+            raise ValueError("these are not the images that `known_ratings` was asked for")
+        return self.ratings[:, place]
+
+    def like(self, dataset: Dataset, user: int) -> KnownRatings:
+        """Whom a data set's user is expected to be like: the known people of that data set, else everybody.
+
+        Data sets differ in their pictures, scales and people, so a person of one says little of what someone
+        of another will rate.
+        """
+        return self.parts.get(dataset.source(user), self)
 
     def mixed(
         self,
@@ -259,11 +280,11 @@ class KnownRatings:
         prior: TastePrior,
     ) -> np.ndarray:
         """Ratings [n] of image rows `images` [n] by a data set's user, from the ratings `rated` [k]."""
-        start = mix_start(self.demographics, features.demographics[user, 0])
-        mine = self.ratings[:, dataset.images[rated]]
+        like = self.like(dataset, user)
+        start = mix_start(like.demographics, features.demographics[user, 0])
         given = dataset.scores[rated].astype(np.float64)
-        weights, _ = own_weights(mine, given, prior, start, self.others)
-        return (weights[:-1] @ self.ratings[:, images] + weights[-1]).astype(np.float32)
+        weights, _ = own_weights(like.of(dataset.images[rated]), given, prior, start, like.others)
+        return (weights[:-1] @ like.of(images) + weights[-1]).astype(np.float32)
 
 
 def known_ratings(
@@ -272,19 +293,47 @@ def known_ratings(
     features: Features,
     images: np.ndarray,
     sample: np.ndarray | None = None,
+    sources: np.ndarray | None = None,
 ) -> KnownRatings:
     """The known people's ratings of image rows `images`.
 
     demographics [table rows, profile_dim] are of the same people, zeros where nothing is known. With a
     sample, their ratings of some training pictures [table rows, sample], new people may be of another kind.
+    `sources` [table rows] name their data sets: someone new is expected to be like those of their own.
     """
     wanted = np.unique(images)
-    ratings = np.full((len(demographics), len(features.image)), np.nan)
-    for row, user in enumerate(model.users.weight.detach().cpu().numpy()):
-        users = np.repeat(user[None], len(wanted), axis=0)
-        described = np.repeat(demographics[row][None], len(wanted), axis=0)
-        ratings[row, wanted] = predict(model, features, wanted, users, described)
-    return KnownRatings(ratings, demographics, others_of(sample))
+    ratings = _of_everyone(model, demographics, features, wanted)
+    names, counts = np.unique([] if sources is None else sources, return_counts=True)
+    parts = {}
+    for name in names[counts > 1] if len(names) > 1 else ():
+        rows = sources == name
+        others = others_of(None if sample is None else sample[rows])
+        parts[str(name)] = KnownRatings(ratings[rows], wanted, demographics[rows], others)
+    return KnownRatings(ratings, wanted, demographics, others_of(sample), parts)
+
+
+def _of_everyone(
+    model: TasteModel,
+    demographics: np.ndarray,
+    features: Features,
+    images: np.ndarray,
+    batch_size: int = 4096,
+) -> np.ndarray:
+    """Ratings [table rows, n] of image rows [n]; nothing is projected twice."""
+    device = model.score_mean.device
+    ratings = np.zeros((len(demographics), len(images)))
+    described = torch.from_numpy(np.ascontiguousarray(demographics)).to(device)
+    for start in range(0, len(images), batch_size):
+        part = images[start : start + batch_size]
+        told = {name: getattr(features, name)[part] for name in ("image", "text", "metadata")}
+        lacking = np.stack([~told[name].any(1) for name in ("text", "metadata")], 1)
+        for absent in np.unique(lacking, axis=0):  # images that lack a token share no batch with others
+            rows = np.flatnonzero((lacking == absent).all(1))
+            given = ["image", *(n for n, gone in zip(("text", "metadata"), absent, strict=True) if not gone)]
+            with torch.inference_mode():
+                tokens = model.project(**{n: torch.from_numpy(told[n][rows]).to(device) for n in given})
+                ratings[:, start + rows] = model.known(tokens, described).cpu().numpy()
+    return ratings
 
 
 def profiles_of(dataset: Dataset, features: Features, rows: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -71,8 +71,9 @@ def few_shot(
         features,
         images,
         predictor.sample_ratings,
+        predictor.sources,
     )
-    prior = predictor.calibration.prior
+    prior = predictor.calibration.prior_of(source)
     ours = [
         known.mixed(dataset, features, user, rated, dataset.images[rows], prior)
         for user, rated, rows in drawn

@@ -34,14 +34,16 @@ def ridge(features: np.ndarray, ratings: np.ndarray, others: np.ndarray) -> np.n
     return np.asarray(level + (others - mean) @ (centred.T @ weights))
 
 
-def content(features: Features, trained: np.ndarray) -> np.ndarray:
-    """Image, text and metadata of each picture [images, dim], each of unit length over the trained images."""
+def content(features: Features, trained: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Image, text and metadata of pictures [images, dim], each of unit length over the trained ones."""
     blocks = []
     for block in (features.image, features.text, features.metadata):
-        centred = block - block[trained].mean(0)
-        scale = np.sqrt(np.mean(np.sum(centred[trained] ** 2, axis=1)))
+        own = block[trained]
+        mean = own.mean(0)
+        own -= mean
+        scale = np.sqrt(np.mean(np.einsum("nd,nd->n", own, own)))
         if scale > 1e-9:
-            blocks.append(centred / scale)
+            blocks.append((block[images] - mean) / scale)
     return np.concatenate(blocks, axis=1).astype(np.float64)
 
 
@@ -52,13 +54,15 @@ def of_people(
 
     `people`: for each, the rows to learn from and the rows to judge.
     """
-    described = content(features, np.unique(dataset.images[dataset.rows("train")]))
+    if not people:
+        return np.zeros(0, np.float32)
+    asked = np.unique(np.concatenate([dataset.images[rows] for both in people for rows in both]))
+    described = content(features, np.unique(dataset.images[dataset.rows("train")]), asked)
+
+    def of(rows: np.ndarray) -> np.ndarray:
+        return np.asarray(described[np.searchsorted(asked, dataset.images[rows])])
+
     scores = [
-        ridge(
-            described[dataset.images[rated]],
-            dataset.scores[rated].astype(np.float64),
-            described[dataset.images[judged]],
-        )
-        for rated, judged in people
+        ridge(of(rated), dataset.scores[rated].astype(np.float64), of(judged)) for rated, judged in people
     ]
-    return np.concatenate(scores).astype(np.float32) if scores else np.zeros(0, np.float32)
+    return np.concatenate(scores).astype(np.float32)

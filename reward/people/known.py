@@ -62,6 +62,7 @@ class Calibration:
     metadata: np.ndarray | None = None  # [sample, profile_dim]
     errors: Errors | None = None  # None where nobody measured them
     statistics: np.ndarray | None = None  # [sample, statistics] of the pixels, where the predictor reads them
+    priors: Mapping[str, TastePrior] = field(default_factory=dict)  # of each data set, if there are several
 
     @property
     def pictures(self) -> np.ndarray | None:
@@ -69,6 +70,10 @@ class Calibration:
         if self.image is None or self.statistics is None:
             return self.image
         return np.concatenate([self.image, self.statistics], axis=1)
+
+    def prior_of(self, source: str) -> TastePrior:
+        """Of someone new of a data set."""
+        return self.priors.get(source, self.prior)
 
     def expected_accuracy(self, ratings: int) -> float | None:
         """SROCC to expect of a new person's scores, interpolated; None where nobody measured it."""
@@ -105,6 +110,8 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         "accuracy": calibration.accuracy,
         "measured_on": calibration.measured_on,
     }
+    if calibration.priors:
+        about["priors"] = {name: asdict(prior) for name, prior in calibration.priors.items()}
     arrays = {name: getattr(calibration, name) for name in ("image", "text", "metadata", "statistics")}
     if errors := calibration.errors:
         about["errors"] = {"widened": errors.widened, "new": errors.new, "anyone": errors.anyone}
@@ -135,6 +142,7 @@ class _About(TypedDict):
     accuracy: Annotated[dict[str, float], lambda found: all(key.isdecimal() for key in found)]
     measured_on: Annotated[int, lambda count: count >= 0]
     errors: NotRequired[_Errors]
+    priors: NotRequired[dict[str, _Prior]]
 
 
 def read_calibration(folder: Path) -> Calibration:
@@ -178,7 +186,8 @@ def read_calibration(folder: Path) -> Calibration:
         errors = Errors(people, float(told["widened"]), new, float(told["anyone"]))
     accuracy = {int(k): float(value) for k, value in about["accuracy"].items()}
     prior, count = TastePrior(**about["prior"]), int(about["measured_on"])
-    return Calibration(prior, accuracy, count, **arrays, errors=errors)
+    priors = {name: TastePrior(**own) for name, own in about.get("priors", {}).items()}
+    return Calibration(prior, accuracy, count, **arrays, errors=errors, priors=priors)
 
 
 def _hash(file: Path) -> str:

@@ -59,10 +59,10 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
 
-    def fit(self, features: Tensor) -> None:
-        """features: [n, dim] of the training set."""
-        self.mean.copy_(features.mean(0))
-        self.scale.copy_(1.0 / features.std(0, correction=0).clamp_min(1e-6))
+    def fit(self, features: Tensor, columns: slice = slice(None)) -> None:
+        """features: [n, dim] of the training set, or only some columns of them."""
+        self.mean[columns] = features.mean(0)
+        self.scale[columns] = 1.0 / features.std(0, correction=0).clamp_min(1e-6)
 
     def forward(self, features: Tensor) -> Tensor:
         return (features - self.mean) * self.scale

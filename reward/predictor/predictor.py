@@ -53,6 +53,7 @@ CONTRADICTED = (
     "these ratings contradict what is known of people: they are taken for a taste of another kind, which "
     "more ratings tell better"
 )
+GENERATED = "pamela"  # of several data sets the one whose pictures are generated, as the loop's are
 CACHED = 4096  # features kept in memory; a run of the loop sees about 110 images
 
 
@@ -192,8 +193,12 @@ class Predictor:
         note = "" if count and np.ptp(given) else _says_nothing(count, "mix", sentence is not None)
         if note:
             known, given = known[:, :0], given[:0]
-        start = mix_start(self.tables.demographics, sentence)
-        mix, other_kind = own_weights(known, given, self.calibration.prior, start, self._others)
+        like = self._like
+        start = mix_start(self.tables.demographics[like], sentence)
+        prior = self.calibration.prior_of(GENERATED)
+        theirs, other_kind = own_weights(known[like], given, prior, start, self._others)
+        mix = np.zeros(len(self.people) + 1)
+        mix[[*like, -1]] = theirs
         person = make_person(
             "new", name, PROFILE, None, sentence, mix=mix, ratings=count, note=note, other_kind=other_kind
         )
@@ -263,9 +268,22 @@ class Predictor:
             ratings += calibration.pictures @ person.residual[:-1] + person.residual[-1]
         return np.asarray(ratings)
 
+    @property
+    def sources(self) -> np.ndarray:
+        """Name of the data set that each known person is from [known people]."""
+        return np.array([self._world_of(person.id) for person in self.people])
+
+    @cached_property
+    def _like(self) -> np.ndarray:
+        """Rows of the known people whom someone new is expected to be like: in a joint predictor those who
+        rated generated pictures, where there are any."""
+        of_generated = np.flatnonzero(self.sources == GENERATED)
+        return of_generated if len(of_generated) > 1 else np.arange(len(self.people))
+
     @cached_property
     def _others(self) -> OtherKinds | None:
-        return others_of(self.sample_ratings)
+        sample = self.sample_ratings
+        return others_of(None if sample is None else sample[self._like])
 
     def expected_accuracy(self, ratings: int) -> float | None:
         """Rank correlation to expect of the scores of someone new who rated so many images.

@@ -80,14 +80,15 @@ def divergence(
     made = []
     for split in experiment.splits(*SPLITS):
         predictions = experiment.personal(split, draws, seed)
-        tallies: dict[float, list[_Tally]] = {margin: [] for margin in MARGINS}
+        people = np.unique(np.concatenate([experiment.dataset.users[each.rows] for each in predictions]))
+        sums = {margin: _Sums.of(people) for margin in MARGINS}
         for done, each in enumerate(predictions):
             progress(split, done, len(predictions))
             found = list(conflicts(experiment.dataset, each))
             for margin in MARGINS:
-                tallies[margin].append(_tally(experiment.dataset, found, population, margin))
+                sums[margin].add(found, population, margin)
         progress(split, len(predictions), len(predictions))
-        made += [_summary(split, margin, tallies[margin]) for margin in MARGINS]
+        made += [_summary(split, margin, sums[margin]) for margin in MARGINS]
     if not any(each.conflicts for each in made):
         raise DatasetError(
             f"no two people of {experiment.dataset.root} order the same two images differently: give a data "
@@ -123,75 +124,75 @@ def conflicts(dataset: Dataset, predictions: Predictions) -> Iterator[Conflicts]
         )
 
 
-@dataclass(frozen=True)
-class _Tally:
-    """Sums of one draw, by person, so that people can be resampled."""
+@dataclass
+class _Sums:
+    """Running sums over draws, and by person what goes with them when they are left out."""
 
-    right: np.ndarray  # [users, users] right orders in the conflicts of x and y
-    count: np.ndarray  # [users, users] orders in them: two for each conflict
-    both: float
-    preferences: np.ndarray  # [users]
-    preferences_right: np.ndarray  # [users]
-    population_right: float
+    people: np.ndarray  # [people] the data set's users who may take part, sorted
+    right: np.ndarray  # [people] right orders in the conflicts that they take part in, of both sides
+    count: np.ndarray  # [people] orders in them: two for each conflict
+    preferences: np.ndarray  # [people]
+    preferences_right: np.ndarray  # [people]
+    both: float = 0.0
+    population_right: float = 0.0
+    draws: int = 0
+
+    @classmethod
+    def of(cls, people: np.ndarray) -> _Sums:
+        none = np.zeros(len(people))
+        return cls(people, none.copy(), none.copy(), none.copy(), none.copy())
+
+    def add(self, found: Sequence[Conflicts], population: np.ndarray, margin: float) -> None:
+        """One draw's conflicts."""
+        size, images = len(self.people), len(population)
+        orders: list[np.ndarray] = []  # person, better image and worse image in one number
+        rights: list[np.ndarray] = []  # of the person's predicted order
+        for each in found:
+            kept = each.margin >= margin - 1e-6
+            pair = np.searchsorted(self.people, each.people)
+            hits = each.right[kept]
+            self.right[pair] += hits.sum()
+            self.count[pair] += 2 * len(hits)
+            self.both += float((hits == 1).all(1).sum())
+            first, second = each.first[kept].astype(np.int64), each.second[kept].astype(np.int64)
+            orders += [
+                (pair[0] * images + first) * images + second,
+                (pair[1] * images + second) * images + first,
+            ]
+            rights += [hits[:, 0], hits[:, 1]]
+        self.draws += 1
+        if not orders:
+            return
+        # what is right depends on person and images alone, so the first of equal orders tells
+        distinct, place = np.unique(np.concatenate(orders), return_index=True)
+        person, pairs = np.divmod(distinct, images**2)
+        better, worse = np.divmod(pairs, images)
+        self.preferences += np.bincount(person, minlength=size)
+        self.preferences_right += np.bincount(person, np.concatenate(rights)[place], size)
+        crowd = 0.5 + 0.5 * np.sign(population[better] - population[worse])
+        self.population_right += float(crowd.sum())
 
 
-def _tally(dataset: Dataset, found: Sequence[Conflicts], population: np.ndarray, margin: float) -> _Tally:
-    size = len(dataset.user_ids)
-    right, count, both = np.zeros((size, size)), np.zeros((size, size)), 0.0
-    orders: list[np.ndarray] = []  # person, better image, worse image, right, right by the population
-    for each in found:
-        kept = each.margin >= margin - 1e-6
-        x, y = each.people
-        hits = each.right[kept]
-        right[x, y], count[x, y] = hits.sum(), 2 * len(hits)
-        both += float((hits == 1).all(1).sum())
-        first, second = each.first[kept], each.second[kept]
-        crowd = 0.5 + 0.5 * np.sign(population[first] - population[second])
-        orders.append(np.stack([np.full(len(hits), x), first, second, hits[:, 0], crowd], 1))
-        orders.append(np.stack([np.full(len(hits), y), second, first, hits[:, 1], 1 - crowd], 1))
-    listed = np.concatenate(orders) if orders else np.zeros((0, 5))
-    distinct = np.unique(listed, axis=0)  # what is right depends on person and images alone
-    people = distinct[:, 0].astype(int)
-    return _Tally(
-        right,
-        count,
-        both,
-        np.bincount(people, minlength=size).astype(float),
-        np.bincount(people, distinct[:, 3], minlength=size),
-        float(distinct[:, 4].sum()),
-    )
-
-
-def _summary(split: str, margin: float, draws: Sequence[_Tally]) -> Diverging:
+def _summary(split: str, margin: float, sums: _Sums) -> Diverging:
     """Means over draws; intervals by a jackknife over people, who take their conflicts with them."""
-    right = np.mean([draw.right for draw in draws], axis=0)
-    count = np.mean([draw.count for draw in draws], axis=0)
-    orders = np.mean([draw.preferences for draw in draws], axis=0)
-    orders_right = np.mean([draw.preferences_right for draw in draws], axis=0)
-    active = np.flatnonzero(count.sum(0) + count.sum(1))
-    total = float(count.sum())
+    draws = sums.draws
+    right, count = sums.right / draws, sums.count / draws
+    orders, orders_right = sums.preferences / draws, sums.preferences_right / draws
+    active = np.flatnonzero(count)
+    total, preferences = float(count.sum()) / 2, float(orders.sum())  # two people have a part in each
     return Diverging(
         split=split,
         margin=margin,
         users=len(active),
         conflicts=round(total / 2),
-        accuracy=_ratio(float(right.sum()), total, _theirs(right)[active], _theirs(count)[active]),
-        both=sum(draw.both for draw in draws) / len(draws) / (total / 2) if total else float("nan"),
-        preferences=round(float(orders.sum())),
+        accuracy=_ratio(float(right.sum()) / 2, total, right[active], count[active]),
+        both=sums.both / draws / (total / 2) if total else float("nan"),
+        preferences=round(preferences),
         preference_accuracy=_ratio(
-            float(orders_right.sum()), float(orders.sum()), orders_right[active], orders[active]
+            float(orders_right.sum()), preferences, orders_right[active], orders[active]
         ),
-        population_accuracy=(
-            sum(draw.population_right for draw in draws) / len(draws) / float(orders.sum())
-            if orders.sum()
-            else float("nan")
-        ),
+        population_accuracy=sums.population_right / draws / preferences if preferences else float("nan"),
     )
-
-
-def _theirs(pairs: np.ndarray) -> np.ndarray:
-    """What each person has a part in [users], of what every two people share [users, users]."""
-    return np.asarray(pairs.sum(0) + pairs.sum(1))
 
 
 def _ratio(right: float, count: float, theirs_right: np.ndarray, theirs: np.ndarray) -> Interval:

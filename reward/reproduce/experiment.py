@@ -48,6 +48,8 @@ class Experiment:
     simulated: bool
     prior: TastePrior = DEFAULT_PRIOR  # what the predictor expects of new people
     sample: np.ndarray | None = None  # the known people's ratings of training pictures, likewise
+    sources: np.ndarray | None = None  # [table rows] name of each one's data set; None: all are of one
+    priors: Mapping[str, TastePrior] = field(default_factory=dict)  # of each data set, where it has its own
     judged: str = ""  # the one data set of several whose people are judged
     encoders: tuple[Mapping[str, Any], ...] = ()  # of images and of sentences, as a checkpoint names them
     checkpoint: Mapping[str, Any] = field(default_factory=dict)  # which predictor it is, for reports
@@ -67,7 +69,9 @@ class Experiment:
             simulated=predictor.simulated or dataset.simulated,
             checkpoint=of_predictor(predictor),
             prior=predictor.calibration.prior,
+            priors=predictor.calibration.priors,
             sample=predictor.sample_ratings,
+            sources=predictor.sources,
             encoders=tuple(
                 _located(card, predictor.folder)
                 for card in (predictor.card.encoder, predictor.card.sentence_encoder)
@@ -120,7 +124,9 @@ class Experiment:
         known = None
         if method == "mix":
             images = self.dataset.images[self.dataset.rows(split)]
-            known = known_ratings(self.model, self.demographics, self.features, images, self.sample)
+            known = known_ratings(
+                self.model, self.demographics, self.features, images, self.sample, self.sources
+            )
         return [
             unseen_users(
                 self.model,
@@ -135,6 +141,7 @@ class Experiment:
                 reserved,
                 method=method,
                 prior=self.prior,
+                priors=self.priors,
                 known=known,
             )
             for draw in range(draws)

@@ -28,6 +28,7 @@ NOISES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)  # the grid of `estimate`
 BIASES = (0.0, 0.05, 0.15, 0.5)
 TRIED = (5, 15)  # numbers of ratings for which it is best on average
 PULL = 20  # ratings that everyone's error counts beside a known person's own
+LEFT_OUT = 200  # known people who are left out in turn, at most
 FEWEST = 5  # people outside the table, below whom their prior is not estimated
 
 
@@ -46,12 +47,18 @@ def calibrate(
         contents["statistics"] = features.statistics[sample]
     rated = Calibration(**contents).known(model, demographics)
     images = dataset.images[dataset.rows("val_unseen")]
-    known = known_ratings(model, demographics, features, images, rated)
+    sources = np.array([dataset.source(user) for user in table])
+    known = known_ratings(model, demographics, features, images, rated, sources)
     prior = estimate(known, dataset, features, "val_unseen")
-    accuracy, people = accuracy_curve(model, known, dataset, features, prior, "val_unseen", seed=seed)
-    new = errors_of_new(model, table, dataset, features, prior, rated, "val_seen")
+    priors = {
+        name: estimate(known, dataset.only(name), features, "val_unseen", prior) for name in known.parts
+    }
+    accuracy, people = accuracy_curve(
+        model, known, dataset, features, prior, "val_unseen", seed=seed, priors=priors
+    )
+    new = errors_of_new(model, table, dataset, features, prior, rated, "val_seen", priors)
     errors = errors_of(model, table, dataset, features, "val_seen", new)
-    return Calibration(prior, accuracy, people, **contents, errors=errors)
+    return Calibration(prior, accuracy, people, **contents, errors=errors, priors=priors)
 
 
 def errors_of(
@@ -101,29 +108,34 @@ def errors_of_new(
     prior: TastePrior,
     sample: np.ndarray | None,
     split: str,
+    priors: Mapping[str, TastePrior] | None = None,
 ) -> dict[int, float]:
-    """The errors of someone new after each of KS ratings: of each known person, left out of the known ones.
+    """The errors of someone new after each of KS ratings: of known people, each left out of the known ones.
 
-    These are many more people than those outside the table. `sample` as in `known_ratings`.
+    These are many more people than those outside the table. They are learnt from the known people of their
+    own data set. `sample` as in `known_ratings`; `priors` as in `unseen_users`.
     """
     rows = dataset.rows(split)
     demographics = features.demographics[table, 0]
-    known = known_ratings(model, demographics, features, dataset.images[rows]).ratings
+    known = known_ratings(model, demographics, features, dataset.images[rows])
+    sources = np.array([dataset.source(user) for user in table])
     missed: dict[int, list[np.ndarray]] = {k: [] for k in KS}
     users: list[np.ndarray] = []
-    for place, user in enumerate(table):
+    chosen = np.sort(np.random.default_rng(0).permutation(len(table))[:LEFT_OUT])
+    for place, user in zip(chosen.tolist(), table[chosen], strict=True):
         mine = rows[dataset.users[rows] == user]
-        rest = np.arange(len(table)) != place
+        rest = (np.arange(len(table)) != place) & (sources == sources[place])
+        own = (priors or {}).get(str(sources[place]), prior)
         if len(mine) <= max(KS) or not rest.any():
             continue
         others = others_of(None if sample is None else sample[rest])
         start = mix_start(demographics[rest], demographics[place])
         for draw in range(DRAWS // 2):
             drawn = np.random.default_rng((draw, place)).permutation(mine)
-            given, scores = known[rest][:, dataset.images[drawn]], dataset.scores[drawn].astype(np.float64)
+            given, scores = known.of(dataset.images[drawn])[rest], dataset.scores[drawn].astype(np.float64)
             users.append(np.full(len(mine) - max(KS), place))
             for k in KS:
-                mix, _ = own_weights(given[:, :k], scores[:k], prior, start, others)
+                mix, _ = own_weights(given[:, :k], scores[:k], own, start, others)
                 predicted = mix[:-1] @ given[:, max(KS) :] + mix[-1]
                 missed[k].append(np.abs(scores[max(KS) :] - predicted))
     if not users:
@@ -140,28 +152,38 @@ def _within_80(distances: np.ndarray, users: np.ndarray) -> float:
     return float(distances[order][np.searchsorted(reached, 0.8 * reached[-1])]) / Z80
 
 
-def estimate(known: KnownRatings, dataset: Dataset, features: Features, split: str) -> TastePrior:
+def estimate(
+    known: KnownRatings,
+    dataset: Dataset,
+    features: Features,
+    split: str,
+    otherwise: TastePrior = DEFAULT_PRIOR,
+) -> TastePrior:
     """The prior that predicts a split's people, who are outside the table, best from a few of their ratings.
 
     Searched on a grid for the least squared error outside the context, apart from each person's mean, which
-    ranks nothing; the default where fewer than 5 people have rows for it. (The prior under which ratings are
+    ranks nothing; `otherwise` where fewer than 5 people have rows for it. (The prior under which ratings are
     most likely is another: it trusts each rating more than is good for the next.)
     """
     rows = dataset.rows(split)
     rng = np.random.default_rng(0)
     cases = []
     for user in np.unique(dataset.users[rows]):
-        start = mix_start(known.demographics, features.demographics[user, 0])
+        like = known.like(dataset, user)
+        start = mix_start(like.demographics, features.demographics[user, 0])
         mine = rows[dataset.users[rows] == user]
         if len(mine) >= 2 * max(TRIED):
-            cases += [(start, rng.permutation(mine)) for _ in range(DRAWS)]
+            for _ in range(DRAWS):
+                drawn = rng.permutation(mine)
+                scores = dataset.scores[drawn].astype(np.float64)
+                cases.append((start, like, dataset.images[drawn], scores))
     if len(cases) < FEWEST * DRAWS:
-        return DEFAULT_PRIOR
+        return otherwise
 
     def error(prior: TastePrior) -> float:
         total = 0.0
-        for start, drawn in cases:
-            given, scores = known.ratings[:, dataset.images[drawn]], dataset.scores[drawn].astype(np.float64)
+        for start, like, images, scores in cases:
+            given = like.of(images)
             for k in TRIED:
                 weights = mix_weights(given[:, :k], scores[:k], prior, start)
                 total += float(np.var(scores[max(TRIED) :] - weights[:-1] @ given[:, max(TRIED) :]))
@@ -178,6 +200,7 @@ def accuracy_curve(
     prior: TastePrior,
     split: str,
     seed: int = 0,
+    priors: Mapping[str, TastePrior] | None = None,
 ) -> tuple[dict[int, float], int]:
     """Mean SROCC of the default method over people after each of KS ratings, and how many people.
 
@@ -198,6 +221,7 @@ def accuracy_curve(
                 reserved=max(KS),
                 method="mix",
                 prior=prior,
+                priors=priors,
                 known=known,
             ).user_level(dataset)
             for draw in range(DRAWS)

@@ -1,8 +1,8 @@
 """The optimisation: mean squared error on ratings behind frozen encoders (paper, sections 3.2 and 4).
 
-Everything is encoded beforehand and stays in memory, so that a step is a few gathers, one forward and one
-backward. Several processes (one for each GPU) split every batch among them: the recipe's batch size, and so
-what is learned, does not depend on how many there are.
+Everything is encoded beforehand, in memory or in mapped files, so that a step is a few gathers, one forward
+and one backward. Several processes (one for each GPU) split every batch among them: the recipe's batch size,
+and so what is learned, does not depend on how many there are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
@@ -51,6 +52,28 @@ class TrainingSet:
     images: Tensor  # [n] image of each rating
     users: Tensor  # [n] user of each rating: rows of `demographics` and of the user table
     scores: Tensor  # [n] on the 1-5 scale
+    sources: Tensor  # [users] number of each one's data set
+
+    def order(self, balance: float) -> Tensor:
+        """Rows of one epoch [n], in a random order.
+
+        0 takes every rating once; 1 as many of each data set; between them a data set's share is that of its
+        ratings to the power of 1 - balance. Of one that is drawn more often every rating is taken as often
+        as the others, or once more.
+        """
+        count, device = len(self.scores), self.scores.device
+        source = self.sources[self.users]
+        parts = [torch.nonzero(source == name).squeeze(1) for name in source.unique()] if balance else []
+        if len(parts) < 2:
+            return torch.randperm(count, device=device)
+        weights = torch.tensor([float(len(part)) ** (1 - balance) for part in parts], dtype=torch.float64)
+        ends = (weights.cumsum(0) / weights.sum() * count).round().long().tolist()
+        drawn = []
+        for part, wanted in zip(parts, (b - a for a, b in pairwise([0, *ends])), strict=True):
+            rounds = [torch.randperm(len(part), device=device) for _ in range(math.ceil(wanted / len(part)))]
+            drawn.append(part[torch.cat(rounds)[:wanted]] if rounds else part[:0])
+        rows = torch.cat(drawn)
+        return rows[torch.randperm(count, device=device)]
 
     def batch(self, rows: Tensor, recipe: Recipe) -> dict[str, Tensor]:
         """The tokens of some ratings as training sees them: sources mixed and tokens dropped at random."""
@@ -130,9 +153,8 @@ def _run_epoch(
 ) -> None:
     """All batches of the epoch, or those that are left of it."""
     started, logged = time.monotonic() - state.seconds, time.monotonic()
-    rows = data.scores
     if state.batch == 0:
-        state.order = broadcast(torch.randperm(len(rows), device=rows.device))
+        state.order = broadcast(data.order(recipe.balance))
     state.model.train()
     first = state.batch
     for batch in state.order.split(recipe.batch_size)[first:]:

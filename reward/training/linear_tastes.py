@@ -10,17 +10,22 @@ is in closed form.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reward.predictor.linear_tastes import LinearTastes
+from reward.predictor.network import Standardise
 from reward.training.fit import TrainingSet
 
 STEPS = 8  # of expectation maximisation; more fit the training people better and others no better
 DIRECTIONS = 20  # in which people differ much
 NOISE = 0.5  # of a rating, as a share of all ratings' variance
 START = 0.3  # share of the variance that tastes explain before the first step
+AT_ONCE = 4096  # images whose features are copied at a time
+COLUMNS = 256  # of features, likewise
 
 
 def fit_linear_tastes(model: LinearTastes, data: TrainingSet, personal: bool = True) -> None:
@@ -34,21 +39,31 @@ def fit_linear_tastes(model: LinearTastes, data: TrainingSet, personal: bool = T
         "metadata": (data.metadata, data.inferred),
     }
     shown = data.images.unique()
-    versions: list[list[Tensor]] = [[], []]
     for name, pair in blocks.items():
-        model.standardise[name].fit(known(torch.cat([part[shown] for part in pair])))
-        for version, part in zip(versions, pair, strict=True):
-            # what is absent is taken for average
-            version.append(model.standardise[name](part) * part.any(1, keepdim=True))
-    whole = [torch.cat(version, dim=1).double().cpu().numpy() for version in versions]
-    maps = _components(np.concatenate([version[shown.cpu().numpy()] for version in whole]), model.hidden - 1)
+        standardise(model.standardise[name], pair, shown)
+
+    def contents(images: Tensor) -> list[np.ndarray]:
+        """Both versions of some images, standardised [images, features]."""
+        return [
+            torch.cat(
+                [_standardised(model.standardise[name], pair[i][images]) for name, pair in blocks.items()], 1
+            )
+            .double()
+            .cpu()
+            .numpy()
+            for i in range(2)
+        ]
+
+    maps = _components((np.concatenate(contents(part)) for part in shown.split(AT_ONCE)), model.hidden - 1)
     sizes = [pair[0].shape[1] for pair in blocks.values()]
     for name, part in zip(blocks, np.split(maps, np.cumsum(sizes)[:-1]), strict=True):
         model.maps[name].weight.data.copy_(torch.from_numpy(part.T))
     scores = data.scores.double().cpu().numpy()
     mean, scale = scores.mean(), max(float(scores.std()), 1e-6)
+    everything = torch.arange(len(data.image), device=data.image.device).split(AT_ONCE)
+    mapped = [[version @ maps for version in contents(part)] for part in everything]
     grams = _grams(
-        [np.insert(version @ maps, 0, 1.0, axis=1) for version in whole],
+        [np.insert(np.concatenate(parts), 0, 1.0, axis=1) for parts in zip(*mapped, strict=True)],
         data.images.cpu().numpy(),
         data.users.cpu().numpy(),
         (scores - mean) / scale,
@@ -88,10 +103,22 @@ def expectation_maximisation(
     return weights, average, total / people
 
 
-def known(rows: Tensor) -> Tensor:
-    """Rows that are not absent; one row of zeros where all are."""
-    found = rows[rows.any(1)]
-    return found if len(found) else rows[:1]
+def standardise(module: Standardise, parts: Sequence[Tensor], rows: Tensor) -> None:
+    """Fit it to these rows of each part [n, dim] together, but for absent ones (zeros).
+
+    A few columns at a time: all rows at once would be copied several times over.
+    """
+    told = [rows[part.any(1)[rows]] for part in parts]
+    if not any(map(len, told)):
+        told = [rows[:1] for _ in parts]
+    for start in range(0, parts[0].shape[1], COLUMNS):
+        columns = slice(start, start + COLUMNS)
+        module.fit(torch.cat([part[:, columns][of] for part, of in zip(parts, told, strict=True)]), columns)
+
+
+def _standardised(module: nn.Module, rows: Tensor) -> Tensor:
+    """What is absent is taken for average."""
+    return module(rows) * rows.any(1, keepdim=True)
 
 
 def _low_rank(covariance: np.ndarray, directions: int) -> np.ndarray:
@@ -107,9 +134,15 @@ def _low_rank(covariance: np.ndarray, directions: int) -> np.ndarray:
     return spread
 
 
-def _components(rows: np.ndarray, count: int) -> np.ndarray:
-    """A map [features, count] to the largest principal components, of unit variance together on average."""
-    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+def _components(parts: Iterable[np.ndarray], count: int) -> np.ndarray:
+    """A map [features, count] to the largest principal components, of unit variance together on average.
+
+    `parts` [n, features] are the standardised rows, some at a time.
+    """
+    square, total = np.zeros(()), 0
+    for rows in parts:
+        square, total = square + rows.T @ rows, total + len(rows)
+    values, vectors = np.linalg.eigh(square / total)
     vectors, values = vectors[:, ::-1][:, :count], np.maximum(values[::-1][:count], 0.0)
     scaled = vectors * (values > 1e-9 * values.max()) / np.sqrt(max(float(values.mean()), 1e-12))
     return np.pad(scaled, ((0, 0), (0, count - scaled.shape[1])))

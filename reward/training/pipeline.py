@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 
 from reward.data import Dataset
 from reward.encoders.features import Features, encode_dataset
 from reward.encoders.image_text import ImageTextEncoder, SentenceEncoder, sentence_encoder
-from reward.encoders.sentences import NEMOTRON_ID, SENTENCE_ENCODER_ID
+from reward.encoders.sentences import NEMOTRON_ID, SENTENCE_ENCODER_ID, forget_sentence_encoders
 from reward.encoders.weights import commit_of, content_hash, resolve
 from reward.errors import CheckpointError, DatasetError
 from reward.evaluation.evaluate import CONTEXT, Predictions, known_ratings, predict, seen_users, unseen_users
@@ -80,10 +82,17 @@ def train_predictor(
     if (out / CARD_FILE).exists():
         raise CheckpointError(f"{out} holds a trained predictor already: name another --out")
     accelerator = accelerator or accelerator_for()
-    encoder, sentences = names.load(str(accelerator.device))
     with accelerator.main_process_first():  # the others find everything in the store
-        asked = recipe.image_statistics
-        features = encode_dataset(dataset, encoder, sentences, store, subjects, encoding, statistics=asked)
+        features, encoder = _encoded(
+            dataset,
+            names,
+            str(accelerator.device),
+            store,
+            subjects or {},
+            encoding,
+            out,
+            recipe.image_statistics,
+        )
     report = train(
         dataset,
         features,
@@ -91,7 +100,7 @@ def train_predictor(
         out,
         world=dataset.name,
         simulated=dataset.simulated,
-        encoder=_image_text_card(names.image_text, encoder, out),
+        encoder=encoder,
         sentence_encoder=_sentences_card(names.sentences, out),
         licences=licences(dataset, names),
         seed=seed,
@@ -103,6 +112,28 @@ def train_predictor(
         progress=progress,
     )
     return report
+
+
+def _encoded(
+    dataset: Dataset,
+    names: EncoderNames,
+    device: str,
+    store: Path,
+    subjects: Mapping[str, str],
+    encoding: Progress,
+    out: Path,
+    statistics: bool,
+) -> tuple[Features, dict[str, Any]]:
+    """The features, and what the checkpoint says of the image-text encoder; both encoders' memory is free."""
+    encoder, sentences = names.load(device)
+    features = encode_dataset(dataset, encoder, sentences, store, subjects, encoding, statistics=statistics)
+    card = _image_text_card(names.image_text, encoder, out)
+    del encoder, sentences  # billions of weights, which training does not need
+    forget_sentence_encoders()
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    return features, card
 
 
 def licences(dataset: Dataset, names: EncoderNames) -> tuple[str, ...]:
@@ -256,11 +287,14 @@ class _Judge:
         if self.method == "mix":
             images = dataset.images[dataset.rows(split)]
             told = described(tables, self.table, self.features)
-            known = known_ratings(model, told, self.features, images, self.predictor.sample_ratings)
+            known = known_ratings(
+                model, told, self.features, images, self.predictor.sample_ratings, self.predictor.sources
+            )
+        calibration = self.predictor.calibration
         return [
             unseen_users(
                 model, tables.profiles, dataset, self.features, split, self.seed + draw, CONTEXT,
-                method=self.method, prior=self.predictor.calibration.prior, known=known,
+                method=self.method, prior=calibration.prior, priors=calibration.priors, known=known,
             )
             for draw in range(self.draws)
         ]  # fmt: skip

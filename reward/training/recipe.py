@@ -22,6 +22,7 @@ class Recipe:
     learning_rate: float = 2e-5  # AdamW (section 4)
     batch_size: int = 32  # over all processes (section 4)
     epochs: int = 10  # (section 4)
+    balance: float = 0.0  # between data sets: 0 draws every rating once an epoch, 1 as many of each data set
     warmup_steps: int = 100  # linear, then the schedule (section 4)
     schedule: Literal["constant", "cosine"] = "constant"  # (section 4)
     weight_decay: float = 0.01  # of all weights but the user table
@@ -87,7 +88,7 @@ RECIPES = {recipe.name: recipe for recipe in (PAPER, STEER)}
 _SIZES = ("hidden", "layers", "heads", "feedforward", "batch_size", "epochs", "networks")  # 1 and more
 _SHARES = (
     *("dropout", "feature_dropout", "average", "drop_user", "drop_demographics", "drop_both", "drop_text"),
-    *("drop_metadata", "as_in_loop", "mixed", "partial_demographics"),
+    *("drop_metadata", "as_in_loop", "mixed", "partial_demographics", "balance"),
 )  # 0 to 1
 
 
@@ -113,6 +114,12 @@ def differences() -> list[tuple[str, Any, Any]]:
     """Field, the paper's value, ours, where they differ."""
     ours = asdict(STEER)
     return [(name, value, ours[name]) for name, value in asdict(PAPER).items() if value != ours[name]]
+
+
+def agreements() -> list[tuple[str, Any]]:
+    """Field and value, where both recipes have the same."""
+    ours = asdict(STEER)
+    return [(name, value) for name, value in asdict(PAPER).items() if value == ours[name]]
 
 
 def _value(name: str, text: str, hint: Any) -> Any:

@@ -31,7 +31,7 @@ from reward.provenance import of_data, versions
 from reward.training.calibrate import calibrate
 from reward.training.fit import TrainingSet, accelerator_for, fit
 from reward.training.journal import Journal
-from reward.training.linear_tastes import fit_linear_tastes, known
+from reward.training.linear_tastes import fit_linear_tastes, standardise
 from reward.training.recipe import PAPER, RECIPES, STEER, Recipe
 
 __all__ = ["PAPER", "RECIPES", "STEER", "Recipe", "TrainingSet", "train"]
@@ -272,13 +272,12 @@ def _initial_model(features: Features, recipe: Recipe, data: TrainingSet, users:
         users,
     )
     trained = data.images.unique()
-    model.image[0].fit(data.image[trained])
-    texts, metadata = [data.text[trained]], [data.metadata[trained]]
-    if recipe.in_loop:
-        texts, metadata = [*texts, data.subject[trained]], [*metadata, data.inferred[trained]]
-    model.text[0].fit(known(torch.cat(texts)))
-    model.metadata[0].fit(known(torch.cat(metadata)))
-    model.demographics[0].fit(known(data.demographics.flatten(0, 1)))
+    standardise(model.image[0], [data.image], trained)
+    standardise(model.text[0], [data.text, data.subject] if recipe.in_loop else [data.text], trained)
+    metadata = [data.metadata, data.inferred] if recipe.in_loop else [data.metadata]
+    standardise(model.metadata[0], metadata, trained)
+    described = data.demographics.flatten(0, 1)
+    standardise(model.demographics[0], [described], torch.arange(len(described), device=described.device))
     model.score_mean.copy_(data.scores.mean())
     model.score_scale.copy_(data.scores.std().clamp_min(1e-6))
     torch.nn.init.normal_(model.users.weight, std=recipe.user_init)
@@ -308,6 +307,7 @@ def _training_set(
         images=tensor(dataset.images[rows]),
         users=tensor(np.searchsorted(table, dataset.users[rows])),
         scores=tensor(dataset.scores[rows]),
+        sources=tensor(np.unique([dataset.source(user) for user in table], return_inverse=True)[1]),
     )
 
 

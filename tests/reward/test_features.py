@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from tiny import tiny_dataset, tiny_encoder
 
 from reward.data import load
-from reward.encoders.features import FeatureStore, content_keys, encode_dataset, image_rows
+from reward.encoders.features import FeatureStore, content_keys, encode_dataset, image_rows, mapped
 from reward.encoders.image_text import ImageTextEncoder, sentence_encoder
 from reward.errors import CheckpointError, ImageError
 
@@ -111,3 +112,46 @@ def test_an_encoder_whose_name_begins_like_anothers_is_not_mixed_up_with_it(tmp_
     FeatureStore(tmp_path, "e-half", 1).rows(["a"], lambda c: np.ones((1, 1), np.float32), silent, "things")
     rows = FeatureStore(tmp_path, "e", 1).rows(["a"], lambda c: np.zeros((1, 1), np.float32), silent, "x")
     assert rows.tolist() == [[0]]
+
+
+def test_features_lie_in_a_file_that_goes_with_them(tmp_path):
+    rows = [np.random.default_rng(i).normal(size=3).astype(np.float32) for i in range(2500)]
+    rows[7] = None  # an absent token
+    before = set(tmp_path.iterdir())
+    made = mapped(rows, 3, tmp_path)
+    assert set(tmp_path.iterdir()) == before  # it has no name
+    expected = np.stack([np.zeros(3, np.float32) if row is None else row for row in rows])
+    np.testing.assert_array_equal(made, expected)
+    assert isinstance(made.base, np.memmap) and made.dtype == np.float32
+    made[0] = 5  # of this process alone, and no error
+    assert mapped([], 3, tmp_path).shape == (0, 3)
+
+
+def test_features_without_room_are_one_clear_error(tmp_path, monkeypatch):
+    def full(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("reward.encoders.features.TemporaryFile", full)
+    with pytest.raises(CheckpointError, match=r"no room for 0 MB of features \(No space left.*make room"):
+        mapped([np.zeros(3, np.float32)], 3, tmp_path)
+
+
+def test_a_store_that_may_not_be_written_to_still_serves_what_it_has(tmp_path):
+    store = tmp_path / "store"
+    FeatureStore(store, "e", 1).rows(["a"], lambda c: np.ones((1, 1), np.float32), silent, "things")
+    store.chmod(0o500)
+    try:
+        rows = FeatureStore(store, "e", 1).rows(["a", None], lambda c: 1 / 0, silent, "things")
+    finally:
+        store.chmod(0o700)
+    assert rows.tolist() == [[1], [0]]
+
+
+def test_rows_that_are_stored_are_read_from_their_files_not_kept_in_memory(tmp_path):
+    store = FeatureStore(tmp_path, "e", 2)
+    store.rows(["a", "b"], lambda c: np.ones((len(c), 2), np.float32), silent, "things")
+    [shard] = tmp_path.glob("e-*.safetensors")
+    maps = Path("/proc/self/maps")
+    if not maps.is_file():
+        pytest.skip("only Linux tells what is mapped")
+    assert str(shard) in maps.read_text()

@@ -23,10 +23,12 @@ from reward.people.newcomer import (
     TastePrior,
     mix_start,
     mix_weights,
+    others_of,
     own_weights,
     ridge_residual,
 )
 from reward.people.person import interpolate_user, preference_profile
+from reward.predictor.ensemble import Ensemble
 from reward.predictor.network import Pamela, PamelaConfig
 from reward.predictor.predictor import Predictor
 from reward.training.calibrate import accuracy_curve, calibrate, estimate
@@ -263,6 +265,111 @@ def ratings():
     )
     known = known_ratings(model, rng.normal(size=(40, 5)).astype(np.float32), features, shown)
     return model, known, dataset, features
+
+
+@pytest.mark.parametrize("zeroed", [False, True], ids=["masked", "zeroed"])
+def test_the_known_peoples_ratings_are_those_of_predicting_one_by_one(zeroed):
+    rng, people, images = np.random.default_rng(1), 7, 40
+    config = PamelaConfig(12, 6, 5, hidden=8, layers=1, heads=2, feedforward=16, zeroed=zeroed)
+    torch.manual_seed(2)
+    model = Ensemble.of(config, people, networks=2, properties=3).eval()
+    for weights in (model.members[2].users.weight, model.members[2].average):
+        torch.nn.init.normal_(weights.data)
+    arrays = {name: rng.normal(size=(images, dim)).astype(np.float32)
+              for name, dim in (("image", 12), ("text", 6), ("metadata", 5))}  # fmt: skip
+    arrays["text"][::2] = 0  # a photograph without a prompt
+    arrays["metadata"][::3] = 0
+    described = rng.normal(size=(people, 5)).astype(np.float32)
+    described[4] = 0  # who told nothing
+    features = Features(
+        **arrays,
+        subject=arrays["text"],
+        inferred=arrays["metadata"],
+        demographics=described[:, None],
+        vocabulary=MetadataVocabulary((), (), ()),
+        combinations=np.zeros((1, 5), np.float32),
+        queries=np.zeros((0, 6), np.float32),
+    )
+    asked = np.array([31, 3, 3, 8, 0, 12, 21])
+    known = known_ratings(model, described, features, asked)
+    table = model.users.weight.numpy()
+    for row in range(people):
+        users, sentences = table[[row] * len(asked)], described[[row] * len(asked)]
+        expected = predict(model, features, asked, users, sentences)
+        np.testing.assert_allclose(known.of(asked)[row], expected, rtol=1e-5)
+    assert known.ratings.shape == (people, 6)  # nobody is asked for more
+    with pytest.raises(ValueError, match="not the images"):
+        known.of(np.array([5]))
+
+
+def test_someone_new_is_expected_to_be_like_the_known_people_of_their_own_data_set(ratings):
+    model, _, dataset, features = ratings
+    sources = np.repeat(["lapis", "para"], 20)
+    demographics, shown = np.random.default_rng(3).normal(size=(40, 5)).astype(np.float32), dataset.images
+    joint = replace(dataset, sources=("lapis",) * 6 + ("elsewhere",) * 6)
+    sample = known_ratings(model, demographics, features, np.arange(30)).ratings
+    both = known_ratings(model, demographics, features, shown, sample, sources)
+    lapis = replace(both, ratings=both.ratings[:20], demographics=demographics[:20], parts={},
+                    others=others_of(sample[:20]))  # fmt: skip
+    everybody = replace(both, parts={})
+    rated, judged = np.flatnonzero(dataset.users == 2)[:10], shown[:5]
+    prior = TastePrior()
+    for user, like in ((2, lapis), (8, everybody)):
+        found = both.mixed(joint, features, user, rated, judged, prior)
+        np.testing.assert_array_equal(found, like.mixed(joint, features, user, rated, judged, prior))
+    start = both.mixed(joint, features, 2, rated[:0], judged, prior)
+    weights = mix_start(demographics[:20], features.demographics[2, 0])
+    np.testing.assert_allclose(start, weights @ both.of(judged)[:20], rtol=1e-6)
+
+
+def test_each_data_set_has_the_prior_that_is_read_off_its_own_people(ratings, tmp_path):
+    model, _, dataset, features = ratings
+    loud = np.random.default_rng(0).normal(0, 1.2, len(dataset.users)) * (dataset.users >= 6)
+    splits = np.where(np.arange(len(dataset.users)) % 10, "val_unseen", "train")
+    table = np.arange(12).repeat(4)[:40]  # all 12 are known as well, so that there are sources to be like
+    joint = replace(
+        dataset,
+        scores=(dataset.scores + loud).astype(np.float32),
+        splits=splits,
+        name="para+lapis",
+        sources=("para",) * 6 + ("lapis",) * 6,
+    )
+    made = calibrate(model, table, joint, features)
+    assert made.priors.keys() == {"lapis", "para"}
+    assert made.prior_of("lapis").noise > made.prior_of("para").noise
+    assert made.prior_of("pamela") == made.prior
+    folder = tiny_checkpoint(tmp_path, config=model.config)
+    write_calibration(folder, made)
+    assert read_calibration(folder).priors == made.priors
+
+
+def test_someone_new_to_a_joint_predictor_is_like_those_who_rated_generated_pictures(predictor):
+    rng, given = np.random.default_rng(0), np.array([1.0, 4.0, 2.0, 5.0])
+    count = len(predictor.people)
+    known = rng.normal(3, 1, (count, 4))
+    names = ["pamela" if row % 2 else "para" for row in range(count)]
+    joint = Predictor(
+        predictor.model,
+        replace(
+            predictor.card,
+            world="pamela+para",
+            people=tuple(
+                replace(p, id=f"{name}:{p.id}") for p, name in zip(predictor.people, names, strict=True)
+            ),
+        ),
+        predictor.tables,
+        predictor.encoder,
+        replace(predictor.calibration, priors={"pamela": TastePrior(0.2, 0.1)}),
+    )
+    person = joint.mixed(known, given)
+    theirs = np.array(names) == "pamela"
+    assert (person.mix[:-1][~theirs] == 0).all()
+    like, sample = known[theirs], joint.sample_ratings
+    others = others_of(None if sample is None else sample[theirs])
+    expected, _ = own_weights(like, given, TastePrior(0.2, 0.1), None, others)
+    np.testing.assert_allclose(person.mix[[*np.flatnonzero(theirs), -1]], expected)
+    alone = predictor.mixed(known, given)
+    assert (alone.mix[:-1] != 0).all()
 
 
 def test_the_prior_is_read_off_the_ratings_of_people_outside_the_table(ratings):

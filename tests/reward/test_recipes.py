@@ -43,6 +43,7 @@ def test_setting_every_difference_turns_one_recipe_into_the_other():
         ("hidden=0", "of 1 or more"),
         ("epochs=2.5", "a whole number"),
         ("drop_user=1.5", "between 0 and 1"),
+        ("balance=2", "between 0 and 1"),
         ("learning_rate=nan", "a number"),
         ("schedule=linear", "constant or cosine"),
         ("interaction=maybe", "true or false"),

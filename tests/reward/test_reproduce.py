@@ -15,12 +15,12 @@ from reward.encoders.features import encode_dataset
 from reward.encoders.image_text import SENTENCE_ENCODER_ID, ImageTextEncoder, sentence_encoder
 from reward.errors import BaselineError, CheckpointError, DatasetError
 from reward.evaluation.evaluate import Predictions, predict, unseen_users
-from reward.evaluation.metrics import user_level
+from reward.evaluation.metrics import jackknife, user_level
 from reward.predictor.predictor import Predictor
 from reward.reproduce import report, table2, table3, table4
 from reward.reproduce.baselines import baseline_scores, check_complete
 from reward.reproduce.ceilings import ceilings, reliability
-from reward.reproduce.divergence import conflicts, divergence
+from reward.reproduce.divergence import _Sums, conflicts, divergence
 from reward.reproduce.experiment import Experiment, open_experiment, sources_of
 from reward.reproduce.figure10 import figure10
 from reward.reproduce.figure11 import figure11
@@ -404,6 +404,62 @@ def test_the_same_score_for_everyone_is_right_in_exactly_half_and_the_truth_alwa
     assert {(each.accuracy.value, each.both) for each in best if each.conflicts} == {(1.0, 1.0)}
     _, _, orders = brute_force(experiment.dataset, oracle(experiment, "test_unseen"))
     assert next(e for e in best if (e.split, e.margin) == ("test_unseen", 0.0)).preferences == orders
+
+
+def plain_formula(dataset, draws, population, margin, without=None):
+    """Shares right over conflicts, of both and over preferences, counted one by one without one person."""
+    total, right, both, orders, orders_right, crowd = 0, 0.0, 0, 0, 0.0, 0.0
+    for predictions in draws:
+        seen = {}
+        for each in conflicts(dataset, predictions):
+            if without in each.people:
+                continue
+            for c in np.flatnonzero(each.margin >= margin - 1e-6):
+                hits = []
+                for side, user in enumerate(each.people):
+                    a, b = (each.first[c], each.second[c])[:: 1 - 2 * side]
+                    own, other = each.predicted[c, side][:: 1 - 2 * side]
+                    hits.append(0.5 + 0.5 * np.sign(own - other))
+                    seen[user, a, b] = (hits[-1], 0.5 + 0.5 * np.sign(population[a] - population[b]))
+                total, right, both = total + 2, right + sum(hits), both + (hits == [1, 1])
+        orders += len(seen)
+        orders_right += sum(mine for mine, _ in seen.values())
+        crowd += sum(theirs for _, theirs in seen.values())
+    return total, right, both, orders, orders_right, crowd
+
+
+@pytest.mark.parametrize("split", ["test_seen", "test_unseen"])
+def test_running_sums_over_people_give_the_figures_of_the_plain_formula(experiment, monkeypatch, split):
+    dataset, population = experiment.dataset, experiment.population()
+    rng, all_rows = np.random.default_rng(5), experiment.dataset.rows(split)
+    draws = []
+    for count in (90, 70):  # draws need not judge the same rows
+        rows = rng.permutation(all_rows)[:count]
+        draws.append(Predictions(rows, rng.integers(1, 6, count).astype(np.float32)))
+    monkeypatch.setattr(Experiment, "personal", lambda self, split, *rest: draws)
+    found = {each.margin: each for each in divergence(experiment) if each.split == split}
+    for margin, each in found.items():
+        total, right, both, orders, orders_right, crowd = plain_formula(dataset, draws, population, margin)
+        if not total:
+            assert each.conflicts == 0 and np.isnan(each.accuracy.value)
+            continue
+        assert (each.conflicts, each.preferences) == (round(total / 4), round(orders / 2))
+        assert each.both == pytest.approx(both / (total / 2), abs=1e-12)
+        assert each.population_accuracy == pytest.approx(crowd / orders, abs=1e-12)
+        people = {u for draw in draws for c in conflicts(dataset, draw) if (c.margin >= margin - 1e-6).any()
+                  for u in c.people}  # fmt: skip
+        assert each.users == len(people)
+        left = [plain_formula(dataset, draws, population, margin, user) for user in people]
+        expected = jackknife({"share": right / total}, [{"share": r / t} for t, r, *_ in left if t])["share"]
+        assert vars(each.accuracy) == pytest.approx(vars(expected), abs=1e-9)
+        assert each.preference_accuracy.value == pytest.approx(orders_right / orders, abs=1e-12)
+    assert found[0.0].conflicts > 20
+
+
+def test_sums_over_people_grow_with_the_people_of_the_split_not_with_all_pairs_of_them(experiment):
+    sums = _Sums.of(np.unique(experiment.dataset.users[experiment.dataset.rows("test_unseen")]))
+    arrays = [value for value in vars(sums).values() if isinstance(value, np.ndarray)]
+    assert {array.shape for array in arrays} == {(3,)}
 
 
 def test_examples_of_disagreement_are_chosen_by_ratings_alone_and_share_nothing(experiment):

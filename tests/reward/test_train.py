@@ -1,20 +1,35 @@
 """Training learns what people like, stops when it should, and writes what inference needs."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tiny import tiny_dataset, tiny_encoder
+from tiny_ratings import SHORT, tiny_ratings
 
 from reward.data import load
 from reward.encoders.features import encode_dataset
 from reward.encoders.image_text import SENTENCE_ENCODER_ID, ImageTextEncoder, sentence_encoder
+from reward.encoders.sentences import forget_sentence_encoders
 from reward.errors import DatasetError
 from reward.evaluation.evaluate import predict, profiles_of, seen_users, unseen_users
 from reward.people.newcomer import DEFAULT_PRIOR
+from reward.predictor.checkpoint import read_checkpoint
 from reward.predictor.predictor import Predictor
-from reward.training.train import PAPER, STEER, Recipe, TrainingSet, train
+from reward.training import linear_tastes, pipeline
+from reward.training.pipeline import EncoderNames, train_predictor
+from reward.training.train import (
+    PAPER,
+    STEER,
+    Recipe,
+    TrainingSet,
+    _initial_model,
+    _linear_tastes,
+    _training_set,
+    train,
+)
 
 QUICK = replace(
     STEER,
@@ -78,6 +93,7 @@ def batch_of(rows=4000, recipe=STEER):
         images=torch.zeros(rows, dtype=torch.long),
         users=torch.zeros(rows, dtype=torch.long),
         scores=torch.ones(rows),
+        sources=torch.zeros(1, dtype=torch.long),
     )
     torch.manual_seed(0)
     return data.batch(torch.arange(rows), recipe)
@@ -127,6 +143,7 @@ def test_what_nobody_knows_is_absent():
         images=torch.zeros(5, dtype=torch.long),
         users=torch.zeros(5, dtype=torch.long),
         scores=torch.ones(5),
+        sources=torch.zeros(1, dtype=torch.long),
     )
     present = data.batch(torch.arange(5), recipe)["present"]
     assert not present[:, 2].any() and not present[:, 3].any()
@@ -229,3 +246,54 @@ def test_a_data_set_without_training_rows_is_a_clear_error(world, tmp_path):
     empty = replace(dataset, splits=np.full(len(dataset.splits), "test_seen"))
     with pytest.raises(DatasetError, match="no training ratings"):
         run((folder, empty, features, encoder), "empty")
+
+
+def test_encoders_have_given_their_memory_back_when_training_begins(tmp_path, monkeypatch):
+    dataset = load(tiny_dataset(tmp_path / "PAMELA"), quiet=True)
+    names = EncoderNames(str(tiny_encoder(tmp_path / "encoder")), SENTENCE_ENCODER_ID)
+    forget_sentence_encoders()  # other tests may hold the one that is in memory
+    load_encoders, begin = EncoderNames.load, pipeline.train
+    held, alive = [], []
+
+    def remembered(self, device):
+        found = load_encoders(self, device)
+        held.extend(weakref.ref(encoder.model) for encoder in found)
+        return found
+
+    def begun(*data, **options):
+        alive.extend(model for model in held if model() is not None)
+        return begin(*data, **options)
+
+    monkeypatch.setattr(EncoderNames, "load", remembered)
+    monkeypatch.setattr(pipeline, "train", begun)
+    recipe = replace(SHORT, epochs=1, networks=1, properties=3)
+    train_predictor(dataset, tmp_path / "out", recipe, names, tmp_path / "features")
+    assert len(held) == 2 and not alive
+    card, _, _ = read_checkpoint(tmp_path / "out")
+    again, _ = load_encoders(names, "cpu")
+    assert card.encoder["sha256"] == again.hash
+
+
+def test_features_are_standardised_and_mapped_as_if_all_were_in_memory_at_once(monkeypatch):
+    dataset, features = tiny_ratings()
+    absent = np.random.default_rng(0).random(len(features.text)) < 0.3
+    features = replace(features, text=np.where(absent[:, None], 0, features.text).astype(np.float32))
+    rows, table = dataset.rows("train"), np.arange(8)
+    data = _training_set(dataset, features, rows, table, torch.device("cpu"))
+    whole = []
+    for at_once, columns in ((4096, 256), (7, 4)):
+        monkeypatch.setattr(linear_tastes, "AT_ONCE", at_once)
+        monkeypatch.setattr(linear_tastes, "COLUMNS", columns)
+        torch.manual_seed(0)
+        model = _initial_model(features, SHORT, data, users=8)
+        tastes = _linear_tastes(model.config, replace(SHORT, properties=4), data, users=8)
+        images = torch.arange(20)
+        given = {name: getattr(data, name)[images] for name in ("image", "text", "metadata")}
+        everyone = tastes(**given, user=torch.arange(20) % 8)
+        whole.append((model.text[0].mean, model.text[0].scale, everyone))
+    shown = np.unique(dataset.images[rows])
+    told = np.concatenate([part[shown][part[shown].any(1)] for part in (features.text, features.subject)])
+    np.testing.assert_allclose(whole[0][0], told.mean(0), atol=1e-6)
+    np.testing.assert_allclose(1 / whole[0][1], told.std(0), rtol=1e-5)
+    for once, by_parts in zip(*whole, strict=True):
+        np.testing.assert_allclose(once, by_parts, rtol=1e-4, atol=1e-5)

@@ -85,6 +85,64 @@ def test_a_resumed_training_equals_an_unbroken_one_to_the_last_bit(
     assert clockless[0] == clockless[1]
 
 
+@pytest.fixture(scope="module")
+def joint(ratings):
+    """Six of the eight known people, and so three quarters of the training ratings, are PARA's."""
+    dataset, features = ratings
+    sources = tuple("pamela" if row in (2, 5) else "para" for row in range(len(dataset.user_ids)))
+    return replace(dataset, name="pamela+para", sources=sources), features
+
+
+def test_a_balanced_training_that_was_broken_off_ends_as_it_would_have(joint, tmp_path, monkeypatch):
+    recipe = replace(SHORT, balance=0.6, networks=1)
+    train_on(joint, tmp_path / "whole", recipe, journal=tmp_path / "whole", save_every=7)
+    with monkeypatch.context() as patch:
+        kill_after(patch, 3)  # in the second epoch
+        with pytest.raises(KeyboardInterrupt):
+            train_on(joint, tmp_path / "killed", recipe, journal=tmp_path / "killed", save_every=7)
+    torch.rand(5)
+    train_on(joint, tmp_path / "killed", recipe, journal=tmp_path / "killed", save_every=7, resume=True)
+    expected, found = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    train_on(joint, tmp_path / "plain", replace(recipe, balance=0.0), journal=tmp_path / "plain")
+    plain = load_file(tmp_path / "plain" / "model.safetensors")
+    assert not torch.equal(plain["model.members.0.head.weight"], found["model.members.0.head.weight"])
+
+
+@pytest.mark.parametrize(
+    ("balance", "shares"),
+    [(0.0, (240, 80)), (1.0, (160, 160)), (0.5, (320 * 3**0.5 / (3**0.5 + 1), 320 / (3**0.5 + 1)))],
+)
+def test_an_epoch_takes_of_each_data_set_what_the_balance_says(balance, shares):
+    torch.manual_seed(0)
+    users = torch.arange(8).repeat_interleave(40)
+    sources = (torch.arange(8) < 2).long()  # two people of eight are the second data set's
+    nothing = torch.zeros(8, 1)
+    data = TrainingSet(
+        *[nothing] * 5, nothing[:, None], torch.zeros(320).long(), users, torch.zeros(320), sources
+    )
+    order = data.order(balance)
+    assert len(order) == 320
+    counts = np.bincount(sources[users[order]].numpy(), minlength=2)
+    np.testing.assert_allclose(counts, shares, atol=1)
+    for name in (0, 1):
+        rows = torch.nonzero(sources[users] == name).squeeze(1)
+        taken = torch.bincount(order, minlength=320)[rows]
+        assert taken.max() - taken.min() <= 1  # every rating as often as the others, or once more
+    assert len(torch.unique(data.users[order[:40]])) > 4  # mixed, not one data set after the other
+    assert not torch.equal(order, data.order(balance))
+
+
+def test_where_nothing_can_be_balanced_the_order_is_that_of_a_plain_shuffle():
+    nothing, users = torch.zeros(3, 1), torch.tensor([0, 1, 2, 0])
+    data = TrainingSet(*[nothing] * 5, nothing[:, None], users, users, users.float(), torch.zeros(3).long())
+    for balance in (0.0, 1.0):
+        torch.manual_seed(1)
+        expected = torch.randperm(4)
+        torch.manual_seed(1)
+        assert torch.equal(data.order(balance), expected)
+
+
 def test_a_finished_training_leaves_its_metrics_and_no_state(unbroken):
     folder, report = unbroken["short"]
     names = sorted(path.name for path in folder.iterdir())
@@ -264,6 +322,7 @@ def test_without_validation_the_last_epoch_is_kept(ratings):
         images=torch.from_numpy(dataset.images[:64]),
         users=torch.from_numpy(dataset.users[:64]),
         scores=torch.from_numpy(dataset.scores[:64]),
+        sources=torch.zeros(len(dataset.user_ids), dtype=torch.long),
     )
     weights = []
     for _ in fit(model, data, replace(SHORT, average=0.0, patience=1), 0, lambda current: {}):
