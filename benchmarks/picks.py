@@ -1,17 +1,18 @@
 """Does choosing inside the search save renders? Ten simulated people who choose as their truth says.
 
     python benchmarks/picks.py --out runs/picks                          # 10 people x 4 prompts, 5 x 20
+    python benchmarks/picks.py --out runs/picks --noise 0.5              # the same people, of changing moods
     python benchmarks/picks.py --out runs/picks --users 2 --prompts 1 --iterations 2 --proposals 4
 
 Each person searches twice from the same seeds: without choosing, and choosing after every round. Then they
-look at the round's pictures as shown (image seed 0, no figure but their own true expected rating, to which a
-trial's noise is added) and heart up to two that they like better than what they have hearted before, bury the
-worst quarter, and ask for more like the best. What would win after a round is the best picture by then, its
-hearts and buries counted, and is judged by the true expected rating, mean of the 4 confirmation seeds, less
-the base's. Told are the mean gain after each round and after the finals, and how many of the rounds' renders
-the runs with choices needed for the gain that those without had at the end of their rounds; beside it how
-many those without needed for it themselves, which is less than all where the last rounds add nothing.
-Intervals of 95% draw whole people.
+look at the round's pictures as shown (image seed 0, no figure but their own true expected rating, to which
+the noise of one look may be added), heart up to two that they like better than what they have hearted before,
+bury the worst quarter, and ask for more like the best. What would win after a round is the best picture by
+then, its hearts and buries counted, and is judged by the true expected rating, mean of the 4 confirmation
+seeds, less the base's. Told are the mean gain after each round and after the finals, and how many of the
+rounds' renders the runs with choices needed for the gain that those without had at the end of their rounds;
+beside it how many those without needed for it themselves, which is less than all where the last rounds add
+nothing. Intervals of 95% draw whole people.
 
 Runs, pictures and measurements are kept in --out: it can be stopped and started at any time.
 """
@@ -37,7 +38,6 @@ from steer.record.picks import HEART, Pick, Picks
 from steer.settings import Settings
 
 SEEDS = Settings().confirm_seeds
-NOISE = 0.5  # standard deviation of one trial, in rating points; about the sandbox's own
 
 
 def main() -> None:
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=4)
     parser.add_argument("--iterations", type=int, default=5)
     parser.add_argument("--proposals", type=int, default=20)
+    parser.add_argument("--noise", type=float, help="standard deviation of one look, in points", default=0.0)
     parser.add_argument("--results", type=Path, default=RESULTS / "picks.json")
     asked = parser.parse_args()
     lab = open_lab(asked.out)
@@ -59,17 +60,17 @@ def main() -> None:
     for prompt in prompts:
         for user in people:
             free = course(lab, lab.run(lab.personal(user), prompt, settings), prompt, user)
-            chosen = course(lab, picked(lab, user, prompt, settings), prompt, user)
+            chosen = course(lab, picked(lab, user, prompt, settings, asked.noise), prompt, user)
             rows.append({"user": user, "prompt": prompt, "free": free, "chosen": chosen})
             print(user, prompt, free[-1], chosen[-1], flush=True)
-            write_json(asked.results, report(rows, settings))
-    print(json.dumps(report(rows, settings)["summary"], indent=1))
+            write_json(asked.results, report(rows, settings, asked.noise))
+    print(json.dumps(report(rows, settings, asked.noise)["summary"], indent=1))
 
 
-def picked(lab: Lab, user: str, prompt: str, settings: Settings) -> Record:
+def picked(lab: Lab, user: str, prompt: str, settings: Settings, noise: float) -> Record:
     """The run of someone who chooses after every round; found, resumed or made."""
     reward = lab.personal(user)
-    out = lab.folder / "picked" / f"{settings.iterations}x{settings.proposals}"
+    out = lab.folder / "picked" / f"{settings.iterations}x{settings.proposals}-{noise:g}"
     name = f"{slug(user)}-{slug(prompt)}"
     if (out / name / "config.json").exists():
         run = Run.resume(out / name, reward.person, lab.parts(reward))
@@ -77,17 +78,17 @@ def picked(lab: Lab, user: str, prompt: str, settings: Settings) -> Record:
         run = Run.start(prompt, reward.person, lab.parts(reward), settings, out, name=name)
     for event in run:
         if isinstance(event, IterationDone):
-            choose(lab, Record.read(run.folder), event.iteration, user, settings)
+            choose(lab, Record.read(run.folder), event.iteration, user, settings, noise)
     return Record.read(run.folder)
 
 
-def choose(lab: Lab, record: Record, iteration: int, user: str, settings: Settings) -> None:
+def choose(lab: Lab, record: Record, iteration: int, user: str, settings: Settings, noise: float) -> None:
     """What this person makes of a round. The same again after a kill: keys and noise follow from names."""
     picks = Picks(record.folder)
     lost = {e.id for e in record.events if isinstance(e, Rejected)}
     scored = {e.id for e in record.events if isinstance(e, Rated)} - lost
     prompts = {e.id: e.prompt for e in record.events if isinstance(e, Rendered) and e.id in scored}
-    rating = felt(lab, prompts, user, settings)
+    rating = felt(lab, prompts, user, settings, noise)
     new = [id for id in prompts if id.startswith(f"r{iteration:02}")]
     before = [rating[p.picture] for p in picks.read() if p.pick == "heart" and p.picture in rating]
     least = max([rating[id] for id in prompts if id == "r00c00"] + before)
@@ -99,12 +100,12 @@ def choose(lab: Lab, record: Record, iteration: int, user: str, settings: Settin
         picks.give(Pick(key=f"{pick}-{id}", pick=pick, picture=id))  # type: ignore[arg-type]
 
 
-def felt(lab: Lab, prompts: dict[str, str], user: str, settings: Settings) -> dict[str, float]:
+def felt(lab: Lab, prompts: dict[str, str], user: str, settings: Settings, noise: float) -> dict[str, float]:
     """How each picture strikes this person: their expected rating and the noise of one look."""
     row = [str(id) for id in lab.raters.ids].index(user)
     t = lab.truth([(prompt, settings.seed) for prompt in prompts.values()])[row]
-    noise = [np.random.default_rng(hash_of(user, prompt)).normal(0, NOISE) for prompt in prompts.values()]
-    return dict(zip(prompts, map(float, t + noise), strict=True))
+    looks = [np.random.default_rng(hash_of(user, prompt)).normal(0, noise) for prompt in prompts.values()]
+    return dict(zip(prompts, map(float, t + looks), strict=True))
 
 
 def hash_of(*texts: str) -> int:
@@ -144,7 +145,7 @@ def winners(events: Sequence[Event], picks: Sequence[Pick]) -> list[tuple[int, s
     return found
 
 
-def report(rows: Sequence[dict[str, Any]], settings: Settings) -> dict[str, Any]:
+def report(rows: Sequence[dict[str, Any]], settings: Settings, noise: float) -> dict[str, Any]:
     """Gains by round, and the share of renders to the gain that the free had after all rounds."""
     users = np.array([row["user"] for row in rows])
     gains = {arm: np.array([[g for _, g in row[arm]] for row in rows]) for arm in ("free", "chosen")}
@@ -167,6 +168,7 @@ def report(rows: Sequence[dict[str, Any]], settings: Settings) -> dict[str, Any]
         "people": len(names),
         "prompts": len({row["prompt"] for row in rows}),
         "settings": settings.to_json(),
+        "noise": noise,
         "renders": [round(float(n), 1) for n in renders],
         "summary": {
             **{arm: [clustered(column, users) for column in table.T] for arm, table in gains.items()},
