@@ -3,13 +3,16 @@
     python benchmarks/search.py --out runs/search               # 20 users x 6 prompts, all arms
     python benchmarks/search.py --out runs/search --part 1/2    # only make runs; beside it --part 2/2
     python benchmarks/search.py --out runs/search --fill        # only pictures and replies
+    python benchmarks/search.py --out runs/search --skip 3 --results benchmarks/results/search-4-6.json
+    python benchmarks/search.py --together benchmarks/results/search.json benchmarks/results/search-4-6.json
     python benchmarks/search.py --population 2 --build FOLDER --users 10 --prompts 3
 
-Arms: the paper's loop, 5 x 20 ("paper 5x20"); guided search at several budgets; blind phrases, which know
-nobody: two to four strong look phrases of a bank drawn at random, no language model and no image gate, the
-best predicted picture wins, plainly or after the best few were rendered on two fresh seeds ("finalists"),
-also with exactly as many renders as each guided run took. A render is every picture that a search looked at:
-base, gate, candidates, finalists; not those of the confirmation. Every arm also searches for the population.
+Arms: the paper's loop, 5 x 20 ("paper 5x20"); guided search at several budgets, once with rewrites drawn from
+the bank of looks in place of the language model's; blind phrases, which know nobody: two to four strong look
+phrases of a bank drawn at random, no language model and no image gate, the best predicted picture wins,
+plainly or after the best few were rendered on two fresh seeds ("finalists"), also with exactly as many
+renders as each guided run took. A render is every picture that a search looked at: base, gate, candidates,
+finalists; not those of the confirmation. Every arm also searches for the population.
 
 A winner is judged by the person's true expected rating, mean of the 4 confirmation seeds, less the base's.
 Pictures have 256 pixels, what the raters measure at and more than the encoder sees; painting them at 512, as
@@ -24,16 +27,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import RESULTS, clustered, machine, write_json
+from corrections import Bank
 from predictor import beside
 from steering import HALF
 
 from reward.reproduce.plots import GREY, OTHER, OWN, THIRD, drawing, titled
+from steer.experiments.caches import CachedProposer
 from steer.experiments.figure8 import BASE, ComparedPicture, judge, unseen_seed
 from steer.experiments.lab import Lab, Reward, open_lab
 from steer.machine.loading import load
@@ -53,7 +59,8 @@ FINALISTS = 4
 POPULATION = "population"
 GRID = (*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120)  # renders
 PAPER = "paper 5x20"
-LOOPS = (PAPER, "guided 2x5/0", "guided 5x20")
+GUIDED, NO_MODEL = "guided 5x20", "guided 5x20, no language model"
+LOOPS = (PAPER, "guided 2x5/0", GUIDED, NO_MODEL)
 BANK = (
     (
         *("realistic photograph", "oil painting", "ink drawing", "watercolor", "cubist painting"),
@@ -90,17 +97,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/search"))
     parser.add_argument("--users", type=int, default=USERS)
     parser.add_argument("--prompts", type=int, default=PROMPTS)
+    parser.add_argument("--skip", type=int, help="leave out the first few prompts", default=0)
     parser.add_argument("--loops", nargs="+", help='as in "guided 3x12"', default=LOOPS)
     parser.add_argument("--part", help="i/n: make every n-th run, and no results", default="")
     parser.add_argument("--fill", action="store_true", help="only what no predictor is asked for")
     parser.add_argument("--population", type=int, default=1)
     parser.add_argument("--build", type=Path, help="of another population")
     parser.add_argument("--results", type=Path, help="file to write", default=None)
+    parser.add_argument("--together", type=Path, nargs="+", help="only: gains of several results, as one")
     args = parser.parse_args()
+    if args.together:
+        print(json.dumps(together(args.together), indent=1))
+        return
     if args.users < 2:
         parser.error("--users must be 2 or more: winners are compared with other users'")
     lab = open_population(args.out, args.population, args.build)
-    prompts = lab.plan.prompts[: args.prompts]
+    prompts = lab.plan.prompts[args.skip : args.prompts]
     people = [*lab.users[: args.users], POPULATION]
     wanted = {name: loop_settings(name) for name in args.loops}
     if args.fill:
@@ -111,7 +123,7 @@ def main() -> None:
         part, of = (int(number) for number in args.part.split("/"))
         for number, (prompt, who) in enumerate((prompt, who) for prompt in prompts for who in people):
             for name, settings in wanted.items() if number % of == part - 1 else ():
-                run = lab.run(reward_of(lab, who), prompt, settings)
+                run = lab_of(lab, name).run(reward_of(lab, who), prompt, settings)
                 print(name, prompt, who, run.result["best"]["prompt"], flush=True)
         return
     name = "search" if args.population == 1 else f"search-{args.population}"
@@ -182,11 +194,20 @@ def loop_settings(name: str) -> Settings:
     """The settings of an arm like "guided 5x20", or "guided 2x5/0" without finalists. Winners are confirmed
     here, not by the runs; the paper's image gate stays as it was."""
     search, _, budget = name.partition(" ")
-    size, _, few = budget.partition("/")
+    size, _, few = budget.partition(",")[0].partition("/")
     iterations, proposals = map(int, size.split("x"))
     settings = Settings(iterations=iterations, proposals=proposals, confirm=0)
     own: dict[str, Any] = {"keep": 1, "gate_sd": 2.0} if search == "paper" else {}
     return replace(settings, search=search, **own, **({"finalists": int(few)} if few else {}))
+
+
+def lab_of(lab: Lab, arm: str) -> Lab:
+    """The lab of an arm: where it has no language model, rewrites are drawn from the bank of looks."""
+    if arm != NO_MODEL:
+        return lab
+    other = copy(lab)
+    other.proposer = CachedProposer(Bank(), lab.folder / "replies")
+    return other
 
 
 def courses(
@@ -201,7 +222,7 @@ def courses(
             return reward.scorer.score(lab.images([(prompt, s) for s in seeds]), prompt, reward.person)
 
         for name, settings in wanted.items():
-            found[name][who] = loop_course(lab.run(reward, prompt, settings), base)
+            found[name][who] = loop_course(lab_of(lab, name).run(reward, prompt, settings), base)
     guided = {name: found[name] for name in found if name != PAPER}
     counts = set(BLIND) | {c.renders for one in guided.values() for c in one.values()}
     pool = blind_prompts(prompt, max(counts))
@@ -479,6 +500,7 @@ def differences(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for arm, prompts in gains_of(rows).items()
     }
     pairs = [(arm, PAPER) for arm in gains if PAPER in gains and arm != PAPER]
+    pairs += [(GUIDED, NO_MODEL)] if GUIDED in gains and NO_MODEL in gains else []
     pairs += [(arm, blind) for arm in gains if (blind := f"blind with finalists, as {arm}") in gains]
     found = {}
     for first, second in pairs:
@@ -498,6 +520,30 @@ def gains_of(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, fl
     for row in rows:
         found.setdefault(row["arm"], {}).setdefault(row["prompt"], {})[row["user"]] = row["gain"]
     return found
+
+
+def together(results: Sequence[Path]) -> dict[str, Any]:
+    """Gains and their differences over the prompts of several results, of the arms that all of them have."""
+    rows: list[dict[str, Any]] = []
+    found = [json.loads(path.read_text(encoding="utf-8"))["gains"] for path in results]
+    for gains in found:
+        for arm in set.intersection(*map(set, found)):
+            rows += [
+                {"arm": arm, "prompt": prompt, "user": user, "gain": gain}
+                for prompt, users in gains[arm].items()
+                for user, gain in users.items()
+            ]
+    rows.sort(key=lambda row: row["arm"])
+    gains_by_arm: dict[str, Any] = {}
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        mine = [row for row in rows if row["arm"] == arm]
+        gains = [row["gain"] for row in mine]
+        gains_by_arm[arm] = {
+            "runs": len(mine),
+            "won": won(gains),
+            **clustered(gains, [row["user"] for row in mine]),
+        }
+    return {"gain": gains_by_arm, "differences": differences(rows)}
 
 
 def reached(curves: dict[str, np.ndarray]) -> dict[str, int]:
