@@ -6,9 +6,12 @@
 Each person searches twice from the same seeds: without choosing, and choosing after every round. Then they
 look at the round's pictures as shown (image seed 0, no figure but their own true expected rating, to which a
 trial's noise is added) and heart up to two that they like better than what they have hearted before, bury the
-worst quarter, and ask for more like the best. A winner is judged by the true expected rating, mean of the 4
-confirmation seeds, less the base's. Told are the mean gain after each round, and how many renders the runs
-with choices needed for the gain that those without ended with, with 95% intervals that draw whole people.
+worst quarter, and ask for more like the best. What would win after a round is the best picture by then, its
+hearts and buries counted, and is judged by the true expected rating, mean of the 4 confirmation seeds, less
+the base's. Told are the mean gain after each round and after the finals, and how many of the rounds' renders
+the runs with choices needed for the gain that those without had at the end of their rounds; beside it how
+many those without needed for it themselves, which is less than all where the last rounds add nothing.
+Intervals of 95% draw whole people.
 
 Runs, pictures and measurements are kept in --out: it can be stopped and started at any time.
 """
@@ -27,10 +30,10 @@ from common import RESULTS, clustered, machine, write_json
 
 from steer.experiments.lab import Lab, open_lab
 from steer.loop.run import Run
-from steer.record.events import IterationDone, Rated, Rejected, Rendered
+from steer.record.events import Event, IterationDone, Rated, Rejected, Rendered
 from steer.record.files import slug
 from steer.record.folder import Record
-from steer.record.picks import Pick, Picks
+from steer.record.picks import HEART, Pick, Picks
 from steer.settings import Settings
 
 SEEDS = Settings().confirm_seeds
@@ -111,32 +114,54 @@ def hash_of(*texts: str) -> int:
 def course(lab: Lab, record: Record, prompt: str, user: str) -> list[tuple[int, float]]:
     """(renders so far, true gain of what would win) after each round, and at the end."""
     row = [str(id) for id in lab.raters.ids].index(user)
-    steps: list[tuple[int, str]] = []
-    renders, prompts = 0, {}
-    for event in record.events:
-        if isinstance(event, Rendered):
-            renders += 1
-            prompts[event.id] = event.prompt
-        elif isinstance(event, IterationDone):
-            steps.append((renders, prompts[event.best]))
-    steps.append((renders, str(record.result["best"]["prompt"])))
+    steps = winners(record.events, Picks(record.folder).read())
+    steps.append((sum(isinstance(e, Rendered) for e in record.events), str(record.result["best"]["prompt"])))
     wanted = list(dict.fromkeys([prompt, *(text for _, text in steps)]))
     t = lab.truth([(text, seed) for text in wanted for seed in SEEDS])[row]
     mean = dict(zip(wanted, t.reshape(len(wanted), len(SEEDS)).mean(1), strict=True))
     return [(n, round(float(mean[text] - mean[prompt]), 4)) for n, text in steps]
 
 
+def winners(events: Sequence[Event], picks: Sequence[Pick]) -> list[tuple[int, str]]:
+    """(renders so far, prompt that would win) after each round, with what was chosen by then.
+
+    Every pick is of a picture of the round after which it was given.
+    """
+    hearted = {pick.picture for pick in picks if pick.pick == "heart"}
+    buried = {pick.picture for pick in picks if pick.pick == "bury"}
+    found: list[tuple[int, str]] = []
+    renders, prompts, worth = 0, {}, {}
+    for event in events:
+        if isinstance(event, Rendered):
+            renders += 1
+            prompts[event.id] = event.prompt
+        elif isinstance(event, Rated):
+            worth[event.id] = event.score + HEART * (event.id in hearted)
+        elif isinstance(event, Rejected):
+            worth.pop(event.id, None)
+        elif isinstance(event, IterationDone):
+            found.append((renders, prompts[max(worth.keys() - buried, key=lambda id: worth[id])]))
+    return found
+
+
 def report(rows: Sequence[dict[str, Any]], settings: Settings) -> dict[str, Any]:
-    """Gains by round, and renders to the gain that nobody's choosing ended with."""
+    """Gains by round, and the share of renders to the gain that the free had after all rounds."""
     users = np.array([row["user"] for row in rows])
     gains = {arm: np.array([[g for _, g in row[arm]] for row in rows]) for arm in ("free", "chosen")}
     renders = np.array([[n for n, _ in row["free"]] for row in rows]).mean(0)
     rng, names = np.random.default_rng(0), np.unique(users)
-    shares = []
-    for _ in range(2000):
-        drawn = np.concatenate([np.flatnonzero(users == name) for name in rng.choice(names, len(names))])
-        shares.append(share(gains["free"][drawn].mean(0), gains["chosen"][drawn].mean(0), renders))
-    found = share(gains["free"].mean(0), gains["chosen"].mean(0), renders)
+    drawn = [
+        np.concatenate([np.flatnonzero(users == name) for name in rng.choice(names, len(names))])
+        for _ in range(2000)
+    ]
+
+    def told(arm: str) -> dict[str, float]:
+        def of(some: np.ndarray) -> float:
+            return share(gains["free"][some, :-1].mean(0), gains[arm][some, :-1].mean(0), renders[:-1])
+
+        low, high = np.quantile([of(some) for some in drawn], (0.025, 0.975))
+        return {"mean": round(of(np.arange(len(users))), 3), "low": round(low, 3), "high": round(high, 3)}
+
     return {
         "machine": machine(),
         "people": len(names),
@@ -145,24 +170,25 @@ def report(rows: Sequence[dict[str, Any]], settings: Settings) -> dict[str, Any]
         "renders": [round(float(n), 1) for n in renders],
         "summary": {
             **{arm: [clustered(column, users) for column in table.T] for arm, table in gains.items()},
-            "share_of_renders_to_the_same_gain": {
-                "mean": round(found, 3),
-                "low": round(float(np.quantile(shares, 0.025)), 3),
-                "high": round(float(np.quantile(shares, 0.975)), 3),
-            },
+            "chosen_less_free": [clustered(column, users) for column in (gains["chosen"] - gains["free"]).T],
+            "share_of_renders_to_the_same_gain": {arm: told(arm) for arm in gains},
         },
         "rows": rows,
     }
 
 
-def share(free: np.ndarray, chosen: np.ndarray, renders: np.ndarray) -> float:
-    """Of the renders without choices, how many those with choices need; linear between rounds, 1 if never."""
-    goal, last, before = free[-1], 0.0, 1.0
-    for gain, count in zip(chosen, renders, strict=True):
-        if gain >= goal:
-            part = 1.0 if gain == last else (goal - last) / (gain - last)
-            return float(min(1.0, (before + max(0.0, part) * (count - before)) / renders[-1]))
-        last, before = float(gain), float(count)
+def share(free: np.ndarray, some: np.ndarray, renders: np.ndarray) -> float:
+    """Of all renders, how many `some` needs for the gain that `free` ends with; 1 if never.
+
+    Linear between rounds, from the base on, which gains nothing.
+    """
+    gains, counts = np.concatenate([[0.0], some]), np.concatenate([[1.0], renders])
+    goal = free[-1]
+    if goal <= 0:
+        return float(1 / renders[-1])  # the base itself
+    for before, gain, first, last in zip(gains, gains[1:], counts, counts[1:], strict=False):
+        if gain >= goal:  # and before < goal
+            return float((first + (goal - before) / (gain - before) * (last - first)) / renders[-1])
     return 1.0
 
 
