@@ -35,6 +35,7 @@ from steer.profiles.names import checked_name
 from steer.profiles.picks import profile_of, rate_picks
 from steer.record.picks import Pick
 from steer.settings import DEFAULT_PROMPT, clean_prompt
+from steer.taste import check_wanted
 
 THUMB = 320, 78  # pixels, WebP quality
 _KEPT_THUMBS = 1_500  # some 30 MB
@@ -304,6 +305,8 @@ def _check_pick(run: LiveRun, pick: Pick) -> None:
             raise _Late("that round is being rendered already")
         if pick.prompt is not None and pick.prompt not in [one["prompt"] for one in review["prompts"]]:
             raise _Late("that wording was changed meanwhile: look again")
+    if pick.to is not None:
+        check_wanted(run.record.config, pick.to)
     if pick.to is not None and review is not None:
         from steer.gates.text import normalize
 

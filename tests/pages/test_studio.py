@@ -183,6 +183,17 @@ def test_a_choice_that_makes_no_sense_or_comes_too_late_is_refused_and_not_kept(
     assert not (at_work / "picks.jsonl").exists()
 
 
+def test_words_that_say_what_is_never_wanted_are_refused_on_the_page(client, at_work):
+    config = json.loads((at_work / "config.json").read_text())
+    config["recipe"]["corrections"] = [{"verb": "never", "phrase": "neon", "t": 1.0}]
+    (at_work / "config.json").write_text(json.dumps(config))
+    place = "/studio/runs/at-work/picks"
+    answer = client.post(place, json={"key": key(), "pick": "add", "to": "rocks in a neon glow"})
+    assert answer.status_code == 400 and 'says "neon"' in answer.json()["error"]
+    assert not (at_work / "picks.jsonl").exists()
+    assert client.post(place, json={"key": key(), "pick": "add", "to": "rocks in chalk"}).status_code == 200
+
+
 def test_a_finished_run_takes_hearts_and_nothing_else(client, finished, out):
     place = f"/studio/runs/{finished.name}/picks"
     assert client.post(place, json={"key": key(), "pick": "stop"}).status_code == 409
