@@ -1,26 +1,35 @@
 """How a page of 500 pictures behaves in a real browser, and how soon a new picture is on it.
 
-    python benchmarks/studio.py            # needs playwright and Chromium
+    python benchmarks/studio.py            # some minutes; needs playwright and Chromium
 
-Figures: memory of the page's process with all pictures scrolled past, the slowest frames while scrolling, and
-seconds from a picture's `rendered` line on disk to the picture on the page. Pictures are made up.
+A run of made-up pictures (512 pixels) goes on in a process of its own, as any run does, while its page is
+open. Figures: seconds from a picture's file to the picture on the page, for the first one and the first ten
+of three runs; seconds until a page of all pictures shows the first of them; milliseconds between frames while
+all of it is scrolled past at 6,000 pixels a second, the first time (pictures are made small, sent and decoded
+meanwhile), again, and at a phone's width; beside it the same of grey boxes, which is what the machine itself
+can do; and the memory of the page's own process, and of all the browser's processes beyond an empty page.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urljoin
 
 import numpy as np
+import psutil
 from common import RESULTS, machine, write_json
 from PIL import Image
 
@@ -31,33 +40,53 @@ from steer.pages.server import create_app, listen
 from steer.pages.studio import Desk, studio_pages
 from steer.parts import Parts
 from steer.profiles import Profiles
-from steer.record.events import Rendered
 from steer.record.folder import runs_by_name
 from steer.settings import Settings
 
 SIZE = 512
+FIRST = 10  # as many as a window shows at once
+RUNS = 3
+DESKTOP = {"viewport": {"width": 1280, "height": 860}}
+PHONE = {
+    "viewport": {"width": 390, "height": 844}, "device_scale_factor": 3, "is_mobile": True, "has_touch": True,
+}  # fmt: skip
+# When each picture was there to be seen, in Unix milliseconds; kept from before the page's own script.
+SEEN = """window.seen = {}; document.addEventListener("load", (event) => {
+  const card = event.target.closest?.(".card");
+  if (card) requestAnimationFrame(() => { window.seen[card.dataset.id] ??= Date.now(); });
+}, true);"""
 FRAMES = """async () => {
+  scrollTo({ top: 0, behavior: "instant" });
+  await new Promise((r) => setTimeout(r, 500));
   const gaps = []; let last = performance.now(), go = true;
   const tick = (now) => { gaps.push(now - last); last = now; if (go) requestAnimationFrame(tick); };
   requestAnimationFrame(tick);
-  const end = document.documentElement.scrollHeight;
-  for (let y = 0; y < end; y += 240) {
+  for (let y = 0; y < document.documentElement.scrollHeight; y += 240) {
     scrollTo({ top: y, behavior: "instant" });
     await new Promise((r) => setTimeout(r, 40));
   }
   go = false;
-  return gaps.sort((a, b) => a - b);
+  return gaps;
 }"""
+BOXES = """<style>ul { display: grid; grid-template-columns: repeat(5, 1fr); gap: 18px; list-style: none }
+li { height: 380px; background: #ccc }</style><ul>%s</ul>"""
+CARDS = "document.querySelectorAll('.card').length"
+SHOWN = "Object.keys(window.seen).length"
 
 
 class Painter:
-    """Soft made-up landscapes: as hard to decode as any, quick to make."""
+    """Soft made-up landscapes: as hard to decode as any, quick to make. Begins when `go` is there."""
 
     name = "made-up pictures"
+
+    def __init__(self, go: Path) -> None:
+        self.go = go
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> Iterator[Image.Image]:
         y, x = np.mgrid[0 : 1 : SIZE * 1j, 0 : 1 : SIZE * 1j][..., None]
         for prompt in prompts:
+            while not self.go.exists():
+                time.sleep(0.02)
             rng = np.random.default_rng(sum(prompt.encode()))
             top, ground, sun = rng.uniform(20, 235, (3, 3))
             hill = 0.6 + 0.1 * np.sin(6 * x + rng.uniform(0, 6))
@@ -67,13 +96,25 @@ class Painter:
             )
 
 
-def parts(score: Any) -> Parts:
+def paint(out: Path, name: str, count: int) -> None:
+    """A run of one round of `count` pictures; the process that it goes on in."""
+    rng = np.random.default_rng(0)
+
     def propose(prompt: str, memory: Any, n: int, seed: int) -> list[str]:
         return [f"{prompt}, number {(seed + i) % 100_000} of many looks" for i in range(n)]
 
-    proposer = SimpleNamespace(name="made-up rewrites", propose=propose)
-    scorer = SimpleNamespace(name="made-up scores", score=score)
-    return Parts(proposer=proposer, renderer=Painter(), scorer=scorer)
+    def score(images: Sequence[Image.Image], prompt: str, person: Any) -> list[float]:
+        return [float(value) for value in rng.uniform(1, 5, len(images))]
+
+    seats = Parts(
+        proposer=SimpleNamespace(name="made-up rewrites", propose=propose),
+        renderer=Painter(out / f"{name}.go"),
+        scorer=SimpleNamespace(name="made-up scores", score=score),
+    )
+    person = SimpleNamespace(kind="known", id="1", world="made-up", label="made-up:1", hash="0")
+    settings = Settings(iterations=1, proposals=count, confirm=0, search="paper", gate_sd=None)
+    for _ in Run.start("a landscape", person, seats, settings, out, name=name):
+        pass
 
 
 def main() -> None:
@@ -91,108 +132,161 @@ def main() -> None:
 
 
 def measure(out: Path, count: int) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    person = SimpleNamespace(kind="known", id="1", world="made-up", label="made-up:1", hash="0")
-    settings = Settings(iterations=1, proposals=count, confirm=0, search="paper", gate_sd=None)
-    seats = parts(lambda images, prompt, person: [float(v) for v in rng.uniform(1, 5, len(images))])
-    run = Run.start("a landscape", person, seats, settings, out)
-    late: list[float] = []
-    with served(out) as base, browser() as page:
-        page.goto(base)
-        page.goto(f"{base.split('/studio')[0]}/studio/runs/{run.folder.name}/")
-        for event in run:
-            if isinstance(event, Rendered) and len(late) < 20:
-                late.append(seconds_to_show(page, event.id, time.monotonic()))
-        end = time.monotonic() + 300
-        while page.evaluate("document.querySelectorAll('.card').length") <= count:
-            assert time.monotonic() < end, "the pictures never came"
-            page.wait_for_timeout(200)
-        gaps = page.evaluate(FRAMES)
-        page.wait_for_timeout(2000)
-        used = memory_of(page)
+    runs = out / "runs"
+    runs.mkdir()
+    with served(out, runs) as (way_in, runs_page), browser() as open_page:
+        page = let_in(open_page(DESKTOP), way_in)
+        late = [follow(page, runs, f"short-{i}", FIRST, runs_page) for i in range(RUNS)]
+        page.goto("about:blank")
+        empty = sum(sizes())
+        follow(page, runs, "long", count, runs_page)
+        start = time.monotonic()
+        page.reload()
+        until(page, lambda: page.evaluate(SHOWN))
+        opened = time.monotonic() - start
+        until(page, lambda: page.evaluate(CARDS) > count)
+        first, again = frames(page), frames(page)
+        found: dict[str, Any] = {
+            "pictures": page.evaluate(CARDS),
+            "pictures_shown": page.evaluate(SHOWN),
+            "memory_mb": {"page": round(max(sizes("renderer"))), "browser": round(sum(sizes()) - empty)},
+            "load_average": os.getloadavg()[0],
+        }
+        phone = let_in(open_page(PHONE), way_in)
+        phone.goto(page.url)
+        until(phone, lambda: phone.evaluate(CARDS) > count)
+        boxes = open_page(DESKTOP)
+        boxes.set_content(BOXES % ("<li></li>" * count))
+        return {
+            **found,
+            "first_picture_s": spread([one[0] for one in late]),
+            "first_ten_pictures_s": spread([value for one in late for value in one]),
+            "first_of_all_s": round(opened, 2),
+            "frame_ms": {"first": first, "again": again, "phone": frames(phone), "boxes": frames(boxes)},
+        }
+
+
+def let_in(page: Any, way_in: str) -> Any:
+    """The page at the studio's first one; its address leads there by itself, after a moment."""
+    page.goto(way_in)
+    until(page, lambda: page.locator("#plan").count())
+    return page
+
+
+def follow(page: Any, runs: Path, name: str, count: int, runs_page: str) -> list[float]:
+    """A new run, watched from before its first picture to its end.
+
+    Seconds from the file of each picture that came into sight to the picture on the page.
+    """
+    run = multiprocessing.get_context("spawn").Process(target=paint, args=(runs, name, count), daemon=True)
+    run.start()
+    until(page, (runs / name / "config.json").exists)
+    page.goto(f"{runs_page}{name}/")
+    until(page, lambda: status(page) == "At work")
+    (runs / f"{name}.go").touch()
+    until(page, lambda: status(page) == "Done")
+    run.join()
+    assert run.exitcode == 0
+    page.wait_for_timeout(3000)
+    shown = {id: shown / 1000 for id, shown in page.evaluate("window.seen").items()}
+    assert "r00c00" in shown
+    return [shown[id] - (runs / name / "images" / f"{id}.png").stat().st_mtime for id in sorted(shown)]
+
+
+def status(page: Any) -> str:
+    return str(page.evaluate("document.querySelector('#status')?.textContent ?? document.body.innerText"))
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": round(float(np.median(values)), 2), "worst": round(max(values), 2), "of": len(values)}
+
+
+def frames(page: Any) -> dict[str, float]:
+    """Milliseconds between frames while the whole page is scrolled past, and of the main thread's work.
+
+    Where other programs keep the cores busy the former are longer; the latter are processor time.
+    """
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def worked() -> float:
+        found = session.send("Performance.getMetrics")["metrics"]
+        return next(float(one["value"]) for one in found if one["name"] == "TaskDuration")
+
+    before = worked()
+    gaps = np.array(page.evaluate(FRAMES))
+    median, p95, worst = (round(float(value), 1) for value in np.quantile(gaps, (0.5, 0.95, 1.0)))
     return {
-        "pictures": count + 1,
-        "memory_mb": used,
-        "frame_ms": {"median": gaps[len(gaps) // 2], "p95": gaps[int(0.95 * len(gaps))], "worst": gaps[-1]},
-        "seconds_to_the_page": {"median": float(np.median(late)), "worst": max(late)},
+        "median": median,
+        "p95": p95,
+        "worst": worst,
+        "share_above_50": round(float((gaps > 50).mean()), 4),
+        "frames": len(gaps),
+        "work": round(1000 * (worked() - before) / len(gaps), 1),
     }
 
 
-def seconds_to_show(page: Any, id: str, start: float) -> float:
-    """Until the picture is loaded on the page."""
-    ready = f"((i) => Boolean(i?.complete && i.naturalWidth))(document.querySelector('#card-{id} img'))"
-    seen = f"document.querySelector('#card-{id}')?.scrollIntoView()"
-    while not page.evaluate(ready):
-        page.evaluate(seen)  # pictures out of sight are not loaded before they are wanted
-        assert time.monotonic() < start + 120, f"{id} never came"
-        page.wait_for_timeout(20)
-    return round(time.monotonic() - start, 3)
+def sizes(kind: str = "") -> list[float]:
+    """MB of each of the browser's processes; what several share is divided among them."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            if words and "chrom" in words[0] and (not kind or f"--type={kind}" in words):
+                found.append(process.memory_full_info().pss / 1e6)
+    return found
 
 
-def memory_of(page: Any) -> dict[str, float]:
-    """MB: what the scripts hold, and the private memory of the largest of the browser's page processes."""
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
-    session.send("HeapProfiler.collectGarbage")
-    metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-    sizes = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"--type=renderer" in (folder / "cmdline").read_bytes():
-                rows = (folder / "smaps_rollup").read_text().splitlines()
-                sizes.append(sum(int(row.split()[1]) for row in rows if row.startswith("Private_")) / 1024)
-        except OSError:
-            continue
-    return {"scripts": round(metrics["JSHeapUsedSize"] / 1e6, 1), "process": round(max(sizes), 1)}
+def until(page: Any, condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + 900
+    while not condition():
+        assert time.monotonic() < end, f"it never came: {page.url} {status(page)[:300]}"
+        page.wait_for_timeout(50)
 
 
-class served:
-    """A studio in this process."""
+@contextmanager
+def served(out: Path, runs: Path) -> Iterator[tuple[str, str]]:
+    """A studio in a thread: the address that lets a browser in, and where its runs are."""
+    import uvicorn
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
-
-    def __enter__(self) -> str:
-        import uvicorn
-
-        profiles, folders = Profiles(self.out / "profiles"), partial(runs_by_name, self.out)
-        desk = Desk(
-            out=self.out, children=Children(self.out), folders=folders, profiles=profiles, profile="me",
-            people=[], simulated=True, options=[], plan=lambda rounds, pictures: {}, rounds=5, pictures=20,
-            restart="steer studio",
-        )  # fmt: skip
-        address = listen()
-        app = create_app(
-            [studio_pages(desk), gallery_pages(folders, Book(profiles, "me"), desk.restart)],
-            address.token,
-            "/studio/",
-        )
-        self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [address.socket]})
-        self.thread.start()
-        return address.url("/studio/")
-
-    def __exit__(self, *exc: object) -> None:
-        self.server.should_exit = True
-        self.thread.join()
+    profiles, folders = Profiles(out / "profiles"), partial(runs_by_name, runs)
+    desk = Desk(
+        out=runs, children=Children(runs), folders=folders, profiles=profiles, profile="me",
+        people=[], simulated=True, options=[], plan=lambda rounds, pictures: {"images": 1, "seconds": 1.0,
+        "may_stop_early": False, "machine": "this machine", "paid": 0}, rounds=5, pictures=20,
+        restart="steer studio",
+    )  # fmt: skip
+    address = listen()
+    pages = [studio_pages(desk), gallery_pages(folders, Book(profiles, "me"), desk.restart)]
+    app = create_app(pages, address.token, "/studio/")
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [address.socket]})
+    thread.start()
+    try:
+        way_in = address.url("/studio/")
+        yield way_in, urljoin(way_in, "/studio/runs/")
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
-class browser:
-    """A page of Chromium."""
+@contextmanager
+def browser() -> Iterator[Callable[[Mapping[str, Any]], Any]]:
+    """Opens pages of Chromium, each as on a machine of its own."""
+    from playwright.sync_api import sync_playwright
 
-    def __enter__(self) -> Any:
-        from playwright.sync_api import sync_playwright
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
 
-        self.play = sync_playwright().start()
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        self.browser = self.play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = self.browser.new_page(viewport={"width": 1280, "height": 860})
-        page.set_default_timeout(180_000)
-        return page
+        def open_page(screen: Mapping[str, Any]) -> Any:
+            page = chromium.new_context(**screen).new_page()
+            page.set_default_timeout(180_000)
+            page.add_init_script(SEEN)
+            return page
 
-    def __exit__(self, *exc: object) -> None:
-        self.browser.close()
-        self.play.stop()
+        yield open_page
+        chromium.close()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
-from steer.errors import TasteError
-from steer.gates.text import normalize, says
+from steer.errors import PickError, TasteError
+from steer.gates.text import TextGate, normalize, says
 from steer.parts import PersonLike, ReadsTaste
 
 SURE = 2.0  # standard errors: an own part that is further from nothing is told as theirs
@@ -198,3 +198,21 @@ def check_sense(new: Correction, others: Iterable[Correction]) -> None:
             raise TasteError(
                 f'"{new}" contradicts "{other}": take that back first, with --clear "{other.phrase}"'
             )
+
+
+def never_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Phrases that the person of a run never wants, as its `config.json` holds them."""
+    rows = map(Correction.from_json, config["recipe"].get("corrections", ()))
+    return tuple(one.phrase for one in rows if one.verb == "never")
+
+
+def unwanted(config: Mapping[str, Any], words: str) -> str | None:
+    """A short reason where a wording of someone's own says what they never want in this run."""
+    return TextGate(str(config["prompt"]), never=never_of(config)).unwanted(words)
+
+
+def check_wanted(config: Mapping[str, Any], words: str) -> None:
+    """Raises `PickError` for `unwanted` words, before they are kept."""
+    if reason := unwanted(config, words):
+        what = reason.removesuffix(", which this person never wants")
+        raise PickError(f"this {what}, which is never wanted in this run: write it without")

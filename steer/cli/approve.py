@@ -14,7 +14,9 @@ from steer.cli.console import err, hint
 from steer.cli.report import prompt_text
 from steer.errors import UsageError
 from steer.record.events import Review
+from steer.record.folder import Record
 from steer.record.picks import By, Pick, Picks, edited
+from steer.taste import check_wanted
 
 HELP = "enter: render them; 2 TEXT: change the second; -2 5: strike two; + TEXT: add; all: ask no more"
 _CHANGE = re.compile(r"(\d+)\s+(\S.*)")
@@ -41,15 +43,18 @@ def wait_for_a_word(folder: Path, base: str, event: Review) -> None:
     if any(one.pick == "go" and one.iteration == event.iteration for one in picks.read()):
         return  # said already, before a kill
     if event.by == "terminal" and sys.stdin.isatty():
-        approve(picks, base, event)
+        approve(picks, folder, base, event)
     else:
         hint(f"iteration {event.iteration} waits for a word on the page: steer studio", style="yellow")
 
 
-def approve(picks: Picks, base: str, event: Review) -> None:
+def approve(picks: Picks, folder: Path, base: str, event: Review) -> None:
     """Ask for one round. Every answer is on disk before the next question, and counts after a kill."""
 
+    config = Record(folder).config
+
     def give(kind: Any, **values: Any) -> None:
+        check_wanted(config, values.get("to", ""))
         picks.give(Pick(key=secrets.token_hex(8), pick=kind, by="terminal", **values))
 
     while True:

@@ -70,8 +70,9 @@ def rate(
 
     with RatingSession(profile, scorer, source) as session:
         pages = rating_pages(
-            profile, session, simulated=scorer.simulated, known=demographics_of(scorer), restart=restart
-        )
+            profile, session, simulated=scorer.simulated, known=demographics_of(scorer), restart=restart,
+            back=_back(),
+        )  # fmt: skip
         open_pages(
             [pages],
             keep=profile.folder / "address.json",
@@ -111,6 +112,14 @@ def _restart(name: str, images: str, reward: Path | None, runs: Path) -> str:
     words += ["--reward", str(reward)] if reward is not None else []
     words += ["--out", str(runs)] if runs != opt.RUNS else []
     return shlex.join(words)
+
+
+def _back() -> str:
+    """The studio that opened this page, where one did."""
+    from steer.pages.children import BACK
+
+    found = os.environ.get(BACK, "")
+    return found if found.startswith("http://127.0.0.1:") else ""
 
 
 def _farewell(profile: Profile, before: int) -> None:

@@ -122,12 +122,11 @@ class TextGate:
         if (words := count_words(candidate)) > limit:
             return f"too long ({words} words, at most {limit})"
         added = self._added(candidate)
-        return (
-            self._unwanted(candidate, added) or self._junk(candidate, added) or self._lost(candidate, added)
-        )
+        return self.unwanted(candidate) or self._junk(candidate, added) or self._lost(candidate, added)
 
-    def _unwanted(self, candidate: str, added: str | None) -> str | None:
-        """What the prompt itself asks for is not held against a rewrite."""
+    def unwanted(self, candidate: str) -> str | None:
+        """A short reason where it says what is never wanted; not where the prompt itself asks for that."""
+        added = self._added(candidate)
         for phrase in self.never:
             own = added is None and says(self.prompt, phrase)
             if not own and says(candidate if added is None else added, phrase):

@@ -27,6 +27,7 @@ from steer.record.events import (
 )
 from steer.record.folder import Recorder
 from steer.record.picks import HEART, By, Pick, edited
+from steer.taste import unwanted
 
 POLL = 0.2  # seconds between two looks for an answer, while the run waits for one
 
@@ -136,12 +137,14 @@ class Choices:
                 self._edits.append(event)
 
     def _is_late(self, pick: Pick, at: str) -> bool:
-        """Whether it comes when nothing can be changed by it any more."""
+        """Whether it changes nothing: it comes too late, or says what the person never wants."""
         where, _, number = at.partition(" ")
         if where == "confirm":
             return pick.pick != "bury"
         if where == "finals":
             return pick.pick not in ("heart", "bury", "clear")
+        if pick.to is not None and unwanted(self._record.config, pick.to):
+            return True
         if pick.pick in ("strike", "change"):
             return at != f"review {pick.iteration}"
         return pick.pick == "go" and where == "round" and (pick.iteration or 0) < int(number)

@@ -36,7 +36,7 @@ from steer.parts import (
 from steer.record.events import Event, Note, Proposed, Rated, Rejected, Rendered
 from steer.record.folder import Recorder
 from steer.settings import Settings
-from steer.taste import Correction
+from steer.taste import Correction, never_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -116,8 +116,7 @@ class Steps:
     @property
     def text_gate(self) -> TextGate:
         """What every rewrite of this run must pass."""
-        never = tuple(one.phrase for one in self.corrections if one.verb == "never")
-        return TextGate(self.prompt, self.parts.similarity, never=never)
+        return TextGate(self.prompt, self.parts.similarity, never=never_of(self.record.config))
 
     def replies(
         self, iteration: int, attempt: int, memory: Sequence[Scored], n: int, guide: Guide | None = None

@@ -8,6 +8,7 @@ Only processes that were started here are ever ended, and runs never are: they a
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from steer.errors import PageError
 from steer.record.files import slug
 
 KEPT = ".studio"
+BACK = "STEER_BACK"  # in a server's environment: where its pages lead back to
 PATIENCE = 120.0  # seconds until another page's server has said where it is
 
 
@@ -28,6 +30,8 @@ class Children:
     def __init__(self, out: Path, command: Sequence[str] = (sys.executable, "-m", "steer")) -> None:
         self._out, self._folder, self._command = out, out / KEPT, list(command)
         self._lock = threading.Lock()
+        self._opening = threading.Lock()  # of its own: pages that are open are answered while another starts
+        self._pages: dict[tuple[str, ...], Path] = {}
         self._runs: dict[str, subprocess.Popen[bytes]] = {}
         self._servers: dict[tuple[str, ...], tuple[subprocess.Popen[str], str]] = {}
 
@@ -74,12 +78,36 @@ class Children:
             return next((line.strip() for line in reversed(lines) if line.strip()), "")[:600]
         return ""
 
-    def open_server(self, words: Sequence[str]) -> str:
+    def make_page(self, words: Sequence[str]) -> Path:
+        """The page that `steer WORDS` makes and names in its last line; the same words make it once.
+
+        Raises `PageError` where it makes none.
+        """
+        with self._opening:
+            made = self._pages.get(tuple(words))
+            if made is not None and made.is_file():
+                return made
+            command = [*self._command, *words, "--out", str(self._out)]
+            try:
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise PageError(f"steer {' '.join(words)} did not end well: {error}") from error
+            lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or [""]
+            if done.returncode:
+                raise PageError(
+                    lines[-1].removeprefix("error: ") or f"steer {words[0]} failed without a word"
+                )
+            self._pages[tuple(words)] = Path(lines[-1])
+            return self._pages[tuple(words)]
+
+    def open_server(self, words: Sequence[str], back: str = "") -> str:
         """The address of `steer WORDS`, a page's server of its own that ends with this studio.
 
-        Raises `PageError` where it does not start.
+        `back` is the address that its pages lead back to. Raises `PageError` where it does not start.
         """
-        with self._lock:
+        with self._opening:
             running = self._servers.get(tuple(words))
             if running is not None and running[0].poll() is None:
                 return running[1]
@@ -87,6 +115,7 @@ class Children:
                 process = subprocess.Popen(
                     [*self._command, *words, "--no-open"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+                    env={**os.environ, BACK: back},  # not among its words: it holds the token
                 )  # fmt: skip
             except OSError as error:
                 raise PageError(f"cannot start steer {words[0]}: {error}") from error
@@ -100,7 +129,7 @@ class Children:
 
     def close(self) -> None:
         """End the servers; runs go on."""
-        with self._lock:
+        with self._opening:
             for process, _ in self._servers.values():
                 process.terminate()
             for process, _ in self._servers.values():

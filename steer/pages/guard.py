@@ -35,6 +35,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -145,6 +146,12 @@ class Guard:
     def _let_in(self, scope: Scope, response: Response) -> Response:
         response.set_cookie(_cookie(scope), self.token, httponly=True, samesite="strict", path="/")
         return response
+
+
+def way_back(request: Request, path: str) -> str:
+    """The address that lets the browser that asks in again, for a link on a page of another port."""
+    token = _cookie_of(request.headers, _cookie(request.scope))
+    return f"http://{request.headers['host']}{path}?{urlencode({'token': token})}"
 
 
 def _cookie(scope: Scope) -> str:

@@ -20,6 +20,7 @@ from steer.machine.presets import PRESETS, resolve
 from steer.pages import wording
 from steer.pages.watch import Watch
 from steer.parts import BASE_ID
+from steer.profiles.picks import profile_of
 from steer.record.events import (
     Event,
     Finals,
@@ -103,6 +104,7 @@ class LiveRun:
             new |= {pick.picture for pick in given[p:] if pick.picture}
             shown = [one for one in candidates_of(events) if one.image is not None]
             base, config = str(self.record.config["prompt"]), self.record.config
+            profile = profile_of(self.record)
             last = {pick.picture: pick for pick in given if pick.pick in ("heart", "bury", "clear")}
             more = {pick.picture for pick in given if pick.pick == "more"}
             taken = {event.name for event in events if isinstance(event, Picked) and not event.late}
@@ -137,8 +139,9 @@ class LiveRun:
                 "status": status,
                 "error": self.record.error if status == "error" else None,
                 "prompt": base,
-                "person": config["person"]["label"],
-                "phase": watch.phase,
+                "person": config["person"]["label"] if profile is None else f"your profile {profile}",
+                "profile": profile,
+                "phase": watch.phase.replace("iteration", "round"),
                 "done": min(watch.done, watch.total),
                 "total": watch.total,
                 "round": watch.iteration,
@@ -185,6 +188,10 @@ class LiveRun:
     def _verdict(self) -> list[str]:
         """What the checks say, in sentences."""
         result = self.record.result
+        if result["winner_is_base"] and BASE_ID in result.get("picks", {}).get("hearted", ()):
+            return [
+                "You hearted the picture of your own words and nothing came above it: they are the result."
+            ]
         if result["winner_is_base"]:
             return ["No rewrite was rated higher than your own words, so they are the result."]
         confirm, found = result["confirm"], []

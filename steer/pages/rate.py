@@ -146,12 +146,13 @@ class SharedSession:
 
 
 def rating_pages(
-    profile: Profile, session: RatingSession, *, simulated: bool, known: dict[str, list[str]], restart: str
-) -> APIRouter:
+    profile: Profile, session: RatingSession, *, simulated: bool, known: dict[str, list[str]], restart: str,
+    back: str = "",
+) -> APIRouter:  # fmt: skip
     """The pages of one profile.
 
     `known` are demographics of the known people, as suggestions: gender, nationality. `restart` is the
-    command that starts this page again.
+    command that starts this page again, `back` the address of the page that opened it.
     """
     desk = SharedSession(profile, session)
     router = APIRouter()
@@ -167,13 +168,15 @@ def rating_pages(
     def start() -> Response:
         return render(
             "start.html.j2", name=profile.name, told=profile.demographics.known(), known=known,
-            simulated=simulated, goal=GOALS[0], data={"restart": restart},
+            simulated=simulated, goal=GOALS[0], back=back, data={"restart": restart},
         )  # fmt: skip
 
     @router.get("/rate")
     def page() -> Response:
         data = {"restart": restart, "anchors": ANCHORS}
-        return render("rate.html.j2", name=profile.name, anchors=ANCHORS, simulated=simulated, data=data)
+        return render(
+            "rate.html.j2", name=profile.name, anchors=ANCHORS, simulated=simulated, back=back, data=data
+        )
 
     @router.get("/rate/state")
     def state() -> dict[str, Any]:
@@ -200,7 +203,7 @@ def rating_pages(
     @router.get("/learnt")
     def learnt() -> Response:
         page = build(session.learnt(), profile.name, session.progress.source)
-        return render("learnt.html.j2", page=page, data={"restart": restart})
+        return render("learnt.html.j2", page=page, back=back, data={"restart": restart})
 
     @router.get("/pictures/{id}")
     def picture(request: Request, id: str) -> Response:

@@ -1,8 +1,9 @@
 """The studio: begin a run, watch it, choose inside it, look at what there is; all on one page's server.
 
 /studio/                    a finished example, a form to begin, past runs
+/runs/NAME/versus.html      two runs beside each other; versus.json, its values
 /studio/runs/NAME/          one run, live; NAME/state and NAME/picks for its script
-/studio/runs/NAME/thumbs/ID a picture, small
+/studio/runs/NAME/thumbs/ID a picture, small; ?small=1 smaller
 
 The galleries of `steer.pages.served_gallery` stand beside it under /runs/.
 """
@@ -15,17 +16,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 from reward.checked import read_json
 from steer.errors import PickError, RecordError, UsageError
 from steer.pages import wording
 from steer.pages.children import Children
 from steer.pages.gallery import webp
+from steer.pages.guard import way_back
 from steer.pages.html import FOLDER
 from steer.pages.live import LiveRun
 from steer.pages.served_gallery import entry_of
@@ -35,10 +38,15 @@ from steer.profiles.names import checked_name
 from steer.profiles.picks import profile_of, rate_picks
 from steer.record.picks import Pick
 from steer.settings import DEFAULT_PROMPT, clean_prompt
+from steer.taste import check_wanted
 
-THUMB = 320, 78  # pixels, WebP quality
+THUMB, SMALL, QUALITY = 320, 224, 78  # pixels on a dense screen and on a plain one, of WebP
 _KEPT_THUMBS = 1_500  # some 30 MB
 _OPEN_RUNS = 12
+# A page without script, with its pictures and its style in it.
+VERSUS_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
 EXAMPLE = FOLDER / "static" / "example"
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9]{12,64}$")]
@@ -108,9 +116,9 @@ class GivenPick(_Sent):
 
 
 class OpenWish(_Sent):
-    """Another page to open: rating for a profile, or a study of runs."""
+    """Another page to open: rating for a profile, a study of runs, or two of them beside each other."""
 
-    what: Literal["rate", "study"]
+    what: Literal["rate", "study", "compare"]
     name: Annotated[str, Field(max_length=60)] = "me"
     runs: Annotated[list[str], Field(max_length=40)] = []
 
@@ -145,7 +153,7 @@ def studio_pages(desk: Desk) -> APIRouter:
     """The pages of one studio."""
     router = APIRouter()
     live: OrderedDict[str, LiveRun] = OrderedDict()
-    thumbs: OrderedDict[tuple[Path, float], bytes] = OrderedDict()
+    thumbs: OrderedDict[tuple[Path, float, int], bytes] = OrderedDict()
     lock = threading.Lock()
     example = read_json(Path(str(EXAMPLE / "example.json")))
 
@@ -220,22 +228,40 @@ def studio_pages(desk: Desk) -> APIRouter:
         return {"name": desk.children.begin(wish.key, prompt, wish.slug, words)}
 
     @router.post("/studio/open")
-    def open_(wish: OpenWish) -> dict[str, str]:
+    def open_(request: Request, wish: OpenWish) -> dict[str, str]:
         if wish.what == "rate":
             words = ["rate", checked_name(wish.name), *_only_reward(desk.options)]
-            return {"url": desk.children.open_server(words)}
+            return {"url": desk.children.open_server(words, way_back(request, "/studio/"))}
         runs = [str(desk.folders()[name]) for name in wish.runs if name in desk.folders()]
         if not runs:
-            raise UsageError("choose a finished run or more for a study")
+            raise UsageError("choose a finished run or more")
+        if wish.what == "compare":
+            if len(runs) != 2:
+                raise UsageError("choose two finished runs to put beside each other")
+            page = desk.children.make_page(["runs", "compare", *runs])
+            return {"url": f"/runs/{quote(page.parent.name)}/versus.html"}
         return {"url": desk.children.open_server(["study", "start", *runs])}
+
+    @router.get("/runs/{name}/versus.html")
+    @router.get("/runs/{name}/versus.json")
+    def versus(request: Request, name: str) -> Response:
+        path = desk.out / name / request.url.path.rpartition("/")[2]
+        beside = path.parent.resolve().parent == desk.out.resolve()
+        if not beside or not path.is_file() or path.is_symlink():
+            return fail(request, "there is no such comparison here", 404)
+        kind = "text/html" if path.suffix == ".html" else "application/json"
+        return FileResponse(path, media_type=kind, headers={"content-security-policy": VERSUS_POLICY})
+
+    @router.get("/runs/{name}/gallery.html")
+    def from_versus(name: str) -> Response:
+        return RedirectResponse(f"/runs/{quote(name)}/", 303)
 
     @router.get("/studio/runs/{name}/")
     def page(name: str) -> Response:
         run = run_of(name)
         prompt = "" if run is None else str(run.record.config["prompt"])
-        profile = None if run is None else profile_of(run.record)
         data = {"restart": desk.restart, "name": name}
-        return render("studio_run.html.j2", name=name, prompt=prompt, profile=profile, data=data)
+        return render("studio_run.html.j2", name=name, prompt=prompt, data=data)
 
     @router.get("/studio/runs/{name}/state")
     def state(name: str, since: str = "") -> dict[str, Any]:
@@ -269,21 +295,22 @@ def studio_pages(desk: Desk) -> APIRouter:
         return state_of(name, "")
 
     @router.get("/studio/runs/{name}/thumbs/{id}")
-    def thumb(request: Request, name: str, id: str) -> Response:
+    def thumb(request: Request, name: str, id: str, small: bool = False) -> Response:
         run = run_of(name)
         path = None if run is None else run.folder / "images" / f"{id}.png"
         if run is None or path is None or id not in run.shown or not path.is_file():
             return fail(request, "there is no such picture in this run", 404)
-        place = path, path.stat().st_mtime
+        side = SMALL if small else THUMB
+        place = path, path.stat().st_mtime, side
         with lock:
-            small = thumbs.get(place)
-        if small is None:
-            small = webp(path, *THUMB)
+            made = thumbs.get(place)
+        if made is None:
+            made = webp(path, side, QUALITY)
             with lock:
-                thumbs[place] = small
+                thumbs[place] = made
                 while len(thumbs) > _KEPT_THUMBS:
                     thumbs.popitem(last=False)
-        return Response(small, media_type="image/webp", headers={"cache-control": "private, max-age=86400"})
+        return Response(made, media_type="image/webp", headers={"cache-control": "private, max-age=86400"})
 
     return router
 
@@ -304,6 +331,8 @@ def _check_pick(run: LiveRun, pick: Pick) -> None:
             raise _Late("that round is being rendered already")
         if pick.prompt is not None and pick.prompt not in [one["prompt"] for one in review["prompts"]]:
             raise _Late("that wording was changed meanwhile: look again")
+    if pick.to is not None:
+        check_wanted(run.record.config, pick.to)
     if pick.to is not None and review is not None:
         from steer.gates.text import normalize
 
@@ -336,4 +365,5 @@ def _not_begun(status: str, said: str) -> dict[str, Any]:
         "phase": said if status == "starting" else "", "done": 0, "total": 0, "round": 0, "rounds": 0,
         "left": "", "pictures": 0, "cards": [], "best": None, "gain": None, "review": None, "asks": False,
         "stopping": False, "pausing": False, "verdict": [], "notes": [], "prompt": "", "person": "",
+        "profile": None,
     }  # fmt: skip

@@ -123,7 +123,8 @@ def learn(
         rating = float(mix[:-1] @ would + mix[-1])
         pictures.append(Seen(id, prompt, rating, float(mix[:-1] @ would - would.mean())))
     pictures.sort(key=lambda one: -one.own)
-    about["liked"], about["disliked"] = tuple(pictures[:SHOWN]), tuple(pictures[SHOWN:][::-1][:SHOWN])
+    about["liked"] = tuple(one for one in pictures[:SHOWN] if one.own > 0)
+    about["disliked"] = tuple(one for one in pictures[SHOWN:][::-1][:SHOWN] if one.own < 0)
     return Learnt(**about)
 
 

@@ -250,7 +250,7 @@ class Picked(Event):
     prompt: str | None = None
     to: str | None = None
     on: bool | None = None
-    late: bool | None = None  # True: it changed nothing any more
+    late: bool | None = None  # True: it changed nothing, because it came too late or says a `never`
 
     @property
     def key(self) -> Key:

@@ -26,8 +26,9 @@ def typed(monkeypatch):
     return lines
 
 
-def run_by(folder, typed):
-    run = Run.start(PROMPT, FakePerson(), fake_parts(scorer=FakeScorer()), SETTINGS, folder)
+def run_by(folder, typed, recipe=None):
+    parts = fake_parts(scorer=FakeScorer())
+    run = Run.start(PROMPT, FakePerson(), parts, SETTINGS, folder, recipe=recipe)
     ask_from_now(run.folder, "terminal")
     asked = []
     for event in run:
@@ -46,6 +47,15 @@ def test_rewrites_are_struck_changed_and_added_and_wrong_lines_are_asked_again(t
     assert "none of these" in said and "there is no rewrite 9" in said and "the prompt is empty" in said
     assert [pick.by for pick in Picks(record.folder).read()] == ["terminal"] * 7
     assert not typed and len(asked) == 2
+
+
+def test_words_that_say_what_is_never_wanted_are_refused_and_asked_again(tmp_path, typed, capsys):
+    typed += [f"+ {PROMPT}, neon glow", f"1 {PROMPT}, neon", f"+ {PROMPT}, in chalk", "", "all"]
+    never = {"corrections": [{"verb": "never", "phrase": "neon", "t": 1.0}]}
+    record, _ = run_by(tmp_path, typed, never)
+    assert [c.prompt for c in record.candidates if c.own] == [f"{PROMPT}, in chalk"]
+    assert capsys.readouterr().err.count('says "neon", which is never wanted in this run') == 2
+    assert [pick.pick for pick in Picks(record.folder).read()] == ["review", "add", "go", "review"]
 
 
 def test_what_was_answered_before_a_kill_is_not_asked_again(tmp_path, typed):

@@ -42,8 +42,9 @@ class Person:
         self.picks.give(Pick(key=f"key-{pick}-{self.count:04}", pick=pick, **values))
 
 
-def start(out: Path, settings: Settings = GUIDED, **more: Any) -> Run:
-    return Run.start(PROMPT, FakePerson(), fake_parts(scorer=FakeScorer(), **more), settings, out)
+def start(out: Path, settings: Settings = GUIDED, recipe: Any = None, **more: Any) -> Run:
+    parts = fake_parts(scorer=FakeScorer(), **more)
+    return Run.start(PROMPT, FakePerson(), parts, settings, out, recipe=recipe)
 
 
 def resume(folder: Path) -> Run:
@@ -162,6 +163,28 @@ def test_rewrites_are_struck_changed_and_added_before_they_are_rendered(tmp_path
     assert {e.pick for e in record.events if isinstance(e, Picked)} == {
         *("bury", "heart", "more", "review", "strike", "change", "add", "go", "stop"),
     }
+
+
+def test_words_of_ones_own_that_say_what_is_never_wanted_are_not_rendered(tmp_path):
+    never = {"corrections": [{"verb": "never", "phrase": "neon", "t": 1.0}]}
+    run = start(tmp_path, PAPER, recipe=never)
+    person = Person(run.folder)
+    person("review", on=True)
+    for event in run:
+        if isinstance(event, Review):
+            person(
+                "change", iteration=event.iteration, prompt=event.prompts[0], to=f"{PROMPT}, neon-lit street"
+            )
+            person("add", to=f"{PROMPT}, pink neon glow")
+            person("add", to=f"{PROMPT}, round {event.iteration} in chalk")
+            person("go", iteration=event.iteration)
+    record = Record.read(run.folder)
+    assert [c.prompt for c in record.candidates if c.own] == [
+        f"{PROMPT}, round {n} in chalk" for n in (1, 2, 3)
+    ]
+    assert not [c.prompt for c in record.candidates if "neon" in c.prompt]
+    refused = [event for event in record.events if isinstance(event, Picked) and event.late]
+    assert {event.pick for event in refused} == {"change", "add"} and len(refused) == 6
 
 
 def test_killed_after_any_event_and_resumed_the_choices_are_taken_up_exactly_as_they_were(tmp_path):

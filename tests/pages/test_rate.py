@@ -364,8 +364,20 @@ def test_the_learnt_page_puts_figures_into_sentences():
     assert page.curve["here"][0] < page.curve["ks"][-1]["x"]
 
 
+def test_pages_that_the_studio_opened_lead_back_to_it():
+    back = "http://127.0.0.1:1/studio/?token=t"
+    page = build(FULL, "me", "paintings")
+    for template, values in (
+        ("learnt.html.j2", {"page": page}),
+        ("rate.html.j2", {"name": "me", "anchors": []}),
+    ):
+        text = render(template, back=back, data={}, **values).body.decode()
+        assert f'<a href="{back}">studio</a>' in text
+    assert "studio" not in render("learnt.html.j2", page=page, back="", data={}).body.decode()
+
+
 def test_the_learnt_page_shows_all_of_it():
-    text = render("learnt.html.j2", page=build(FULL, "anna b", "paintings"), data={}).body.decode()
+    text = render("learnt.html.j2", page=build(FULL, "anna b", "paintings"), back="", data={}).body.decode()
     for part in ("34, female", "you: 15", "steer run --user", "Enough"):
         assert part in text
     assert text.count("<img") == 2 and 'alt="rocks"' in text

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import secrets
 import shutil
+from urllib.parse import urljoin
 
 import pytest
 
 pytest.importorskip("fastapi", reason="the pages need the extra web: pip install -e '.[web]'")
 
-from fake_run import Landscapes, fake_run
+from fake_run import Devoted, Landscapes, crowd_parts, fake_run
+from fakes import FakePerson
+from PIL import Image
 from serve_studio import desk_of
 from web_client import TOKEN, client_of
 
+from steer.loop.run import Run
 from steer.pages.live import LiveRun
+from steer.pages.served_gallery import Book, gallery_pages
 from steer.pages.server import create_app
 from steer.pages.studio import studio_pages
 from steer.record.folder import Record
 from steer.record.picks import Pick, Picks
+from steer.settings import Settings
 
 HOSTILE = "</script><script>window.hacked=1</script> rocks"
 
@@ -41,7 +49,8 @@ def out(tmp_path, finished):
 @pytest.fixture
 def client(out, tmp_path):
     desk = desk_of(out, tmp_path / "profiles")
-    client = client_of(create_app([studio_pages(desk)], TOKEN, "/studio/"))
+    pages = [studio_pages(desk), gallery_pages(desk.folders, Book(desk.profiles, "me"), desk.restart)]
+    client = client_of(create_app(pages, TOKEN, "/studio/"))
     client.desk = desk
     return client
 
@@ -183,6 +192,17 @@ def test_a_choice_that_makes_no_sense_or_comes_too_late_is_refused_and_not_kept(
     assert not (at_work / "picks.jsonl").exists()
 
 
+def test_words_that_say_what_is_never_wanted_are_refused_on_the_page(client, at_work):
+    config = json.loads((at_work / "config.json").read_text())
+    config["recipe"]["corrections"] = [{"verb": "never", "phrase": "neon", "t": 1.0}]
+    (at_work / "config.json").write_text(json.dumps(config))
+    place = "/studio/runs/at-work/picks"
+    answer = client.post(place, json={"key": key(), "pick": "add", "to": "rocks in a neon glow"})
+    assert answer.status_code == 400 and 'says "neon"' in answer.json()["error"]
+    assert not (at_work / "picks.jsonl").exists()
+    assert client.post(place, json={"key": key(), "pick": "add", "to": "rocks in chalk"}).status_code == 200
+
+
 def test_a_finished_run_takes_hearts_and_nothing_else(client, finished, out):
     place = f"/studio/runs/{finished.name}/picks"
     assert client.post(place, json={"key": key(), "pick": "stop"}).status_code == 409
@@ -227,3 +247,62 @@ def test_the_record_is_read_as_it_grows_without_counting_a_damaged_line_twice(fi
         record.refresh()
     assert (len(record.events), record.unreadable) == (len(lines), 2)
     assert record.events == Record.read(folder).events
+
+
+def test_who_is_chosen_is_said_in_plain_words_and_rounds_are_rounds(client, at_work):
+    assert client.get("/studio/runs/at-work/state").json()["profile"] is None
+    config = json.loads((at_work / "config.json").read_text())
+    config["person"] |= {"kind": "new", "id": "me", "world": "profile", "label": "profile:me@0123456789ab"}
+    (at_work / "config.json").write_text(json.dumps(config))
+    found = LiveRun(at_work).state("", alive=True)
+    assert (found["profile"], found["person"]) == ("me", "your profile me")
+    assert "iteration" not in found["phase"]
+
+
+def test_a_small_picture_is_smaller(client, out):
+    folder = fake_run(out, renderer=Landscapes(400))
+    place = f"/studio/runs/{folder.name}/thumbs/r00c00"
+    sizes = [Image.open(io.BytesIO(client.get(place + more).content)).width for more in ("", "?small=1")]
+    assert sizes == [320, 224]
+
+
+def test_two_runs_are_compared_on_a_page_that_leads_to_both(client, out, finished):
+    other = out / "other"
+    shutil.copytree(finished, other)
+    body = {"what": "compare", "runs": [finished.name, "other"]}
+    url = client.post("/studio/open", json=body).json()["url"]
+    assert client.post("/studio/open", json=body).json()["url"] == url, "it is made once"
+    page = client.get(url)
+    assert page.status_code == 200 and "style-src 'unsafe-inline'" in page.headers["content-security-policy"]
+    assert finished.name in page.text and "<script" not in page.text
+    assert client.get(url.replace(".html", ".json")).json()["left"] == finished.name
+    links = re.findall(r'href="([^"]+)"', page.text)
+    assert links and all(client.get(urljoin(url, link)).status_code == 200 for link in links)
+
+
+def test_what_cannot_be_compared_is_said_in_one_line(client, finished):
+    for runs, why in (([finished.name], "two finished runs"), (["..", "no"], "choose")):
+        answer = client.post("/studio/open", json={"what": "compare", "runs": runs})
+        assert answer.status_code == 400 and why in answer.json()["error"]
+    body = {"what": "compare", "runs": [finished.name, finished.name]}
+    answer = client.post("/studio/open", json=body)
+    assert answer.status_code == 400 and answer.json()["error"] == "both are the same run"
+
+
+def test_no_other_file_is_taken_for_a_comparison(client, out, tmp_path):
+    (tmp_path / "versus.html").write_text("secret")
+    (out / "linked").symlink_to(tmp_path)
+    (out / "link").mkdir()
+    (out / "link" / "versus.html").symlink_to(tmp_path / "versus.html")
+    for name in ("..", "%2E%2E", "linked", "link", "none"):
+        assert client.get(f"/runs/{name}/versus.html").status_code == 404
+
+
+def test_where_a_heart_made_ones_own_words_win_the_page_says_so(tmp_path):
+    parts = crowd_parts(renderer=Landscapes(32), scorer=Devoted())
+    settings = Settings(iterations=1, proposals=3, patience=0, confirm=0, search="paper")
+    run = Run.start("rocks", FakePerson("17"), parts, settings, tmp_path)
+    Picks(run.folder).give(Pick(key=key(), pick="heart", picture="r00c00"))
+    list(run)
+    [said] = LiveRun(run.folder).state("", alive=False)["verdict"]
+    assert said.startswith("You hearted the picture of your own words")

@@ -13,11 +13,19 @@ import pytest
 pytest.importorskip("fastapi", reason="the pages need the extra web: pip install -e '.[web]'")
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 
+from fake_run import Landscapes, fake_run
 from test_gallery_browser import CHROMIUM, CONTRAST, browser, until  # noqa: F401
-from test_pages_browser import TROUBLE, open_page  # noqa: F401
+from test_pages_browser import (  # noqa: F401
+    TROUBLE,
+    come_back_after,
+    duplicate,
+    elsewhere,
+    open_page,
+    out_of_reach,
+)
 
 from steer.record.folder import Record, list_runs
-from steer.record.picks import Picks
+from steer.record.picks import Pick, Picks
 
 pytestmark = [
     pytest.mark.browser,
@@ -124,6 +132,8 @@ def test_a_stranger_edits_and_chooses_while_the_server_is_killed_and_nothing_is_
     prompts = [candidate.prompt for candidate in record.candidates if candidate.own]
     assert prompts == ["a quiet harbour, as I see it", "a quiet harbour, in blue chalk"]
     assert record.result["best"]["id"] != "r01c01"
+    assert not page.is_visible("[data-pick]"), "in a finished run for a participant they would do nothing"
+    assert "♥" in page.inner_text("#card-r01c00 .facts")
     assert page.evaluate("document.querySelectorAll('.card').length") == len(record.candidates)
 
 
@@ -148,3 +158,89 @@ def test_a_run_is_paused_gone_on_with_and_the_page_is_fit_for_a_phone(open_page,
     assert result["stop_reason"] == "person" and result["iterations"] == 1
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate(CONTRAST) == []
+
+
+# --- pages that are older than what the server has by now
+
+
+@pytest.fixture
+def waiting(open_page, served):  # noqa: F811
+    """The page of a run that waits, before its first round, for what the person says."""
+    page = open_page(served.url)
+    until(page, "document.querySelector('#plan')?.textContent.includes('9 pictures')")
+    page.fill("#prompt", "a quiet harbour")
+    page.select_option("#kind", "participant")
+    page.click("summary")
+    page.check("#asks")
+    page.click("#form button[type=submit]")
+    until(page, f"location.pathname.startsWith('/studio/runs/') && {cards(1)}")
+    until(page, "!document.querySelector('#review').hidden")
+    yield page
+    page.click("#stop")
+    until(page, status("Done"))
+
+
+HEART = {"key": "heart-of-another-tab", "pick": "heart", "picture": "r00c00"}
+
+
+def test_a_studio_page_from_the_browsers_cache_shows_what_was_chosen_elsewhere(waiting, served):
+    body, picks = {**HEART, "key": "a" * 24}, f"{waiting.url}picks"
+    come_back_after(waiting, "/studio/", lambda: elsewhere(waiting, picks, body))
+    until(waiting, pressed("r00c00", "heart"))
+    until(waiting, "!document.querySelector('#review').hidden")
+    assert len(Picks(served.folder).read()) == 2  # the wish to be asked, and the heart
+
+
+def test_after_a_lost_connection_the_page_has_every_change_once(waiting, served):
+    waiting.context.set_offline(True)
+    until(waiting, TROUBLE)
+    Picks(served.folder).give(Pick(**HEART))
+    Picks(served.folder).give(Pick(key="words-of-another-tab", pick="add", to="a quiet harbour, in chalk"))
+    waiting.context.set_offline(False)
+    until(waiting, f"!({TROUBLE}) && {pressed('r00c00', 'heart')}")
+    until(waiting, "document.querySelector('#rewrites').textContent.includes('in chalk')")
+    assert waiting.evaluate("document.querySelectorAll('#rewrites li').length") == 5
+
+
+def test_a_choice_that_waits_in_two_tabs_is_given_once_and_both_show_it(waiting, served):
+    with out_of_reach(waiting, "/picks?*"):
+        waiting.focus("#card-r00c00 .picture")
+        waiting.keyboard.press("h")
+        until(waiting, TROUBLE)
+        twin = duplicate(waiting)
+        until(twin, TROUBLE)
+        assert len(Picks(served.folder).read()) == 1, "nothing was acknowledged, and nothing is there"
+    for page in (waiting, twin):
+        until(page, f"!({TROUBLE}) && {pressed('r00c00', 'heart')}")
+    twin.close()
+    assert [pick.pick for pick in Picks(served.folder).read()] == ["review", "heart"]
+
+
+# --- the first page
+
+
+def test_what_was_typed_outlives_rating_and_a_taste_of_ones_own_is_offered_before_there_is_one(
+    open_page,  # noqa: F811
+    served,
+):
+    page = open_page(served.url)
+    until(page, "document.querySelector('#plan')?.textContent.includes('9 pictures')")
+    page.fill("#prompt", "a quiet harbour")
+    page.select_option("#kind", "new")
+    assert page.inner_text("#form button[type=submit]") == "Rate pictures"
+    page.goto(page.url)
+    until(page, "document.querySelector('#prompt').value === 'a quiet harbour'")
+
+
+def test_two_finished_runs_are_compared_by_a_click(open_page, served):  # noqa: F811
+    for _ in range(2):
+        fake_run(served.out, renderer=Landscapes(64))
+    page = open_page(served.url)
+    until(page, "document.querySelectorAll('.choose').length === 2")
+    first, second = page.query_selector_all(".choose")
+    first.check()
+    assert page.is_disabled("#compare")
+    second.check()
+    page.click("#compare")
+    until(page, "location.pathname.endsWith('/versus.html')")
+    assert page.evaluate("getComputedStyle(document.querySelector('a')).color") == "rgb(0, 128, 128)"

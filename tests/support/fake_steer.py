@@ -30,7 +30,25 @@ def option(name: str) -> str:
     return sys.argv[place].partition("=")[2] or sys.argv[place + 1]
 
 
+def compare(left: Path, right: Path, out: Path) -> Path:
+    """What the page of a comparison is made of: links to both runs, and its values beside it."""
+    if left == right:
+        sys.exit("error: both are the same run")
+    folder = out / "20260101-000000-one-versus-other"
+    folder.mkdir()
+    files = "gallery.html", "images/r00c00.png"
+    links = [f"../{run.name}/{file}" for run in (left, right) for file in files] + ["versus.json"]
+    rows = "".join(f'<a href="{link}">{link}</a>' for link in links)
+    page = f"<!doctype html><title>two runs</title><style>a {{ color: teal }}</style>{rows}"
+    (folder / "versus.html").write_text(page)
+    (folder / "versus.json").write_text(f'{{"left": "{left.name}"}}')
+    return folder / "versus.html"
+
+
 if __name__ == "__main__":
+    if sys.argv[1:3] == ["runs", "compare"]:
+        print(compare(Path(sys.argv[3]), Path(sys.argv[4]), Path(option("out"))))
+        sys.exit()
     if sys.argv[1] == "runs":
         run = Run.resume(sys.argv[3], FakePerson("17"), parts())
     elif "broken" in option("prompt"):

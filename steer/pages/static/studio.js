@@ -1,5 +1,5 @@
 // Begin a run: what it would take is asked for at each change, and a run is begun once, however often it is sent.
-import { $, Refused, ask, copyFrom, insist, pageData, sentence, trouble } from "/static/page.js";
+import { $, Refused, ask, insist, pageData, sentence, trouble } from "/static/page.js";
 
 const { restart } = pageData();
 const kind = $("#kind");
@@ -7,15 +7,19 @@ const newKey = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) 
 let key = newKey(), paid = 0, timer = 0, turn = 0;
 
 const wish = () => ({
-  kind: kind.value,
-  who: kind.value === "profile" ? kind.selectedOptions[0].dataset.who : $("#who")?.value ?? "",
+  kind: kind.value === "new" ? "profile" : kind.value,
+  who: ["profile", "new"].includes(kind.value) ? kind.selectedOptions[0].dataset.who : $("#who")?.value ?? "",
   age: $("#age")?.value ?? "", gender: $("#gender")?.value ?? "", nationality: $("#nationality")?.value ?? "",
   rounds: Number($("#rounds").value) || 1, pictures: Number($("#pictures").value) || 1,
 });
 
 const showKind = () => {
   for (const field of document.querySelectorAll("[data-kind]")) field.hidden = field.dataset.kind !== kind.value;
+  $("#form button[type=submit]").textContent = kind.value === "new" ? "Rate pictures" : "Begin";
 };
+// What was typed is there again after rating pictures, and gone once it is begun.
+const typed = { get: () => sessionStorage.getItem("typed") ?? "", set: (text) => sessionStorage.setItem("typed", text) };
+$("#prompt").addEventListener("input", () => typed.set($("#prompt").value));
 
 const plan = async () => {
   const mine = ++turn;
@@ -38,11 +42,13 @@ for (const field of document.querySelectorAll("#form select, #form input")) {
 $("#form").addEventListener("submit", async (event) => {
   event.preventDefault();
   trouble("");
+  if (kind.value === "new") { open($("#form button[type=submit]"), "rate", kind.selectedOptions[0].dataset.who); return; }
   const button = $("#form button[type=submit]"), words = $("#prompt").value.trim() || $("#prompt").placeholder;
   const body = { ...wish(), key, prompt: words, asks: $("#asks").checked, paid: paid && $("#paid").checked ? paid : 0 };
   button.disabled = true;
   try {
     const { name } = await insist("POST", "/studio/begin", body, { what: "This run", restart });
+    typed.set("");
     location.assign(`/studio/runs/${encodeURIComponent(name)}/`);
   } catch (error) {
     trouble(sentence(error.message));
@@ -58,21 +64,23 @@ for (const box of document.querySelectorAll(".choose")) {
     $("#compare").disabled = chosen().length !== 2;
   });
 }
-const quoted = (name) => (/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`);
-if ($("#compare")) copyFrom($("#compare"), () => `steer runs compare ${chosen().map((box) => quoted(box.value)).join(" ")}`);
 
+const open = async (button, what, name = "me") => {
+  const label = button.textContent;
+  button.disabled = true;
+  button.textContent = "Opening, a moment …";
+  try {
+    const body = { what, name, runs: chosen().map((box) => box.value) };
+    location.assign((await ask("POST", "/studio/open", body, 150000)).url);
+  } catch (error) {
+    trouble(sentence(error.message));
+    $("#trouble").scrollIntoView({ block: "center" });
+  }
+  button.textContent = label;
+  button.disabled = false;
+};
 for (const button of document.querySelectorAll("[data-open]")) {
-  button.addEventListener("click", async () => {
-    const label = button.textContent;
-    button.disabled = true;
-    button.textContent = "Opening, a moment …";
-    try {
-      const body = { what: button.dataset.open, name: button.dataset.name ?? "me", runs: chosen().map((box) => box.value) };
-      location.assign((await ask("POST", "/studio/open", body, 150000)).url);
-    } catch (error) { trouble(sentence(error.message)); }
-    button.textContent = label;
-    button.disabled = false;
-  });
+  button.addEventListener("click", () => open(button, button.dataset.open, button.dataset.name));
 }
 
 $("a[href='#begin']")?.addEventListener("click", () => setTimeout(() => $("#prompt").focus(), 0));
@@ -80,6 +88,8 @@ $("a[href='#begin']")?.addEventListener("click", () => setTimeout(() => $("#prom
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
   key = newKey();
+  $("#prompt").value ||= typed.get();
+  if (typed.get()) $("#begin").scrollIntoView(); // back from rating: here it goes on
   showKind();
   plan();
 });

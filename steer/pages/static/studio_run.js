@@ -21,6 +21,14 @@ const element = (tag, settings = {}, ...children) => {
 const words = (pieces) => pieces.map(([kind, text]) =>
   (kind === "added" ? element("ins", { textContent: text }) : kind === "removed" ? element("del", { textContent: text }) : text));
 
+// A finished run takes hearts and buries as ratings of a profile, and for nobody else would they do anything.
+const takesPicks = () => state.status !== "complete" || state.profile !== null;
+const hint = () => {
+  const who = state.profile, both = who ? ` Both are ratings of your profile ${who}.` : "";
+  if (state.status !== "complete") return `♥ lifts a picture by half a point and steers what comes next; a buried one never wins.${both}`;
+  return who ? `This run is done. ♥ still rates a picture 5 in your profile ${who}, Bury rates it 1: your next run knows it.` : "This run is done: hearts and buries counted while it went on.";
+};
+
 const isLost = (data) => Boolean(data.reason) || data.pick === "bury";
 const rank = ({ data }) => [isLost(data) ? 1 : 0, data.id === state.best ? 0 : 1, -(data.value ?? -99)];
 const compare = (one, other) => {
@@ -29,9 +37,12 @@ const compare = (one, other) => {
   return one.data.id < other.data.id ? -1 : 1;
 };
 
+// As large as they are shown and no larger: a browser keeps 500 of them decoded, at four bytes a pixel.
+const small = devicePixelRatio < 1.1, side = small ? 224 : 320;
+
 const makeCard = (data) => {
   const picture = element("button", { type: "button", className: "picture" },
-    element("img", { loading: "lazy", decoding: "async", width: 320, height: 320, src: `${here}/thumbs/${data.id}` }));
+    element("img", { loading: "lazy", decoding: "async", width: side, height: side, alt: "", src: `${here}/thumbs/${data.id}${small ? "?small=1" : ""}` }));
   const pick = (kind, label) => {
     const button = element("button", { type: "button", textContent: label });
     button.dataset.pick = kind;
@@ -55,6 +66,7 @@ const fillCard = ({ data, item }) => {
   if (data.id === "r00c00") badge("Your words");
   if (data.own) badge("Words of your own");
   if (data.pick === "bury") badge("Buried", true);
+  if (data.pick === "heart" && !takesPicks()) badge("♥");
   if (data.reason) badge("Left the subject", true);
   item.querySelector(".facts").replaceChildren(
     element("span", { className: "score number", textContent: data.score }),
@@ -64,11 +76,13 @@ const fillCard = ({ data, item }) => {
   item.querySelector(".words").replaceChildren(...words(data.diff));
   const reason = item.querySelector(".reason"), waits = data.pick && !data.taken;
   reason.hidden = !(data.reason || waits);
-  reason.textContent = data.reason || (waits ? (state.status === "complete" ? "Came too late for this run" : "Counts from the next step on") : "");
+  reason.textContent = data.reason || (waits ? (state.status === "complete" ? (state.profile ? "Rated; came too late for this run" : "Came too late for this run") : "Counts from the next step on") : "");
+  item.querySelector(".picks").hidden = !takesPicks();
   for (const button of item.querySelectorAll("[data-pick]")) {
     const kind = button.dataset.pick;
+    button.hidden = kind === "more" && state.status === "complete";
     button.setAttribute("aria-pressed", String(kind === "more" ? data.more : data.pick === kind));
-    button.disabled = kind === "more" && (state.status === "complete" || data.more);
+    button.disabled = kind === "more" && data.more;
   }
 };
 
@@ -171,7 +185,8 @@ const show = (fresh) => {
   $("#asking").hidden = !(working || state.status === "waiting");
   $("#asks").checked = state.asks;
   $("#gallery").hidden = !state.pictures;
-  $("#count").textContent = state.pictures ? `${state.pictures} so far, ${state.round} of ${state.rounds} rounds done` : "The first one appears as soon as it is painted.";
+  $("#hint").textContent = hint();
+  $("#count").textContent = state.pictures ? `${state.pictures}${state.status === "complete" ? "" : " so far"}, ${state.round} of ${state.rounds} rounds done` : "The first one appears as soon as it is painted.";
   showReview(state.review);
   if (opened && cards.has(opened)) fillLarge();
   live.lookIn(["complete", "interrupted", "error"].includes(state.status) ? 4000 : 700);
@@ -204,7 +219,7 @@ for (const body of waiting) send(body); // given before this page was loaded ane
 
 const toggle = (id, kind) => {
   const card = cards.get(id);
-  if (!card) return;
+  if (!card || !takesPicks()) return;
   if (kind === "more") { if (!card.data.more && state.status !== "complete") { give({ pick: "more", picture: id }); say("More like this"); } return; }
   const now = card.data.pick === kind ? "clear" : kind;
   card.data = { ...card.data, pick: now === "clear" ? null : now, taken: true };
