@@ -323,9 +323,10 @@ def _of_everyone(
     device = model.score_mean.device
     ratings = np.zeros((len(demographics), len(images)))
     described = torch.from_numpy(np.ascontiguousarray(demographics)).to(device)
+    pictures = features.pictures
     for start in range(0, len(images), batch_size):
         part = images[start : start + batch_size]
-        told = {name: getattr(features, name)[part] for name in ("image", "text", "metadata")}
+        told = {"image": pictures[part], "text": features.text[part], "metadata": features.metadata[part]}
         lacking = np.stack([~told[name].any(1) for name in ("text", "metadata")], 1)
         for absent in np.unique(lacking, axis=0):  # images that lack a token share no batch with others
             rows = np.flatnonzero((lacking == absent).all(1))

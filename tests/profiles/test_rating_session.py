@@ -261,7 +261,7 @@ def test_what_was_learnt_is_measured_on_others_until_there_are_enough_ratings_of
     assert learnt.within == pytest.approx(1.2816 * 0.7, abs=1e-3)
     assert learnt.own is None and learnt.simulated and 0 < learnt.known < 1 and learnt.gain >= 0
     assert len(learnt.similar) == 5 and learnt.similar[0].agreement >= learnt.similar[-1].agreement
-    assert learnt.liked[0].own >= learnt.liked[-1].own >= learnt.disliked[0].own
+    assert all(one.own > 0 for one in learnt.liked) and all(one.own < 0 for one in learnt.disliked)
 
 
 def test_ones_own_check_uses_the_held_out_ratings_and_nothing_that_was_fitted_to_them(predictor, folder, me):
