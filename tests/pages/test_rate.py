@@ -367,10 +367,8 @@ def test_the_learnt_page_puts_figures_into_sentences():
 def test_pages_that_the_studio_opened_lead_back_to_it():
     back = "http://127.0.0.1:1/studio/?token=t"
     page = build(FULL, "me", "paintings")
-    for template, values in (
-        ("learnt.html.j2", {"page": page}),
-        ("rate.html.j2", {"name": "me", "anchors": []}),
-    ):
+    rating = {"name": "me", "anchors": [], "simulated": True}
+    for template, values in (("learnt.html.j2", {"page": page}), ("rate.html.j2", rating)):
         text = render(template, back=back, data={}, **values).body.decode()
         assert f'<a href="{back}">studio</a>' in text
     assert "studio" not in render("learnt.html.j2", page=page, back="", data={}).body.decode()
