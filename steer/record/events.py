@@ -272,7 +272,7 @@ class IterationDone(Event):
     stale: int  # iterations in a row without a new best
     best: str  # id
     best_score: float
-    memory: tuple[str, ...]  # ids, best first
+    memory: tuple[str, ...]  # ids of the best so far; what the language model saw are the pictures' `parents`
 
     @property
     def key(self) -> Key:
