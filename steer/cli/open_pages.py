@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,7 +29,7 @@ Open = Annotated[bool, typer.Option("--open/--no-open", help="Open it in the bro
 def open_pages(
     routers: Sequence[APIRouter], *, keep: Path | None, path: str, port: int, open_: bool, goodbye: str
 ) -> None:
-    """Serve these pages on this machine until Ctrl-C, which is no error.
+    """Serve these pages on this machine until Ctrl-C or SIGTERM, which are no errors.
 
     `keep` remembers where it was, `path` is the first page, `goodbye` the last line. Raises `PageError`.
     """
@@ -41,13 +42,27 @@ def open_pages(
     hint(
         "only for this machine; Ctrl-C ends it, and every rating is on disk as soon as the page has taken it"
     )
-    with handed_over(url) as door:
-        if open_:
-            typer.launch(door.as_uri())
-        try:
+    try:
+        with _told_to_end(), handed_over(url) as door:
+            if open_:
+                typer.launch(door.as_uri())
             serve(app, address)
-        except KeyboardInterrupt:
-            hint(goodbye)
+    except KeyboardInterrupt:
+        hint(goodbye)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM ends the pages as Ctrl-C does: with all that they opened, and without a file that leads in."""
+
+    def end(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

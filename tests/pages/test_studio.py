@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import secrets
 import shutil
+import subprocess
+import sys
+import time
 from urllib.parse import urljoin
 
 import pytest
@@ -306,3 +310,24 @@ def test_where_a_heart_made_ones_own_words_win_the_page_says_so(tmp_path):
     list(run)
     [said] = LiveRun(run.folder).state("", alive=False)["verdict"]
     assert said.startswith("You hearted the picture of your own words")
+
+
+def test_a_studio_that_is_told_to_end_leaves_no_way_in_behind(tmp_path):
+    studio = subprocess.Popen(
+        [sys.executable, "-m", "steer", "studio", "--no-open", "--out", str(tmp_path / "runs")],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with studio:
+        assert studio.stdout.readline().startswith("http://127.0.0.1:")
+        deadline = time.monotonic() + 60
+        while not (doors := list(tmp_path.glob("steer-*/open.html"))):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        studio.terminate()
+        _, said = studio.communicate(timeout=60)
+    assert studio.returncode == 0
+    assert "stopped; runs that are at work go on" in said
+    assert not doors[0].exists()
