@@ -23,6 +23,7 @@ from test_pages_browser import (
     elsewhere,
     open_page,  # noqa: F401
     out_of_reach,
+    press_until,
     reload_before,
 )
 
@@ -201,8 +202,7 @@ def test_an_answer_that_waits_outlives_a_reload_and_a_duplicated_tab_and_is_give
     begin(page, "Me")
     page.on("dialog", lambda dialog: dialog.accept())
     with out_of_reach(page, "/answers"):
-        page.keyboard.press("ArrowLeft")
-        until(page, UNSAVED)
+        press_until(page, READY, ("ArrowLeft",), UNSAVED)
         page.reload()
         until(page, UNSAVED)
         other = duplicate(page)
