@@ -32,17 +32,21 @@ FLAGS = [
 ]
 
 
+LOADED = "document.readyState === 'complete'"
+
+
 def until(page, condition, seconds=180.0):
     """Wait for a condition, a function or one on the page, which may go on to another page meanwhile.
 
     Playwright's own waiting evaluates strings inside the page, where the page's security policy forbids it
-    as soon as the first look is not yet true.
+    as soon as the first look is not yet true. A page that is not loaded whole is not looked at: its scripts
+    have not run, and what a test does next would find nobody listening.
     """
     end = time.monotonic() + seconds
     while True:
         problem = ""
         try:
-            if condition() if callable(condition) else page.evaluate(condition):
+            if condition() if callable(condition) else page.evaluate(f"{LOADED} && ({condition})"):
                 return
         except sync_api.Error as error:
             problem = str(error)

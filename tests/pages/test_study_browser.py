@@ -21,6 +21,7 @@ from test_pages_browser import (
     come_back_after,
     duplicate,
     elsewhere,
+    enter,
     open_page,  # noqa: F401
     out_of_reach,
     press_until,
@@ -153,7 +154,7 @@ def test_two_raters_at_once_and_one_comes_back(open_page, served, study):  # noq
     give(first, "left")
     give(second, "right")
     give(first, "tie")
-    first.goto(served.url)
+    enter(first, served.url)
     begin(first, "Me")
     assert number_of(first) == 2
     raters = read_raters(study)

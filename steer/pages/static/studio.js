@@ -58,12 +58,12 @@ $("#form").addEventListener("submit", async (event) => {
 });
 
 const chosen = () => [...document.querySelectorAll(".choose:checked")];
-for (const box of document.querySelectorAll(".choose")) {
-  box.addEventListener("change", () => {
-    $("#chosen").hidden = chosen().length === 0;
-    $("#compare").disabled = chosen().length !== 2;
-  });
-}
+const showChosen = () => {
+  if (!$("#chosen")) return; // no runs yet
+  $("#chosen").hidden = chosen().length === 0;
+  $("#compare").disabled = chosen().length !== 2;
+};
+for (const box of document.querySelectorAll(".choose")) box.addEventListener("change", showChosen);
 
 const open = async (button, what, name = "me") => {
   const label = button.textContent;
@@ -91,5 +91,6 @@ addEventListener("pageshow", (event) => {
   $("#prompt").value ||= typed.get();
   if (typed.get()) $("#begin").scrollIntoView(); // back from rating: here it goes on
   showKind();
+  showChosen(); // the browser remembers what was ticked before this page was loaded
   plan();
 });
