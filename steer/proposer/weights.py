@@ -134,18 +134,26 @@ def _from_pretrained(source: str | Path, device: str) -> tuple[Any, Any]:
 
 
 def _ready(model: Any, device: str) -> Any:
-    """For a CPU: float32, the fastest and most exact where nothing computes in half precision.
+    """For a CPU: bfloat16 where it has instructions for it, which halves the time, else float32.
 
-    Weights of linear layers are laid out as [in, out] in memory, their shapes staying the same: products of a
-    few rows with them, which is all that sampling does, take about a third less time. Converted one by one,
-    and only here, so that memory never holds the model twice.
+    In float32 weights of linear layers are laid out as [in, out] in memory, their shapes staying the same:
+    products of a few rows with them, which is all that sampling does, take about a third less time. Converted
+    one by one, and only here, so that memory never holds the model twice.
     """
     if device == "cpu":
         linear = {m.weight for m in model.modules() if isinstance(m, torch.nn.Linear)}
         for parameter in model.parameters():
-            if parameter in linear and parameter is not model.get_input_embeddings().weight:
+            if _computes_in_bfloat16():
+                parameter.data = parameter.data.bfloat16()
+            elif parameter in linear and parameter is not model.get_input_embeddings().weight:
                 wide = parameter.data.t().to(torch.float32, memory_format=torch.contiguous_format)
                 parameter.data = wide.contiguous().t()
             else:
                 parameter.data = parameter.data.float()
     return model.eval().to(device)
+
+
+def _computes_in_bfloat16() -> bool:
+    """Of x86 from Cooper Lake, Sapphire Rapids and Zen 4 on, of ARM from version 8.6 on."""
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

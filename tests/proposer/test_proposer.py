@@ -59,7 +59,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sampler(tiny):
-    return Sampler(weights.load(tiny)[0])
+    return Sampler(weights.load(tiny)[0].float())  # whatever this processor is fast in
 
 
 def never(row, tokens):
@@ -328,6 +328,15 @@ def test_the_number_of_threads_is_restored(tiny):
     before = torch.get_num_threads()
     LocalProposer(tiny, threads=before + 1).propose(BASE, [], 1, seed=1)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("known", "dtype"), [({}, torch.float32), ({"avx512_bf16": True}, torch.bfloat16)])
+def test_weights_are_in_the_format_that_the_processor_is_fast_in(tiny, monkeypatch, known, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    model, tokenizer = weights.load(tiny)
+    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+    logits = model(**tokenizer(BASE, return_tensors="pt")).logits.float()
+    assert torch.isfinite(logits).all()
 
 
 def test_a_missing_language_model_names_the_command_that_installs_it(monkeypatch):
