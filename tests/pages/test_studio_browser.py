@@ -108,11 +108,15 @@ def test_a_stranger_edits_and_chooses_while_the_server_is_killed_and_nothing_is_
     until(page, f"{cards(5)} && !document.querySelector('#review').hidden")
 
     other = page.context.new_page()
+    other.set_viewport_size({"width": 390, "height": 844})
     other.goto(page.url)
     until(other, cards(5))
-    page.focus("#card-r01c00 .picture")
-    page.keyboard.press("h")
-    until(other, pressed("r01c00", "heart"))
+    other.click("#card-r01c00 .picture")
+    other.click("#large [data-pick=heart]")
+    until(page, pressed("r01c00", "heart"))
+    assert other.get_attribute("#large [data-pick=heart]", "aria-pressed") == "true"
+    if folder := os.environ.get("SCREENSHOTS"):
+        other.screenshot(path=f"{folder}/studio-large-phone.png")
     other.close()
 
     served.kill()  # the run waits on; what is chosen meanwhile waits on the page

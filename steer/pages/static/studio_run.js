@@ -40,17 +40,28 @@ const compare = (one, other) => {
 // As large as they are shown and no larger: a browser keeps 500 of them decoded, at four bytes a pixel.
 const small = devicePixelRatio < 1.1, side = small ? 224 : 320;
 
+const PICKS = { heart: "♥ Heart", bury: "Bury", more: "More like this" };
+const makePicks = () => element("div", { className: "picks" }, ...Object.entries(PICKS).map(([kind, textContent]) => {
+  const button = element("button", { type: "button", textContent });
+  button.dataset.pick = kind;
+  return button;
+}));
+const fillPicks = (box, data) => {
+  box.hidden = !takesPicks();
+  for (const button of box.children) {
+    const kind = button.dataset.pick;
+    button.hidden = kind === "more" && state.status === "complete";
+    button.setAttribute("aria-pressed", String(kind === "more" ? data.more : data.pick === kind));
+    button.disabled = kind === "more" && data.more;
+  }
+};
+
 const makeCard = (data) => {
   const picture = element("button", { type: "button", className: "picture" },
     element("img", { loading: "lazy", decoding: "async", width: side, height: side, alt: "", src: `${here}/thumbs/${data.id}${small ? "?small=1" : ""}` }));
-  const pick = (kind, label) => {
-    const button = element("button", { type: "button", textContent: label });
-    button.dataset.pick = kind;
-    return button;
-  };
   const item = element("li", { className: "card", id: `card-${data.id}` }, picture, element("div", { className: "facts" }),
     element("p", { className: "words" }), element("p", { className: "reason", hidden: true }),
-    element("div", { className: "picks" }, pick("heart", "♥ Heart"), pick("bury", "Bury"), pick("more", "More like this")));
+    makePicks());
   item.dataset.id = data.id;
   return item;
 };
@@ -77,13 +88,7 @@ const fillCard = ({ data, item }) => {
   const reason = item.querySelector(".reason"), waits = data.pick && !data.taken;
   reason.hidden = !(data.reason || waits);
   reason.textContent = data.reason || (waits ? (state.status === "complete" ? (state.profile ? "Rated; came too late for this run" : "Came too late for this run") : "Counts from the next step on") : "");
-  item.querySelector(".picks").hidden = !takesPicks();
-  for (const button of item.querySelectorAll("[data-pick]")) {
-    const kind = button.dataset.pick;
-    button.hidden = kind === "more" && state.status === "complete";
-    button.setAttribute("aria-pressed", String(kind === "more" ? data.more : data.pick === kind));
-    button.disabled = kind === "more" && data.more;
-  }
+  fillPicks(item.querySelector(".picks"), data);
 };
 
 const sort = () => {
@@ -251,13 +256,20 @@ $("#go-on").addEventListener("click", () => live.change(async () => {
 
 // --- large, and keys
 
+const choosing = makePicks();
+large.querySelector(".side").append(choosing);
+choosing.addEventListener("click", (event) => {
+  const pick = event.target.closest("[data-pick]");
+  if (pick) { toggle(opened, pick.dataset.pick); fillLarge(); }
+});
 const order = () => [...grid.children].map((item) => item.dataset.id);
 const fillLarge = () => {
   const { data } = cards.get(opened);
   const picture = large.querySelector("img"), source = `/runs/${encodeURIComponent(name)}/images/${opened}.png`;
   if (picture.getAttribute("src") !== source) { picture.src = source; picture.alt = data.prompt; }
-  large.querySelector(".value").textContent = `${data.score}${data.pick ? (data.pick === "heart" ? "  ♥" : "  buried") : ""}`;
+  large.querySelector(".value").textContent = `${data.score}${data.pick && !takesPicks() ? (data.pick === "heart" ? "  ♥" : "  buried") : ""}`;
   large.querySelector(".words").replaceChildren(...words(data.diff));
+  fillPicks(choosing, data);
 };
 const openLarge = (id) => { opened = id; fillLarge(); if (!large.open) large.showModal(); };
 large.addEventListener("close", () => { const id = opened; opened = null; cards.get(id)?.item.querySelector(".picture").focus(); });
