@@ -11,6 +11,9 @@ confirmation seeds by the person's own taste without noise, in standard deviatio
 300 pictures. Beside it stand blind phrases at 40 renders, and the best of all prompts judged here.
 Intervals draw people. Resumable; --out may be the folder of `search.py`, whose pictures and replies are
 used.
+
+With `--choosing` each of them also searches a second time and chooses after every round, by one look at each
+picture as noisy as their ratings: up to two hearts, a quarter buried, more like the best (as in `picks.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from typing import Any
 
 import numpy as np
 from common import RESULTS, clustered, machine, write_json
+from picks import choosing as choosing_run
+from picks import hash_of
 from raters_elsewhere import HALVES, RELIABILITY, SEED, Rater, Tastes, features_of, rated, raters
 from search import SEEDS, blind_course, blind_prompts, loop_settings
 
@@ -31,6 +36,8 @@ from steer.experiments.caches import digest, sources_of
 from steer.experiments.lab import Lab, Reward, open_lab
 from steer.profiles import Profile, Profiles
 from steer.profiles.transfer import CSV, read_ratings
+from steer.record.files import slug
+from steer.record.folder import Record
 from steer.sandbox.read.captions import prompt as caption
 from steer.sandbox.scene import draw
 from steer.sandbox.truth.world import spearman
@@ -52,6 +59,7 @@ def main() -> None:
     parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=BUDGETS)
     parser.add_argument("--prompts", type=int, default=2)
     parser.add_argument("--people", type=int, help="the first few of each family", default=None)
+    parser.add_argument("--choosing", action="store_true")
     parser.add_argument("--results", type=Path, default=RESULTS / "people_elsewhere.json")
     args = parser.parse_args()
     lab = open_lab(args.out)
@@ -63,7 +71,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for prompt in lab.plan.prompts[: args.prompts]:
         for budget in args.budgets:
-            rows += steered(gallery, tastes, profiles, prompt, args.search, budget)
+            rows += steered(gallery, tastes, profiles, prompt, args.search, budget, args.choosing)
             found = summary(rows)
             report = {
                 "machine": machine(),
@@ -159,9 +167,15 @@ def reward_of(lab: Lab, profile: Profile) -> Reward:
 
 
 def steered(
-    gallery: Gallery, tastes: Tastes, profiles: Sequence[Profile], prompt: str, search: str, budget: str
+    gallery: Gallery,
+    tastes: Tastes,
+    profiles: Sequence[Profile],
+    prompt: str,
+    search: str,
+    budget: str,
+    choosing: bool,
 ) -> list[dict[str, Any]]:
-    """Every person's run on one prompt, and what the person thinks of what it found."""
+    """Every person's runs on one prompt, and what the person thinks of what they found."""
     lab, named = gallery.lab, f"{search} {budget}"
     settings = loop_settings(named)
     rewards = [*(reward_of(lab, profile) for profile in profiles), lab.population()]
@@ -172,28 +186,56 @@ def steered(
         runs.append(lab.run(reward, prompt, settings).result)
         scores = np.array(reward.scorer.score(images, prompt, reward.person))
         blind.append(blind_course(pool, scores, BLIND).winner)
-    winners = [str(run["best"]["prompt"]) for run in runs]
+    arms = {named: runs}
+    if choosing:
+        people = range(len(tastes.people))
+        arms[f"{named}, choosing"] = [
+            chosen(gallery, tastes, i, rewards[i], prompt, settings).result for i in people
+        ]
+    winners = [str(run["best"]["prompt"]) for arm in arms.values() for run in arm]
     true = gallery.judged(tastes, [*pool, *winners])
+    everybodys = str(runs[-1]["best"]["prompt"])
     rows = []
-    for i, rater in enumerate(tastes.people):
-        gains = {text: float(taste[i] - true[prompt][i]) for text, taste in true.items()}
-        rows.append(
-            {
-                "search": named,
-                "person": rater.name,
-                "family": rater.family,
-                "prompt": prompt,
-                "winner": winners[i],
-                "renders": runs[i]["renders"],
-                "gain": round(gains[winners[i]], 4),
-                "less_population": round(gains[winners[i]] - gains[winners[-1]], 4),
-                "blind": round(gains[blind[i]], 4),
-                "blind_less_population": round(gains[blind[i]] - gains[blind[-1]], 4),
-                "best_known": round(max(gains.values()), 4),
-            }
-        )
-        print(json.dumps(rows[-1]), flush=True)
+    for arm, found in arms.items():
+        for i, (rater, run) in enumerate(zip(tastes.people, found, strict=False)):  # the population is last
+            gains = {text: float(taste[i] - true[prompt][i]) for text, taste in true.items()}
+            winner = str(run["best"]["prompt"])
+            rows.append(
+                {
+                    "search": arm,
+                    "person": rater.name,
+                    "family": rater.family,
+                    "prompt": prompt,
+                    "winner": winner,
+                    "renders": run["renders"],
+                    "gain": round(gains[winner], 4),
+                    "less_population": round(gains[winner] - gains[everybodys], 4),
+                    "blind": round(gains[blind[i]], 4),
+                    "blind_less_population": round(gains[blind[i]] - gains[blind[-1]], 4),
+                    "best_known": round(max(gains.values()), 4),
+                }
+            )
+            print(json.dumps(rows[-1]), flush=True)
     return rows
+
+
+def chosen(
+    gallery: Gallery, tastes: Tastes, number: int, reward: Reward, prompt: str, settings: Settings
+) -> Record:
+    """One person's run with choices after every round; a look at a picture is as noisy as a rating of it."""
+    rater = tastes.people[number]
+
+    def feel(prompts: Sequence[str]) -> np.ndarray:
+        pairs = [(text, settings.seed) for text in prompts]
+        scenes = [gallery.lab.renderer.scene(*pair) for pair in pairs]
+        noise = [np.random.default_rng(hash_of(rater.name, text)).standard_normal() for text in prompts]
+        return tastes.of(gallery.features(pairs), scenes)[number] + np.sqrt(1 / RELIABILITY - 1) * np.array(
+            noise
+        )
+
+    folder = gallery.lab.folder / "picked" / f"elsewhere-{settings.iterations}x{settings.proposals}"
+    name = f"{rater.name}-{slug(prompt)}-{gallery._made_by}"
+    return choosing_run(gallery.lab, reward, prompt, settings, folder / name, feel)
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

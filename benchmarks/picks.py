@@ -22,14 +22,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from common import RESULTS, clustered, machine, write_json
 
-from steer.experiments.lab import Lab, open_lab
+from steer.experiments.lab import Lab, Reward, open_lab
 from steer.loop.run import Run
 from steer.record.events import Event, IterationDone, Rated, Rejected, Rendered
 from steer.record.files import slug
@@ -69,26 +69,43 @@ def main() -> None:
 
 def picked(lab: Lab, user: str, prompt: str, settings: Settings, noise: float) -> Record:
     """The run of someone who chooses after every round; found, resumed or made."""
-    reward = lab.personal(user)
-    out = lab.folder / "picked" / f"{settings.iterations}x{settings.proposals}-{noise:g}"
-    name = f"{slug(user)}-{slug(prompt)}"
-    if (out / name / "config.json").exists():
-        run = Run.resume(out / name, reward.person, lab.parts(reward))
+    row = [str(id) for id in lab.raters.ids].index(user)
+    folder = lab.folder / "picked" / f"{settings.iterations}x{settings.proposals}-{noise:g}"
+
+    def feel(prompts: Sequence[str]) -> np.ndarray:
+        """Expected rating and the noise of one look."""
+        t = lab.truth([(prompt, settings.seed) for prompt in prompts])[row]
+        return t + [np.random.default_rng(hash_of(user, prompt)).normal(0, noise) for prompt in prompts]
+
+    return choosing(lab, lab.personal(user), prompt, settings, folder / f"{slug(user)}-{slug(prompt)}", feel)
+
+
+def choosing(
+    lab: Lab,
+    reward: Reward,
+    prompt: str,
+    settings: Settings,
+    folder: Path,
+    feel: Callable[[Sequence[str]], np.ndarray],
+) -> Record:
+    """A run in which someone chooses after every round; `feel` tells how pictures strike them, by prompt."""
+    if (folder / "config.json").exists():
+        run = Run.resume(folder, reward.person, lab.parts(reward))
     else:
-        run = Run.start(prompt, reward.person, lab.parts(reward), settings, out, name=name)
+        run = Run.start(prompt, reward.person, lab.parts(reward), settings, folder.parent, name=folder.name)
     for event in run:
         if isinstance(event, IterationDone):
-            choose(lab, Record.read(run.folder), event.iteration, user, settings, noise)
+            choose(Record.read(run.folder), event.iteration, feel)
     return Record.read(run.folder)
 
 
-def choose(lab: Lab, record: Record, iteration: int, user: str, settings: Settings, noise: float) -> None:
+def choose(record: Record, iteration: int, feel: Callable[[Sequence[str]], np.ndarray]) -> None:
     """What this person makes of a round. The same again after a kill: keys and noise follow from names."""
     picks = Picks(record.folder)
     lost = {e.id for e in record.events if isinstance(e, Rejected)}
     scored = {e.id for e in record.events if isinstance(e, Rated)} - lost
     prompts = {e.id: e.prompt for e in record.events if isinstance(e, Rendered) and e.id in scored}
-    rating = felt(lab, prompts, user, settings, noise)
+    rating = dict(zip(prompts, map(float, feel(list(prompts.values()))), strict=True))
     new = [id for id in prompts if id.startswith(f"r{iteration:02}")]
     before = [rating[p.picture] for p in picks.read() if p.pick == "heart" and p.picture in rating]
     least = max([rating[id] for id in prompts if id == "r00c00"] + before)
@@ -98,14 +115,6 @@ def choose(lab: Lab, record: Record, iteration: int, user: str, settings: Settin
     given = [("heart", id) for id in hearts] + [("bury", id) for id in buries if id not in hearts]
     for pick, id in [*given, *(("more", id) for id in hearts[:1])]:
         picks.give(Pick(key=f"{pick}-{id}", pick=pick, picture=id))  # type: ignore[arg-type]
-
-
-def felt(lab: Lab, prompts: dict[str, str], user: str, settings: Settings, noise: float) -> dict[str, float]:
-    """How each picture strikes this person: their expected rating and the noise of one look."""
-    row = [str(id) for id in lab.raters.ids].index(user)
-    t = lab.truth([(prompt, settings.seed) for prompt in prompts.values()])[row]
-    looks = [np.random.default_rng(hash_of(user, prompt)).normal(0, noise) for prompt in prompts.values()]
-    return dict(zip(prompts, map(float, t + looks), strict=True))
 
 
 def hash_of(*texts: str) -> int:
