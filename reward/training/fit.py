@@ -85,12 +85,18 @@ class TrainingSet:
         partial = chance(recipe.partial_demographics)
         variant = torch.randint(self.demographics.shape[1], (len(rows),), device=rows.device) * partial
         loop, mixed = chance(recipe.as_in_loop), chance(recipe.mixed)
-        bare = torch.where(mixed, chance(0.5), loop)[:, None]
-        inferred = torch.where(mixed, chance(0.5), loop)[:, None]
+        bare = torch.where(mixed, chance(0.5), loop)
+        inferred = torch.where(mixed, chance(0.5), loop)
+
+        def either(usual: Tensor, other: Tensor, swapped: Tensor) -> Tensor:
+            found = usual[images]
+            found[swapped] = other[images[swapped]]  # only these are read: rows may lie on a disk
+            return found
+
         tokens = {
             "image": self.image[images],
-            "text": torch.where(bare, self.subject[images], self.text[images]),
-            "metadata": torch.where(inferred, self.inferred[images], self.metadata[images]),
+            "text": either(self.text, self.subject, bare),
+            "metadata": either(self.metadata, self.inferred, inferred),
             "demographics": self.demographics[users, variant],
             "user": users,
         }
