@@ -126,7 +126,7 @@ def network(dataset: Dataset, features: Features, recipe: Recipe) -> Pamela:
     users = len(np.unique(dataset.users[dataset.rows("train")]))
     sizes = (features.image.shape[1], features.text.shape[1], features.metadata.shape[1])
     shape = (recipe.hidden, recipe.layers, recipe.heads, recipe.feedforward, recipe.dropout)
-    return Pamela(PamelaConfig(*sizes, *shape, recipe.interaction), users)
+    return Pamela(PamelaConfig(*sizes, *shape, recipe.feature_dropout, recipe.interaction), users)
 
 
 def batch(
