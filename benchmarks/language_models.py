@@ -18,9 +18,9 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+from arms import SEEDS, means
 from common import RESULTS, clustered, machine, write_json
 from corrections import Bank
-from search import SEEDS, means
 
 from steer.experiments.lab import Lab, open_lab
 from steer.gates.replies import parse

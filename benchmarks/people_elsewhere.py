@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arms import SEEDS, blind_course, blind_prompts, loop_settings
 from common import RESULTS, clustered, machine, write_json
 from picks import choosing as choosing_run
 from picks import hash_of
 from raters_elsewhere import HALVES, RELIABILITY, SEED, Rater, Tastes, features_of, rated, raters
-from search import SEEDS, blind_course, blind_prompts, loop_settings
 
 from steer.experiments.caches import digest, sources_of
 from steer.experiments.lab import Lab, Reward, open_lab

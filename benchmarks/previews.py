@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from arms import blind_prompts
 from common import RESULTS, clustered, machine, write_json
 from scipy.stats import spearmanr
-from search import blind_prompts
 
 from steer.experiments.lab import SIZE, Lab, open_lab
 from steer.sandbox.renderer import SandboxRenderer
