@@ -28,6 +28,7 @@ from steer.parts import Proposer
 from steer.proposer import weights
 from steer.proposer.vllm import VllmProposer, VllmServer
 from steer.record.events import Forecasted, PromptRejected, Proposed
+from steer.record.files import slug
 from steer.record.folder import Record
 from steer.settings import Settings
 
@@ -69,16 +70,17 @@ def main() -> None:
         for prompt in lab.plan.prompts[: args.prompts]:
             for user in lab.users[: args.users]:
                 for name, proposer in proposers.items():
-                    rows.append({"proposer": name, **searched(lab, proposer, user, prompt)})
+                    rows.append({"proposer": name, **searched(lab, name, proposer, user, prompt)})
                     print(rows[-1], flush=True)
                 write_json(RESULTS / "language_models.json", {"machine": machine(), "summary": summary(rows)})
     finally:
         server.close()
 
 
-def searched(lab: Lab, proposer: Proposer, user: str, prompt: str) -> dict[str, Any]:
+def searched(lab: Lab, name: str, proposer: Proposer, user: str, prompt: str) -> dict[str, Any]:
     """One search, found or made, and what came of it."""
     mine = copy(lab)
+    mine.folder = lab.folder / "language-models" / slug(name)  # two ways of asking one server have one name
     mine.proposer = proposer  # type: ignore[assignment]  # replies of a server are kept by the record alone
     record = mine.run(mine.personal(user), prompt, SETTINGS)
     best, row = record.result["best"]["prompt"], lab.raters.ids.index(user)
