@@ -100,3 +100,8 @@ def test_a_checkpoint_says_which_population_data_and_versions_it_was_trained_wit
     assert card.trained["versions"]["torch"] == torch.__version__
     page = (tmp_path / "README.md").read_text()
     assert of_data(dataset)["sha256"] in page and "simulated" in page
+
+
+def test_an_encoder_without_a_name_has_a_card_too(tmp_path):
+    train_on(tiny_ratings(), tmp_path, replace(PLAIN, epochs=1, properties=0), encoder={"sha256": "0"})
+    assert "Encoders: an encoder without a name and none" in (tmp_path / "README.md").read_text()
