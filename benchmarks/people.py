@@ -132,7 +132,10 @@ def without_participant(dataset: Dataset, features: Features, encoder: str, fold
     if not (folder / CARD_FILE).is_file():
         recipe = replace(STEER, name="steer, without user", user_init=0.0, drop_user=1.0)
         names = {"world": World.load().name, "simulated": True}
-        encoders = {"encoder": {"id": "encoder", "sha256": encoder}, "sentence_encoder": {"id": SENTENCE_ENCODER_ID}}
+        encoders = {
+            "encoder": {"id": "encoder", "sha256": encoder},
+            "sentence_encoder": {"id": SENTENCE_ENCODER_ID},
+        }
         train(dataset, features, recipe, folder, **names, **encoders)
     _, model, _ = read_checkpoint(folder)
     return model.eval().requires_grad_(False)
