@@ -31,7 +31,7 @@ steer reward pull {id}
 steer run --user {card.people[0].id if card.people else "1"} --prompt "floating mossy rocks"
 ```
 
-Encoders: {_named(card.encoder)} and {_named(card.sentence_encoder)}, which steer fetches by itself.
+Encoders: {card.encoder["id"]} and {card.sentence_encoder["id"]}, which steer fetches by itself.
 {_told(card)}
 
 ## What it stands on
@@ -71,11 +71,6 @@ def _told(card: CheckpointCard) -> str:
         "Participants are known by their ids alone: what they said of themselves was taken out, so it\n"
         "steers to single people and to everybody, not to demographic groups."
     )
-
-
-def _named(encoder: Mapping[str, Any]) -> str:
-    """Its name; a caller from Python may have given none."""
-    return str(encoder.get("id", "an encoder without a name"))
 
 
 def _facts(trained: Mapping[str, Any]) -> dict[str, Any]:

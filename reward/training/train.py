@@ -17,7 +17,7 @@ from torch import Tensor
 from reward.data import Dataset
 from reward.encoders.features import Features
 from reward.encoders.statistics import VERSION
-from reward.errors import DatasetError
+from reward.errors import DatasetError, TrainingError
 from reward.evaluation.evaluate import Predictions, profiles_of, seen_users, unseen_users
 from reward.files import write_whole
 from reward.people.known import write_calibration
@@ -62,7 +62,7 @@ def train(
 ) -> dict[str, Any]:
     """Train a predictor, write its checkpoint to `out`, return a report: epochs, the best of them, seconds.
 
-    `encoder` and `sentence_encoder` are written into the checkpoint as they are. `resample` draws each
+    `encoder` and `sentence_encoder`, which have an "id", are written into the checkpoint as they are. `resample` draws each
     person's training rows with replacement: a second judge of the same people that has seen other evidence.
     `keep_demographics`: whether the checkpoint holds what the people told of themselves; by default only
     where they are simulated. Without, they are scored by the learnt taste alone, and there are no groups.
@@ -72,6 +72,9 @@ def train(
     to learn from, TrainingError, CheckpointError.
     """
     started = time.monotonic()
+    for name, given in (("encoder", encoder), ("sentence_encoder", sentence_encoder)):
+        if "id" not in given:
+            raise TrainingError(f"{name} has no id, by which a checkpoint finds it again: give it one")
     accelerator = accelerator or accelerator_for(device)
     if not recipe.image_statistics:
         features = replace(features, statistics=None)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_ratings import PLAIN, tiny_ratings, train_on
 
+from reward.errors import TrainingError
 from reward.predictor.checkpoint import read_checkpoint
 from reward.predictor.network import Pamela, PamelaConfig
 from reward.provenance import of_data
@@ -102,6 +103,7 @@ def test_a_checkpoint_says_which_population_data_and_versions_it_was_trained_wit
     assert of_data(dataset)["sha256"] in page and "simulated" in page
 
 
-def test_an_encoder_without_a_name_has_a_card_too(tmp_path):
-    train_on(tiny_ratings(), tmp_path, replace(PLAIN, epochs=1, properties=0), encoder={"sha256": "0"})
-    assert "Encoders: an encoder without a name and none" in (tmp_path / "README.md").read_text()
+def test_an_encoder_without_an_id_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(TrainingError, match="encoder has no id"):
+        train_on(tiny_ratings(), tmp_path / "out", PLAIN, encoder={"sha256": "0"})
+    assert not (tmp_path / "out").exists()
