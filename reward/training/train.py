@@ -62,8 +62,9 @@ def train(
 ) -> dict[str, Any]:
     """Train a predictor, write its checkpoint to `out`, return a report: epochs, the best of them, seconds.
 
-    `encoder` and `sentence_encoder`, which have an "id", are written into the checkpoint as they are. `resample` draws each
-    person's training rows with replacement: a second judge of the same people that has seen other evidence.
+    `encoder` and `sentence_encoder`, by an "id" at least, are written into the checkpoint. `resample`
+    draws each person's training rows with replacement: a second judge of the same people that has seen other
+    evidence.
     `keep_demographics`: whether the checkpoint holds what the people told of themselves; by default only
     where they are simulated. Without, they are scored by the learnt taste alone, and there are no groups.
     `accelerator` says where to train, as `accelerator_for` makes it; without one it is `device`. `journal` is
