@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from steer.parts import Parts, Scorer
 
 
+FEW_RATINGS = 40  # of a profile: with fewer it is said that choosing inside the search teaches more
+
+
 @dataclass(frozen=True)
 class Request:
     """Everything that one command line asks for."""
@@ -302,6 +305,8 @@ def _say_profile(scorer: Scorer, person: Any) -> None:
         hint(person.note)
     elif (expected := predictor_of(scorer).expected_accuracy(person.ratings)) is not None:
         hint(f"to expect from so many: a rank correlation of {expected:.2f} with this person's ratings")
+    if person.ratings < FEW_RATINGS:
+        hint("a taste that is unlike others' takes more; choose pictures while it searches: steer studio")
 
 
 def show_plan(request: Request) -> None:

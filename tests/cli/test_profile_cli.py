@@ -83,6 +83,7 @@ def test_a_run_for_a_profile_names_the_exact_state(steer, ratings, isolated):
     assert code == 0, err
     profile = Profiles().open("me")
     assert f"steering for profile:me@{profile.hash} (8 ratings)" in err
+    assert "choose pictures while it searches: steer studio" in err
     assert err.startswith("simulated people: the preset sandbox learns a taste from people of a simulated")
     config = Record(out.splitlines()[-1]).config
     assert config["person"]["kind"] == "new" and config["person"]["label"] == f"profile:me@{profile.hash}"
