@@ -14,6 +14,7 @@ used.
 
 With `--choosing` each of them also searches a second time and chooses after every round, by one look at each
 picture as noisy as their ratings: up to two hearts, a quarter buried, more like the best (as in `picks.py`).
+Beside it stands what they would take from the blind pictures by such a look, without predictor and search.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from steer.experiments.caches import digest, sources_of
 from steer.experiments.lab import Lab, Reward, open_lab
 from steer.profiles import Profile, Profiles
 from steer.profiles.transfer import CSV, read_ratings
+from steer.record.events import Rendered
 from steer.record.files import slug
 from steer.record.folder import Record
 from steer.sandbox.read.captions import prompt as caption
@@ -47,6 +49,7 @@ PICTURES, PICTURES_SEED = 300, 900_011
 RATINGS = 15
 BUDGETS = ("3x12", "5x20")
 BLIND = 40  # renders
+COMPARED = ("gain", "less_population", "less_alone", "favourite", "looked", "blind", "blind_less_population")
 
 
 def main() -> None:
@@ -187,13 +190,14 @@ def steered(
         scores = np.array(reward.scorer.score(images, prompt, reward.person))
         blind.append(blind_course(pool, scores, BLIND).winner)
     arms = {named: runs}
+    looks = [look_of(gallery, tastes, i, settings.seed) for i in range(len(tastes.people))]
+    favourites: list[str] = []
     if choosing:
-        people = range(len(tastes.people))
-        arms[f"{named}, choosing"] = [
-            chosen(gallery, tastes, i, rewards[i], prompt, settings).result for i in people
-        ]
+        records = [chosen(gallery, rewards[i], prompt, settings, look) for i, look in enumerate(looks)]
+        arms[f"{named}, choosing"] = [record.result for record in records]
+        favourites = [liked_best(record, look) for record, look in zip(records, looks, strict=True)]
     winners = [str(run["best"]["prompt"]) for arm in arms.values() for run in arm]
-    true = gallery.judged(tastes, [*pool, *winners])
+    true = gallery.judged(tastes, [*pool, *winners, *favourites])
     everybodys = str(runs[-1]["best"]["prompt"])
     rows = []
     for arm, found in arms.items():
@@ -212,30 +216,52 @@ def steered(
                     "less_population": round(gains[winner] - gains[everybodys], 4),
                     "blind": round(gains[blind[i]], 4),
                     "blind_less_population": round(gains[blind[i]] - gains[blind[-1]], 4),
+                    "looked": round(gains[pool[int(np.argmax(looks[i](pool)))]], 4),
                     "best_known": round(max(gains.values()), 4),
                 }
             )
+            if found is not runs:
+                rows[-1]["favourite"] = round(gains[favourites[i]], 4)
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
-def chosen(
-    gallery: Gallery, tastes: Tastes, number: int, reward: Reward, prompt: str, settings: Settings
-) -> Record:
-    """One person's run with choices after every round; a look at a picture is as noisy as a rating of it."""
-    rater = tastes.people[number]
+def look_of(
+    gallery: Gallery, tastes: Tastes, number: int, seed: int
+) -> Callable[[Sequence[str]], np.ndarray]:
+    """How pictures strike a person, by prompt: their taste, and noise as in a rating of theirs."""
+    name = tastes.people[number].name
 
-    def feel(prompts: Sequence[str]) -> np.ndarray:
-        pairs = [(text, settings.seed) for text in prompts]
+    def look(prompts: Sequence[str]) -> np.ndarray:
+        pairs = [(text, seed) for text in prompts]
         scenes = [gallery.lab.renderer.scene(*pair) for pair in pairs]
-        noise = [np.random.default_rng(hash_of(rater.name, text)).standard_normal() for text in prompts]
-        return tastes.of(gallery.features(pairs), scenes)[number] + np.sqrt(1 / RELIABILITY - 1) * np.array(
-            noise
-        )
+        noise = [np.random.default_rng(hash_of(name, text)).standard_normal() for text in prompts]
+        taste = tastes.of(gallery.features(pairs), scenes)[number]
+        return taste + np.sqrt(1 / RELIABILITY - 1) * np.array(noise)
 
+    return look
+
+
+def chosen(
+    gallery: Gallery,
+    reward: Reward,
+    prompt: str,
+    settings: Settings,
+    look: Callable[[Sequence[str]], np.ndarray],
+) -> Record:
+    """One person's run with choices after every round."""
     folder = gallery.lab.folder / "picked" / f"elsewhere-{settings.iterations}x{settings.proposals}"
-    name = f"{rater.name}-{slug(prompt)}-{gallery._made_by}"
-    return choosing_run(gallery.lab, reward, prompt, settings, folder / name, feel)
+    who = reward.name.removesuffix(f"-{gallery._made_by}")
+    name = f"{who}-{slug(prompt)}-{gallery._made_by}"
+    return choosing_run(gallery.lab, reward, prompt, settings, folder / name, look)
+
+
+def liked_best(record: Record, look: Callable[[Sequence[str]], np.ndarray]) -> str:
+    """The rewrite that struck the person best of all that the run painted, whatever was predicted of it."""
+    shown = list(
+        dict.fromkeys(e.prompt for e in record.events if isinstance(e, Rendered) and e.role == "candidate")
+    )
+    return shown[int(np.argmax(look(shown)))]
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -249,12 +275,13 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             values = np.array([row[name] for row in mine])
             return {"beaten": round(float((values > 0).mean()), 4), **clustered(values, people)}
 
+        alone = {(r["person"], r["prompt"]): r for r in rows if f"{r['search']}, choosing" == search}
+        for row in mine if alone else ():
+            row["less_alone"] = round(row["gain"] - alone[row["person"], row["prompt"]]["gain"], 4)
         found[search] = {
             "runs": len(mine),
             "renders": round(float(np.mean([row["renders"] for row in mine])), 1),
-            **{
-                name: compared(name) for name in ("gain", "less_population", "blind", "blind_less_population")
-            },
+            **{name: compared(name) for name in COMPARED if name in mine[0]},
             "best_known": round(float(np.mean([row["best_known"] for row in mine])), 4),
             "gain_by_family": {
                 family: round(float(np.mean([row["gain"] for row in mine if row["family"] == family])), 4)
