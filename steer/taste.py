@@ -143,10 +143,16 @@ class Taste:
         told: tuple[tuple[str, Sequence[str]], ...] = (
             ("always wants", self.own_words("always")),
             ("never wants", self.own_words("never")),
-            ("likes", [one.phrase for one in self.liked[:SHOWN]]),
-            ("avoids", [one.phrase for one in self.avoided[:SHOWN]]),
+            ("likes", self._told(self.liked)),
+            ("avoids", self._told(self.avoided)),
         )
         return [f"{verb} {', '.join(found)}" for verb, found in told if found]
+
+    def _told(self, ranked: Sequence[Liking]) -> list[str]:
+        """All that is pinned, and of the rest the strongest, as long as there is room."""
+        pinned = [one.phrase for one in ranked if self.said_of(one.phrase)]
+        rest = [one.phrase for one in ranked if one.phrase not in pinned][: max(0, SHOWN - len(pinned))]
+        return [one.phrase for one in ranked if one.phrase in (*pinned, *rest)]
 
     @classmethod
     def from_json(

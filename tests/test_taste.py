@@ -44,6 +44,12 @@ def test_what_is_pinned_is_told_however_unsure_and_stays_on_its_side():
     assert turned.lines == ["likes low angle"] and turned.wishes == {"low angle": 1}
 
 
+def test_what_is_pinned_is_told_where_there_are_many_stronger_likings():
+    strong = tuple(Liking(f"look {i}", 0.5, 0.5 - i / 100, 0.01) for i in range(9))
+    taste = Taste((*strong, Liking("low angle", 0.1, 0.1, 0.2)), (Correction("pin", "low angle", True),))
+    assert taste.lines == ["likes look 0, look 1, look 2, look 3, look 4, low angle"]
+
+
 def test_a_taste_goes_through_a_record_unchanged():
     taste = corrected(Correction("pin", "sepia", False, 3.5), Correction("never", "neon", t=4.0))
     rows = [one.to_json() for one in taste.corrections]
