@@ -154,6 +154,6 @@ def _ready(model: Any, device: str) -> Any:
 
 
 def _computes_in_bfloat16() -> bool:
-    """Of x86 from Cooper Lake, Sapphire Rapids and Zen 4 on, of ARM from version 8.6 on."""
+    """Of x86, as Cooper Lake, Sapphire Rapids and Zen 4 do; whether it pays on ARM has not been measured."""
     known = torch.cpu.get_capabilities()
-    return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
