@@ -155,5 +155,5 @@ def _ready(model: Any, device: str) -> Any:
 
 def _computes_in_bfloat16() -> bool:
     """Of x86, as Cooper Lake, Sapphire Rapids and Zen 4 do; whether it pays on ARM has not been measured."""
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.9 does not tell
+    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.9 does not tell
     return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
