@@ -27,10 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import picks
 from arms import SEEDS, blind_course, blind_prompts, loop_settings
 from common import RESULTS, clustered, machine, write_json
-from picks import choosing as choosing_run
-from picks import hash_of
 from raters_elsewhere import HALVES, RELIABILITY, SEED, Rater, Tastes, features_of, rated, raters
 
 from steer.experiments.caches import digest, sources_of
@@ -221,6 +220,8 @@ def steered(
                 }
             )
             if found is not runs:
+                alone = str(runs[i]["best"]["prompt"])
+                rows[-1]["less_alone"] = round(gains[winner] - gains[alone], 4)
                 rows[-1]["favourite"] = round(gains[favourites[i]], 4)
             print(json.dumps(rows[-1]), flush=True)
     return rows
@@ -235,7 +236,7 @@ def look_of(
     def look(prompts: Sequence[str]) -> np.ndarray:
         pairs = [(text, seed) for text in prompts]
         scenes = [gallery.lab.renderer.scene(*pair) for pair in pairs]
-        noise = [np.random.default_rng(hash_of(name, text)).standard_normal() for text in prompts]
+        noise = [np.random.default_rng(picks.hash_of(name, text)).standard_normal() for text in prompts]
         taste = tastes.of(gallery.features(pairs), scenes)[number]
         return taste + np.sqrt(1 / RELIABILITY - 1) * np.array(noise)
 
@@ -253,7 +254,7 @@ def chosen(
     folder = gallery.lab.folder / "picked" / f"elsewhere-{settings.iterations}x{settings.proposals}"
     who = reward.name.removesuffix(f"-{gallery._made_by}")
     name = f"{who}-{slug(prompt)}-{gallery._made_by}"
-    return choosing_run(gallery.lab, reward, prompt, settings, folder / name, look)
+    return picks.choosing(gallery.lab, reward, prompt, settings, folder / name, look)
 
 
 def liked_best(record: Record, look: Callable[[Sequence[str]], np.ndarray]) -> str:
@@ -275,9 +276,6 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             values = np.array([row[name] for row in mine])
             return {"beaten": round(float((values > 0).mean()), 4), **clustered(values, people)}
 
-        alone = {(r["person"], r["prompt"]): r for r in rows if f"{r['search']}, choosing" == search}
-        for row in mine if alone else ():
-            row["less_alone"] = round(row["gain"] - alone[row["person"], row["prompt"]]["gain"], 4)
         found[search] = {
             "runs": len(mine),
             "renders": round(float(np.mean([row["renders"] for row in mine])), 1),

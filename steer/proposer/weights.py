@@ -142,8 +142,9 @@ def _ready(model: Any, device: str) -> Any:
     """
     if device == "cpu":
         linear = {m.weight for m in model.modules() if isinstance(m, torch.nn.Linear)}
+        bfloat16 = _computes_in_bfloat16()
         for parameter in model.parameters():
-            if _computes_in_bfloat16():
+            if bfloat16:
                 parameter.data = parameter.data.bfloat16()
             elif parameter in linear and parameter is not model.get_input_embeddings().weight:
                 wide = parameter.data.t().to(torch.float32, memory_format=torch.contiguous_format)

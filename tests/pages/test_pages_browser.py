@@ -22,7 +22,7 @@ import uvicorn
 from fake_run import Landscapes, fake_run
 from panel import Panel
 from rate_app import make_pictures, rating_app
-from test_gallery_browser import CHROMIUM, CONTRAST, browser, until  # noqa: F401
+from test_gallery_browser import CHROMIUM, CONTRAST, LOADED, browser, until  # noqa: F401
 from web_client import TOKEN
 
 from steer.pages.served_gallery import Book, gallery_pages
@@ -306,7 +306,7 @@ def come_back_after(page, place, change):
     own = page.url
     page.route(own, keep)
     page.reload()
-    until(page, "true")
+    until(page, LOADED)
     page.goto(urljoin(own, place))
     change()
     page.go_back(wait_until="commit")
